@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between fs/, which knows files and no IPC, and the kinds of IPC, which know no
+ * files. One `struct ipcfs_backend` is one directory of the tree, such as sysv/msg.
+ *
+ * Every function returns 0 (or a count) or a negative errno, never blocks unless it says so, and
+ * may be called by any thread at any time: a backend keeps no state of its own but what a handle
+ * stands for. None looks at what the caller may do, but for make, remove, change and
+ * ipcfs_limit_write, which act with the caller's own credentials and let the kernel judge.
+ */
+#ifndef IPCFS_BACKEND_H
+#define IPCFS_BACKEND_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "text.h"
+
+/* One IPC namespace, as its objects are reached: the opened POSIX queue file system. */
+struct ipcfs_space;
+
+/*
+ * Open the IPC namespace of the calling process. *space is freed with ipcfs_space_close.
+ * -ENOENT where POSIX queues can't be reached (no privilege to mount and no /dev/mqueue), -ENOMEM.
+ */
+int ipcfs_space_open(struct ipcfs_space **space);
+void ipcfs_space_close(struct ipcfs_space *space);
+
+/* Who asks. What stands behind `loaded` is only meaningful once loaded (see fs/caller.h). */
+struct ipcfs_caller {
+	uid_t uid;
+	gid_t gid;
+	pid_t tid;	 /* thread id in our pid namespace; 0 = unknown */
+	bool loaded;	 /* what stands below is known */
+	uid_t ruid;	 /* real ids: POSIX queues are charged to them */
+	gid_t rgid;
+	uint64_t caps;	 /* effective capabilities, 1 << CAP_x, in the user namespace of the IPC namespace */
+	size_t ngroups;
+	gid_t *groups; /* supplementary groups; owned by whoever owns the struct */
+};
+
+/* Owner, creator and mode (9 bits). POSIX objects have no creator: cuid = uid, cgid = gid. */
+struct ipcfs_perm {
+	uid_t uid, cuid;
+	gid_t gid, cgid;
+	mode_t mode;
+};
+
+/* What names one object for ever; plain data. Two refs with equal serial and key are one object. */
+struct ipcfs_ref {
+	uint64_t serial; /* System V: the id with its sequence number; POSIX: the inode number */
+	uint32_t key;	 /* System V: the key, 0 = none; POSIX: 0 */
+	char name[NAME_MAX + 1]; /* canonical name in the class directory */
+};
+
+/* One consistent look at an object. What a kind does not have is 0. */
+struct ipcfs_info {
+	struct ipcfs_ref ref;
+	struct ipcfs_perm perm;
+	struct timespec atime, mtime, ctime;
+	uint64_t size;	      /* bytes queued */
+	uint64_t messages;    /* messages queued */
+	uint64_t max_bytes;   /* System V: msg_qbytes */
+	uint64_t max_message; /* the largest message that can ever be sent, bytes */
+};
+
+/* What mkdir and `create` ask for. `given` says which of the values below name were set. */
+struct ipcfs_spec {
+	const struct ipcfs_backend *backend;
+	char name[NAME_MAX + 1]; /* as written; "private" = an object without a key (System V) */
+	uint32_t given;		 /* IPCFS_SPEC_* */
+	mode_t mode;		 /* always set: 0600 where nobody asked for another */
+	uint64_t max_messages, max_message, max_bytes;
+};
+
+enum ipcfs_spec_key {
+	IPCFS_SPEC_MODE = 1 << 0,	  /* mode= */
+	IPCFS_SPEC_MAX_MESSAGES = 1 << 1, /* maxmsg=, POSIX queues */
+	IPCFS_SPEC_MAX_MESSAGE = 1 << 2,  /* msgsize=, POSIX queues */
+	IPCFS_SPEC_MAX_BYTES = 1 << 3,	  /* qbytes=, System V queues */
+};
+
+/* chmod, chown and writes to qbytes; several at once are one change. */
+struct ipcfs_change {
+	uint32_t mask;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	uint64_t max_bytes;
+};
+
+enum ipcfs_change_field {
+	IPCFS_CHANGE_MODE = 1 << 0,
+	IPCFS_CHANGE_UID = 1 << 1,
+	IPCFS_CHANGE_GID = 1 << 2,
+	IPCFS_CHANGE_MAX_BYTES = 1 << 3,
+};
+
+/* A message as System V wants it in memory, so that none is copied on its way. */
+struct ipcfs_message {
+	long type; /* System V: 1 or more; POSIX: the priority */
+	char text[];
+};
+
+enum ipcfs_direction { IPCFS_RECEIVE, IPCFS_SEND };
+
+/*
+ * Sending and receiving. A handle is what open gave; it stays valid until close, also after the
+ * queue was removed. "Selector" says which messages: msgrcv(2)'s msgtyp for System V, 0 for POSIX.
+ */
+struct ipcfs_queue_ops {
+	bool typed_receive; /* receive obeys a selector (type/N); else there is prio/N */
+	long type_min, type_max, type_plain; /* range of message types; what plain files send */
+
+	/* -ENOENT, -EIDRM (another object has the name now), -EACCES (the daemon may not). */
+	int (*open)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		    enum ipcfs_direction direction, int *handle);
+	void (*close)(int handle);
+
+	/*
+	 * Look at the queue now: perm, messages, max_message, max_bytes; the rest of info is left
+	 * alone. -EIDRM when it was removed (perm is then still filled for a POSIX queue).
+	 */
+	int (*look)(int handle, struct ipcfs_info *info);
+
+	/*
+	 * perm only, the cheapest way: asked once for every request. -EIDRM as look.
+	 */
+	int (*perm)(int handle, struct ipcfs_perm *perm);
+
+	/*
+	 * Take one message, at most `room` bytes of text. Returns its size. -EAGAIN: none there.
+	 * -EMSGSIZE: it is longer (POSIX: could be longer) than room and stays. -EIDRM: removed
+	 * (POSIX: and empty).
+	 */
+	ssize_t (*receive)(int handle, long selector, struct ipcfs_message *message, size_t room);
+
+	/*
+	 * Send one message. With `wait` false -EAGAIN when full. With `wait` true (only where `wait`
+	 * below is not NULL) blocks until sent, -EINTR at a signal. -EMSGSIZE: it could never be sent.
+	 * -EIDRM: removed. -EINVAL: the type.
+	 */
+	int (*send)(int handle, const struct ipcfs_message *message, size_t size, bool wait);
+
+	/*
+	 * A message that receive took has reached its reader. NULL where taking is final, as in the
+	 * kernel's queues; a message is given back with send.
+	 */
+	int (*confirm)(int handle, const struct ipcfs_message *message);
+
+	/*
+	 * How to wait. Either the handle is a descriptor for epoll (pollable), or `wait` blocks until a
+	 * message that fits the selector is there: 0; -EINTR at a signal; -EIDRM. It returns 1 when
+	 * looking took a message: always an empty one, its type in *type; it is then the caller's.
+	 */
+	bool pollable;
+	int (*wait)(int handle, long selector, long *type);
+
+	/* POLLIN where receive would not give -EAGAIN, POLLOUT where a message of one byte would fit. */
+	int (*ready)(int handle, long selector);
+
+	/*
+	 * Copy message number `index` (0 = oldest) without taking it; NULL where the kernel can't.
+	 * At most `room` bytes of text are copied; returns the bytes copied. -ENOENT: no such message;
+	 * -EMSGSIZE: one the kernel can't copy any more (msgmax was lowered); -EIDRM; -ENOMEM.
+	 */
+	ssize_t (*peek)(int handle, size_t index, struct ipcfs_message *message, size_t room);
+};
+
+enum ipcfs_rule {
+	IPCFS_RULE_FILE, /* as on a file: owner, group, other (POSIX objects) */
+	IPCFS_RULE_SYSV, /* ipcperms: owner or creator, either's group, other */
+};
+
+struct ipcfs_backend {
+	const char *family; /* "posix", "sysv": the directory above */
+	const char *class_name;	 /* "mq", "msg": the directory */
+	enum ipcfs_rule rule;
+	uint32_t spec_keys; /* IPCFS_SPEC_* it understands */
+	uint32_t change_fields; /* IPCFS_CHANGE_* it understands */
+	bool by_id;	    /* objects have numbers: by-id/ links, bare decimal names */
+
+	/* Is this a name that make would take (System V: a key in any spelling)? 0, -EINVAL, -ENAMETOOLONG. */
+	int (*check_name)(const char *name);
+
+	/*
+	 * The object of this name, in any spelling. info->ref.name is the canonical name; where it
+	 * differs from `name`, the name given is an alias. -ENOENT, also for names that can't be.
+	 */
+	int (*find)(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info);
+
+	/* The object now. -ENOENT when it is gone (or another one has its name). */
+	int (*stat)(const struct ipcfs_space *space, const struct ipcfs_ref *ref, struct ipcfs_info *info);
+
+	/* Call `each` for every object, readable or not; ends early with its result when not 0. */
+	int (*list)(const struct ipcfs_space *space,
+		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
+
+	/*
+	 * Make what spec asks for, as the caller (loaded). -EEXIST, -EINVAL, -ERANGE, -ENOSPC
+	 * (*limit = static string naming the limit that was reached), -EPERM (this daemon can't take
+	 * the caller's identity), -EACCES. Nothing is made on error. May block for a process's
+	 * start (POSIX queues: under 1 ms).
+	 */
+	int (*make)(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+		    const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit);
+
+	/* Remove it, as the caller (loaded). -EPERM, -EACCES, -ENOENT. */
+	int (*remove)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      const struct ipcfs_caller *caller);
+
+	/* Change it, as the caller (loaded). -EPERM, -EINVAL, -ENOENT, -ERANGE. */
+	int (*change)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      const struct ipcfs_change *change, const struct ipcfs_caller *caller);
+
+	/* Append the lines of the status file: one sample. -ENOENT, -ENOMEM. */
+	int (*status)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      struct ipcfs_text *out);
+
+	/*
+	 * A new descriptor that becomes readable when an object may have been removed or its
+	 * permissions changed by others; what is read from it means nothing. NULL: waiting calls notice.
+	 */
+	int (*watch)(const struct ipcfs_space *space);
+
+	const struct ipcfs_queue_ops *queue; /* NULL: not a queue */
+};
+
+/* All kinds, in the order they are listed; ends with NULL. */
+extern const struct ipcfs_backend *const ipcfs_backends[];
+
+/* The kernel's limits, as limits/ shows them; ends with a NULL name. */
+struct ipcfs_limit {
+	const char *name; /* "msgmax" */
+	const char *path; /* "/proc/sys/kernel/msgmax" */
+};
+extern const struct ipcfs_limit ipcfs_limits[];
+
+/* Append the limit's value, with its newline. */
+int ipcfs_limit_read(const struct ipcfs_limit *limit, struct ipcfs_text *out);
+
+/* Set it, as the caller (loaded), who needs what the kernel asks for. -EACCES, -EPERM, -EINVAL, -ERANGE. */
+int ipcfs_limit_write(const struct ipcfs_limit *limit, const struct ipcfs_caller *caller,
+		      const char *value, size_t size);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * POSIX message queues as objects: files of the mqueue file system. One is known by its inode
+ * number; its name may be given to another at any time.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "descriptor.h"
+#include "identity.h"
+#include "kinds.h"
+#include "posix_mq.h"
+#include "space.h"
+
+/* What reading a queue's file tells. */
+struct queue_text {
+	uint64_t bytes;
+	int notify, notify_signal, notify_pid;
+};
+
+int ipcfs_posix_mq_name_check(const char *name)
+{
+	if (strnlen(name, NAME_MAX + 1) > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return 0;
+}
+
+void ipcfs_posix_mq_perm(const struct stat *st, struct ipcfs_perm *perm)
+{
+	*perm = (struct ipcfs_perm){
+		.uid = st->st_uid,
+		.cuid = st->st_uid,
+		.gid = st->st_gid,
+		.cgid = st->st_gid,
+		.mode = st->st_mode & 0777,
+	};
+}
+
+/* Is this a queue, and the one that is meant? */
+static int check_inode(const struct stat *st, uint64_t serial)
+{
+	if (!S_ISREG(st->st_mode))
+		return -ENOENT;
+	return serial && st->st_ino != serial ? -EIDRM : 0;
+}
+
+int ipcfs_posix_mq_open(const struct ipcfs_space *space, const char *name, uint64_t serial,
+			int flags, struct stat *st)
+{
+	int fd, error;
+
+	if (ipcfs_posix_mq_name_check(name))
+		return -ENOENT;
+	fd = openat(space->mq, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	error = fstat(fd, st) ? -errno : check_inode(st, serial);
+	if (!error)
+		return fd;
+	ipcfs_descriptor_close(&fd);
+	return error;
+}
+
+/* The file says QSIZE:12 NOTIFY:0 SIGNO:0 NOTIFY_PID:0, padded with blanks. */
+static int read_text(int fd, struct queue_text *text)
+{
+	char line[128];
+	unsigned long long bytes;
+	ssize_t size;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	size = ipcfs_descriptor_read(fd, line, sizeof(line));
+	if (size < 0)
+		return (int)size;
+	memset(text, 0, sizeof(*text));
+	if (sscanf(line, "QSIZE:%llu NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", &bytes, &text->notify,
+		   &text->notify_signal, &text->notify_pid) < 1)
+		return -EIO;
+	text->bytes = bytes;
+	return 0;
+}
+
+static void fill_info(const struct stat *st, const char *name, struct ipcfs_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->ref.serial = st->st_ino;
+	memcpy(info->ref.name, name, strlen(name) + 1);
+	ipcfs_posix_mq_perm(st, &info->perm);
+	info->atime = st->st_atim;
+	info->mtime = st->st_mtim;
+	info->ctime = st->st_ctim;
+}
+
+/* One look at the queue of this name; without what has to be read where we may not read it. */
+static int sample(const struct ipcfs_space *space, const char *name, uint64_t serial,
+		  struct ipcfs_info *info)
+{
+	struct stat st;
+	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_posix_mq_open(space, name, serial, O_RDONLY, &st);
+	struct queue_text text;
+	struct mq_attr attr;
+
+	if (fd < 0) {
+		int error = fd;
+
+		if (error != -EACCES && error != -EPERM)
+			return error == -EIDRM ? -ENOENT : error;
+		if (fstatat(space->mq, name, &st, AT_SYMLINK_NOFOLLOW))
+			return -errno;
+		if (check_inode(&st, serial))
+			return -ENOENT;
+		fill_info(&st, name, info);
+		return 0;
+	}
+	fill_info(&st, name, info);
+	if (!read_text(fd, &text))
+		info->size = text.bytes;
+	if (!mq_getattr(fd, &attr)) {
+		info->messages = (uint64_t)attr.mq_curmsgs;
+		info->max_message = (uint64_t)attr.mq_msgsize;
+	}
+	return 0;
+}
+
+static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
+{
+	return sample(space, name, 0, info);
+}
+
+static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		    struct ipcfs_info *info)
+{
+	return sample(space, ref->name, ref->serial, info);
+}
+
+static int list_entries(const struct ipcfs_space *space, DIR *directory,
+			int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
+{
+	for (;;) {
+		struct ipcfs_info info;
+		struct dirent *entry;
+		int result;
+
+		errno = 0;
+		entry = readdir(directory);
+		if (!entry)
+			return -errno;
+		result = sample(space, entry->d_name, 0, &info);
+		if (result == -ENOENT) /* also "." and ".." */
+			continue;
+		if (!result)
+			result = each(arg, &info);
+		if (result)
+			return result;
+	}
+}
+
+static int list(const struct ipcfs_space *space,
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
+{
+	/* Opened anew: the position in a directory belongs to its open file. */
+	int fd = openat(space->mq, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory;
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	directory = fdopendir(fd);
+	if (!directory) {
+		result = -errno;
+		ipcfs_descriptor_close(&fd);
+		return result;
+	}
+	result = list_entries(space, directory, each, arg);
+	(void)closedir(directory);
+	return result;
+}
+
+static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
+{
+	int error = ipcfs_posix_mq_make(spec, caller, limit);
+
+	return error ? error : find(space, spec->name, info);
+}
+
+static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      const struct ipcfs_caller *caller)
+{
+	struct ipcfs_identity own;
+	struct stat st;
+	int error;
+
+	if (ipcfs_posix_mq_name_check(ref->name))
+		return -ENOENT;
+	if (fstatat(space->mq, ref->name, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	if (check_inode(&st, ref->serial))
+		return -ENOENT;
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	if (unlinkat(space->mq, ref->name, 0))
+		error = -errno;
+	ipcfs_identity_give_back(&own);
+	return error;
+}
+
+/* With the caller's identity. A descriptor that was opened with O_PATH can't be given to fchmod. */
+static int change_mode(int fd, mode_t mode)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return chmod(path, mode & IPCFS_POSIX_MQ_MODE_BITS) ? -errno : 0;
+}
+
+static int change_as_caller(int fd, const struct stat *st, const struct ipcfs_change *wanted)
+{
+	uid_t uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : (uid_t)-1;
+	gid_t gid = wanted->mask & IPCFS_CHANGE_GID ? wanted->gid : (gid_t)-1;
+	int error = 0;
+
+	/* The mode first: who gives a queue away may change it no more. */
+	if (wanted->mask & IPCFS_CHANGE_MODE)
+		error = change_mode(fd, wanted->mode);
+	if (error || !(wanted->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)))
+		return error;
+	if (!fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
+		return 0;
+	error = -errno;
+	if (wanted->mask & IPCFS_CHANGE_MODE)
+		(void)change_mode(fd, st->st_mode); /* it was ours to change a moment ago */
+	return error;
+}
+
+static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
+{
+	struct ipcfs_identity own;
+	struct stat st;
+	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_posix_mq_open(space, ref->name, ref->serial, O_PATH,
+							   &st);
+	int error;
+
+	if (fd < 0)
+		return fd == -EIDRM ? -ENOENT : fd;
+	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES)
+		return -EINVAL;
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	error = change_as_caller(fd, &st, wanted);
+	ipcfs_identity_give_back(&own);
+	return error;
+}
+
+/* The count of messages and their bytes come from two calls: repeat until they belong together. */
+static int read_consistent(int fd, struct stat *st, struct queue_text *text, struct mq_attr *attr)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		struct mq_attr before;
+		int error;
+
+		if (mq_getattr(fd, &before))
+			return -errno;
+		error = read_text(fd, text);
+		if (error)
+			return error;
+		if (fstat(fd, st) || mq_getattr(fd, attr))
+			return -errno;
+		if (before.mq_curmsgs == attr->mq_curmsgs)
+			break;
+	}
+	return 0;
+}
+
+static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		  struct ipcfs_text *out)
+{
+	struct stat st;
+	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_posix_mq_open(space, ref->name, ref->serial, O_RDONLY,
+							   &st);
+	size_t start = out->size;
+	struct queue_text text;
+	struct mq_attr attr;
+	int error;
+
+	if (fd < 0)
+		return fd == -EIDRM ? -ENOENT : fd;
+	error = read_consistent(fd, &st, &text, &attr);
+	if (error)
+		return error;
+	error = ipcfs_text_pair(out, "class", "posix/mq");
+	if (!error)
+		error = ipcfs_text_pair(out, "name", ref->name);
+	if (!error)
+		error = ipcfs_text_printf(out,
+					  "inode=%llu\n"
+					  "uid=%u\n"
+					  "gid=%u\n"
+					  "mode=0%03o\n"
+					  "messages=%ld\n"
+					  "bytes=%llu\n"
+					  "max_messages=%ld\n"
+					  "max_message_size=%ld\n"
+					  "notify=%d\n"
+					  "notify_signal=%d\n"
+					  "notify_pid=%d\n"
+					  "access_time=%lld\n"
+					  "modify_time=%lld\n"
+					  "change_time=%lld\n"
+					  "stale=unknown\n",
+					  (unsigned long long)st.st_ino, st.st_uid, st.st_gid,
+					  st.st_mode & 0777, attr.mq_curmsgs,
+					  (unsigned long long)text.bytes, attr.mq_maxmsg,
+					  attr.mq_msgsize, text.notify, text.notify_signal,
+					  text.notify_pid, (long long)st.st_atime,
+					  (long long)st.st_mtime, (long long)st.st_ctime);
+	if (error)
+		ipcfs_text_cut(out, start);
+	return error;
+}
+
+static int watch(const struct ipcfs_space *space)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", space->mq);
+	if (inotify_add_watch(fd, path, IN_DELETE | IN_ATTRIB | IN_ONLYDIR) < 0) {
+		int error = -errno;
+
+		ipcfs_descriptor_close(&fd);
+		return error;
+	}
+	return fd;
+}
+
+const struct ipcfs_backend ipcfs_posix_mq = {
+	.family = "posix",
+	.class_name = "mq",
+	.rule = IPCFS_RULE_FILE,
+	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_MESSAGES | IPCFS_SPEC_MAX_MESSAGE,
+	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
+	.by_id = false,
+	.check_name = ipcfs_posix_mq_name_check,
+	.find = find,
+	.stat = stat_ref,
+	.list = list,
+	.make = make,
+	.remove = remove_ref,
+	.change = change,
+	.status = status,
+	.watch = watch,
+	.queue = &ipcfs_posix_mq_queue,
+};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The POSIX queues of an IPC namespace are a file system. A mount of our own, attached nowhere,
+ * reaches those of our namespace whatever is or is not mounted on /dev/mqueue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "descriptor.h"
+#include "space.h"
+
+#define MQUEUE_FS_MAGIC 0x19800202
+
+static int mount_mqueue(void)
+{
+	IPCFS_DESCRIPTOR_AUTO int context = -1;
+	IPCFS_DESCRIPTOR_AUTO int mount = -1;
+	int root;
+
+	context = (int)syscall(SYS_fsopen, "mqueue", FSOPEN_CLOEXEC);
+	if (context < 0)
+		return -errno;
+	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -errno;
+	mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+			     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (mount < 0)
+		return -errno;
+	/* What fsmount gives is for paths only; listing needs a descriptor that can be read. */
+	root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 ? -errno : root;
+}
+
+static int open_dev_mqueue(void)
+{
+	struct statfs fs;
+	int root = open("/dev/mqueue", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (root < 0)
+		return -ENOENT;
+	/* An empty directory where the mount is missing must not pass for a system without queues. */
+	if (fstatfs(root, &fs) || fs.f_type != MQUEUE_FS_MAGIC) {
+		ipcfs_descriptor_close(&root);
+		return -ENOENT;
+	}
+	return root;
+}
+
+int ipcfs_space_open(struct ipcfs_space **space)
+{
+	struct ipcfs_space *opened = malloc(sizeof(*opened));
+
+	if (!opened)
+		return -ENOMEM;
+	opened->mq = mount_mqueue();
+	if (opened->mq < 0 && opened->mq != -ENOMEM)
+		opened->mq = open_dev_mqueue();
+	if (opened->mq < 0) {
+		int error = opened->mq;
+
+		free(opened);
+		return error;
+	}
+	*space = opened;
+	return 0;
+}
+
+void ipcfs_space_close(struct ipcfs_space *space)
+{
+	if (!space)
+		return;
+	ipcfs_descriptor_close(&space->mq);
+	free(space);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What ipcfs_space_open of backend.h opens. */
+#ifndef IPCFS_SPACE_H
+#define IPCFS_SPACE_H
+
+#include "backend.h"
+
+struct ipcfs_space {
+	int mq; /* the root directory of the namespace's mqueue file system, open for reading */
+};
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System V message queues as objects. Looking is done with MSG_STAT_ANY, which needs no right to
+ * read: it takes an index of the kernel's table, or an id, of which it drops the sequence number,
+ * and returns the id of what is there now.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "identity.h"
+#include "kinds.h"
+#include "sysv_key.h"
+#include "sysv_msg.h"
+
+#define MODE_BITS 0666
+
+int ipcfs_sysv_msg_look(int id, struct msqid_ds *ds)
+{
+	int found = msgctl(id, MSG_STAT_ANY, ds);
+
+	if (found < 0)
+		return errno == EINVAL ? -EIDRM : -errno;
+	return found == id ? 0 : -EIDRM;
+}
+
+void ipcfs_sysv_msg_perm(const struct msqid_ds *ds, struct ipcfs_perm *perm)
+{
+	*perm = (struct ipcfs_perm){
+		.uid = ds->msg_perm.uid,
+		.cuid = ds->msg_perm.cuid,
+		.gid = ds->msg_perm.gid,
+		.cgid = ds->msg_perm.cgid,
+		.mode = ds->msg_perm.mode & 0777,
+	};
+}
+
+uint64_t ipcfs_sysv_msg_largest(const struct msqid_ds *ds)
+{
+	struct msginfo limits;
+
+	/* Never seen to fail; then the queue's own limit is the best guess. */
+	if (msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&limits) < 0 || limits.msgmax < 0)
+		return ds->msg_qbytes;
+	if ((uint64_t)limits.msgmax < ds->msg_qbytes)
+		return (uint64_t)limits.msgmax;
+	return ds->msg_qbytes;
+}
+
+int ipcfs_sysv_msg_verify(const struct ipcfs_ref *ref)
+{
+	struct msqid_ds ds;
+	int error = ipcfs_sysv_msg_look((int)ref->serial, &ds);
+
+	if (!error && (uint32_t)ds.msg_perm.__key == ref->key)
+		return 0;
+	if (error && error != -EIDRM)
+		return error;
+	/* Asking for no permission, msgget tells whether there is one, whoever owns it. */
+	if (ref->key && msgget((key_t)ref->key, 0) >= 0)
+		return -EIDRM;
+	return -ENOENT;
+}
+
+static void fill_info(const struct msqid_ds *ds, int id, uint64_t largest, struct ipcfs_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->ref.serial = (uint64_t)id;
+	info->ref.key = (uint32_t)ds->msg_perm.__key;
+	ipcfs_sysv_name(info->ref.key, id, info->ref.name);
+	ipcfs_sysv_msg_perm(ds, &info->perm);
+	info->ctime.tv_sec = ds->msg_ctime;
+	info->mtime.tv_sec = ds->msg_stime ? ds->msg_stime : ds->msg_ctime;
+	info->atime.tv_sec = ds->msg_rtime ? ds->msg_rtime : ds->msg_ctime;
+	info->size = ds->__msg_cbytes;
+	info->messages = ds->msg_qnum;
+	info->max_bytes = ds->msg_qbytes;
+	info->max_message = largest;
+}
+
+static int find_id(int id, struct ipcfs_info *info)
+{
+	struct msqid_ds ds;
+	int error = ipcfs_sysv_msg_look(id, &ds);
+
+	if (error)
+		return error == -EIDRM ? -ENOENT : error;
+	fill_info(&ds, id, ipcfs_sysv_msg_largest(&ds), info);
+	return 0;
+}
+
+static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
+{
+	uint32_t key;
+	int id, error;
+
+	(void)space;
+	if (!ipcfs_sysv_id_parse(name, &id))
+		return find_id(id, info);
+	if (ipcfs_sysv_key_parse(name, &key))
+		return -ENOENT;
+	id = msgget((key_t)key, 0);
+	if (id < 0)
+		return -errno;
+	error = find_id(id, info);
+	return error ? error : info->ref.key == key ? 0 : -ENOENT;
+}
+
+static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		    struct ipcfs_info *info)
+{
+	int error = find_id((int)ref->serial, info);
+
+	(void)space;
+	return error ? error : info->ref.key == ref->key ? 0 : -ENOENT;
+}
+
+static int list(const struct ipcfs_space *space,
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
+{
+	struct msginfo used;
+	int highest = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&used);
+
+	(void)space;
+	if (highest < 0)
+		return -errno;
+	for (int index = 0; index <= highest; index++) {
+		struct ipcfs_info info;
+		struct msqid_ds ds;
+		int id = msgctl(index, MSG_STAT_ANY, &ds);
+		int result;
+
+		/* A free place, one just removed, or one a security module hides. */
+		if (id < 0)
+			continue;
+		fill_info(&ds, id, ipcfs_sysv_msg_largest(&ds), &info);
+		result = each(arg, &info);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+/* With the caller's identity. Returns the id. */
+static int make_queue(const struct ipcfs_spec *spec, key_t key, const char **limit)
+{
+	int id = msgget(key, IPC_CREAT | IPC_EXCL | (int)(spec->mode & MODE_BITS));
+	struct msqid_ds ds;
+	int error;
+
+	if (id < 0) {
+		if (errno == ENOSPC)
+			*limit = "msgmni";
+		return -errno;
+	}
+	if (!(spec->given & IPCFS_SPEC_MAX_BYTES))
+		return id;
+
+	error = ipcfs_sysv_msg_look(id, &ds);
+	if (!error) {
+		ds.msg_qbytes = (msglen_t)spec->max_bytes;
+		error = msgctl(id, IPC_SET, &ds) ? -errno : 0;
+	}
+	if (!error)
+		return id;
+	(void)msgctl(id, IPC_RMID, NULL); /* fails only where someone else was faster */
+	return error;
+}
+
+static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
+{
+	struct ipcfs_identity own;
+	key_t key = IPC_PRIVATE;
+	int id, error;
+
+	(void)space;
+	*limit = NULL;
+	error = ipcfs_sysv_name_check(spec->name);
+	if (error)
+		return error;
+	if (strcmp(spec->name, IPCFS_SYSV_PRIVATE) != 0) {
+		uint32_t parsed;
+
+		error = ipcfs_sysv_key_parse(spec->name, &parsed);
+		if (error)
+			return error;
+		key = (key_t)parsed;
+	}
+	if (spec->given & IPCFS_SPEC_MAX_BYTES && (!spec->max_bytes || spec->max_bytes > ULONG_MAX))
+		return -ERANGE;
+
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	id = make_queue(spec, key, limit);
+	ipcfs_identity_give_back(&own);
+	return id < 0 ? id : find_id(id, info);
+}
+
+/* What IPC_SET and IPC_RMID say of a queue that is gone. */
+static int changed_errno(int id, int error)
+{
+	struct msqid_ds ds;
+
+	if (error == EIDRM || (error == EINVAL && ipcfs_sysv_msg_look(id, &ds) == -EIDRM))
+		return -ENOENT;
+	return -error;
+}
+
+static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      const struct ipcfs_caller *caller)
+{
+	int id = (int)ref->serial;
+	struct ipcfs_identity own;
+	int error = ipcfs_sysv_msg_verify(ref);
+
+	(void)space;
+	if (error)
+		return error == -EIDRM ? -ENOENT : error;
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	if (msgctl(id, IPC_RMID, NULL))
+		error = errno;
+	ipcfs_identity_give_back(&own);
+	return error ? changed_errno(id, error) : 0;
+}
+
+static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
+{
+	int id = (int)ref->serial;
+	struct ipcfs_identity own;
+	struct msqid_ds ds;
+	int error;
+
+	(void)space;
+	error = ipcfs_sysv_msg_look(id, &ds);
+	if (error)
+		return error == -EIDRM ? -ENOENT : error;
+	if ((uint32_t)ds.msg_perm.__key != ref->key)
+		return -ENOENT;
+
+	if (wanted->mask & IPCFS_CHANGE_MODE)
+		ds.msg_perm.mode = (unsigned short)(wanted->mode & MODE_BITS);
+	if (wanted->mask & IPCFS_CHANGE_UID)
+		ds.msg_perm.uid = wanted->uid;
+	if (wanted->mask & IPCFS_CHANGE_GID)
+		ds.msg_perm.gid = wanted->gid;
+	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES) {
+		if (!wanted->max_bytes || wanted->max_bytes > ULONG_MAX)
+			return -ERANGE;
+		ds.msg_qbytes = (msglen_t)wanted->max_bytes;
+	}
+
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	if (msgctl(id, IPC_SET, &ds))
+		error = errno;
+	ipcfs_identity_give_back(&own);
+	return error ? changed_errno(id, error) : 0;
+}
+
+static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		  struct ipcfs_text *out)
+{
+	char name[NAME_MAX + 1];
+	struct msqid_ds ds;
+	int error = ipcfs_sysv_msg_look((int)ref->serial, &ds);
+
+	(void)space;
+	if (error)
+		return error == -EIDRM ? -ENOENT : error;
+	if ((uint32_t)ds.msg_perm.__key != ref->key)
+		return -ENOENT;
+	ipcfs_sysv_name(ref->key, (int)ref->serial, name);
+	return ipcfs_text_printf(out,
+				 "class=sysv/msg\n"
+				 "name=%s\n"
+				 "key=0x%08x\n"
+				 "id=%d\n"
+				 "uid=%u\n"
+				 "gid=%u\n"
+				 "cuid=%u\n"
+				 "cgid=%u\n"
+				 "mode=0%03o\n"
+				 "messages=%llu\n"
+				 "bytes=%llu\n"
+				 "max_bytes=%llu\n"
+				 "max_message_size=%llu\n"
+				 "last_send_pid=%d\n"
+				 "last_recv_pid=%d\n"
+				 "last_send_time=%lld\n"
+				 "last_recv_time=%lld\n"
+				 "change_time=%lld\n"
+				 "stale=unknown\n",
+				 name, ref->key, (int)ref->serial, ds.msg_perm.uid, ds.msg_perm.gid,
+				 ds.msg_perm.cuid, ds.msg_perm.cgid,
+				 (unsigned)ds.msg_perm.mode & 0777, (unsigned long long)ds.msg_qnum,
+				 (unsigned long long)ds.__msg_cbytes,
+				 (unsigned long long)ds.msg_qbytes,
+				 (unsigned long long)ipcfs_sysv_msg_largest(&ds), ds.msg_lspid,
+				 ds.msg_lrpid, (long long)ds.msg_stime, (long long)ds.msg_rtime,
+				 (long long)ds.msg_ctime);
+}
+
+const struct ipcfs_backend ipcfs_sysv_msg = {
+	.family = "sysv",
+	.class_name = "msg",
+	.rule = IPCFS_RULE_SYSV,
+	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_BYTES,
+	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID |
+			 IPCFS_CHANGE_MAX_BYTES,
+	.by_id = true,
+	.check_name = ipcfs_sysv_name_check,
+	.find = find,
+	.stat = stat_ref,
+	.list = list,
+	.make = make,
+	.remove = remove_ref,
+	.change = change,
+	.status = status,
+	.watch = NULL,
+	.queue = &ipcfs_sysv_msg_queue,
+};

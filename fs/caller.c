@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_ROOM 64
+#define FILE_ROOM 4096 /* enough for nearly every status file */
+
+/* <linux/sched.h> of the kernel: part of the stat file's format, but in no header for programs. */
+#define PF_EXITING 0x00000004
+#define PF_SIGNALED 0x00000400
+
+/* What a file of /proc holds; larger ones move to the heap. */
+struct proc_file {
+	char *text; /* ends with a NUL */
+	char small[FILE_ROOM];
+};
+
+static void proc_file_free(struct proc_file *file)
+{
+	if (file->text != file->small)
+		free(file->text);
+	file->text = file->small;
+}
+
+static void close_fd(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static void proc_path(char path[PATH_ROOM], pid_t tid, const char *name)
+{
+	snprintf(path, PATH_ROOM, "/proc/%d/%s", (int)tid, name);
+}
+
+/* Double the room. -ENOMEM: the file is as it was. */
+static int proc_file_grow(struct proc_file *file, size_t *room)
+{
+	bool on_heap = file->text != file->small;
+	char *text = realloc(on_heap ? file->text : NULL, 2 * *room);
+
+	if (!text)
+		return -ENOMEM;
+	if (!on_heap)
+		memcpy(text, file->small, sizeof(file->small));
+	file->text = text;
+	*room *= 2;
+	return 0;
+}
+
+/*
+ * Read /proc/TID/NAME. -ENOMEM: something ran out here, which tells nothing about the thread;
+ * -ENOENT and -ESRCH: there is no such thread to be seen. To be freed in each case.
+ */
+static int proc_file_read(struct proc_file *file, pid_t tid, const char *name)
+{
+	__attribute__((cleanup(close_fd))) int fd = -1;
+	size_t size = 0, room = sizeof(file->small);
+	char path[PATH_ROOM];
+
+	file->text = file->small;
+	file->small[0] = '\0';
+	proc_path(path, tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;
+	for (;;) {
+		ssize_t got = read(fd, file->text + size, room - size - 1);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		size += (size_t)got;
+		file->text[size] = '\0';
+		/* The kernel makes these files in one piece: a short read was the last one. */
+		if (size < room - 1)
+			return 0;
+		if (proc_file_grow(file, &room))
+			return -ENOMEM;
+	}
+}
+
+/*
+ * What stands behind `key` in a status file, or NULL. Keys are "\nName:"; a line can't be forged,
+ * as the kernel escapes newlines in the command's name.
+ */
+static const char *status_value(const struct proc_file *status, const char *key)
+{
+	const char *at = strstr(status->text, key);
+
+	return at ? at + strlen(key) : NULL;
+}
+
+static bool status_mask(const struct proc_file *status, const char *key, uint64_t *mask)
+{
+	const char *value = status_value(status, key);
+
+	return value && sscanf(value, "%" SCNx64, mask) == 1;
+}
+
+/* Real and file system id; only these matter here. */
+static bool status_ids(const struct proc_file *status, const char *key, unsigned *real,
+		       unsigned *fs)
+{
+	const char *value = status_value(status, key);
+
+	return value && sscanf(value, "%u %*u %*u %u", real, fs) == 2;
+}
+
+/* The next number of a line; false at the line's end. */
+static bool next_number(const char **at, gid_t *number)
+{
+	char *end;
+
+	while (**at == ' ' || **at == '\t')
+		(*at)++;
+	if (**at < '0' || **at > '9')
+		return false;
+	*number = (gid_t)strtoul(*at, &end, 10);
+	*at = end;
+	return true;
+}
+
+static int load_groups(struct ipcfs_caller *caller, const struct proc_file *status)
+{
+	const char *line = status_value(status, "\nGroups:"), *at;
+	size_t count = 0;
+	gid_t group;
+
+	if (!line)
+		return 0;
+	for (at = line; next_number(&at, &group);)
+		count++;
+	if (count == 0)
+		return 0;
+	caller->groups = calloc(count, sizeof(*caller->groups));
+	if (!caller->groups)
+		return -ENOMEM;
+	for (at = line; caller->ngroups < count; caller->ngroups++)
+		next_number(&at, &caller->groups[caller->ngroups]);
+	return 0;
+}
+
+/* Are the thread's capabilities of the same kind as ours? Unknown is no. */
+static bool same_user_namespace(pid_t tid)
+{
+	struct stat own, other;
+	char path[PATH_ROOM];
+
+	proc_path(path, tid, "ns/user");
+	return stat(path, &other) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+int ipcfs_caller_load(struct ipcfs_caller *caller)
+{
+	__attribute__((cleanup(proc_file_free))) struct proc_file status;
+	unsigned ruid, uid, rgid, gid;
+	uint64_t caps;
+	int err;
+
+	status.text = status.small;
+	if (caller->loaded)
+		return 0;
+	caller->ruid = caller->uid;
+	caller->rgid = caller->gid;
+	caller->caps = 0;
+	caller->ngroups = 0;
+	caller->groups = NULL;
+	err = caller->tid > 0 ? proc_file_read(&status, caller->tid, "status") : -ESRCH;
+	if (err == -ENOMEM)
+		return err;
+	/*
+	 * A request has the file system ids of the thread that made it. A thread that has others
+	 * now is another one, or became somebody else: its rights are not the request's.
+	 */
+	if (!err && status_ids(&status, "\nUid:", &ruid, &uid) && uid == caller->uid &&
+	    status_ids(&status, "\nGid:", &rgid, &gid) && gid == caller->gid) {
+		err = load_groups(caller, &status);
+		if (err)
+			return err;
+		caller->ruid = ruid;
+		caller->rgid = rgid;
+		if (status_mask(&status, "\nCapEff:", &caps) && caps != 0 &&
+		    same_user_namespace(caller->tid))
+			caller->caps = caps;
+	}
+	caller->loaded = true;
+	return 0;
+}
+
+void ipcfs_caller_free(struct ipcfs_caller *caller)
+{
+	if (caller->loaded)
+		free(caller->groups);
+	*caller =
+		(struct ipcfs_caller){ .uid = caller->uid, .gid = caller->gid, .tid = caller->tid };
+}
+
+int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from)
+{
+	struct ipcfs_caller copy = *from;
+
+	if (!from->loaded || from->ngroups == 0) {
+		copy.groups = NULL;
+		copy.ngroups = 0;
+	} else {
+		copy.groups = calloc(from->ngroups, sizeof(*copy.groups));
+		if (!copy.groups)
+			return -ENOMEM;
+		memcpy(copy.groups, from->groups, from->ngroups * sizeof(*copy.groups));
+	}
+	*to = copy;
+	return 0;
+}
+
+static uint64_t signal_bit(int signal)
+{
+	return (uint64_t)1 << (signal - 1);
+}
+
+bool ipcfs_caller_interrupted(pid_t tid)
+{
+	const uint64_t harmless = signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) |
+				  signal_bit(SIGWINCH);
+	__attribute__((cleanup(proc_file_free))) struct proc_file status;
+	uint64_t own, shared, blocked;
+	const char *state;
+	int err;
+
+	status.text = status.small;
+	if (tid <= 0)
+		return true;
+	err = proc_file_read(&status, tid, "status");
+	/* Nothing was learnt; a wait that goes on looks again. */
+	if (err == -ENOMEM)
+		return false;
+	if (err)
+		return true;
+	state = status_value(&status, "\nState:\t");
+	if (!state || *state == 'X' || *state == 'Z')
+		return true;
+	if (!status_mask(&status, "\nSigPnd:", &own) ||
+	    !status_mask(&status, "\nShdPnd:", &shared) ||
+	    !status_mask(&status, "\nSigBlk:", &blocked))
+		return true;
+	return ((own | shared) & ~blocked & ~harmless) != 0;
+}
+
+/*
+ * Flags and exit code of a stat file, the 9th and the last field. The command's name, in
+ * parentheses, may hold anything, parentheses and blanks too.
+ */
+static bool stat_fields(const struct proc_file *file, unsigned *flags, int *exit_code)
+{
+	const char *name_end = strrchr(file->text, ')');
+	const char *last = strrchr(file->text, ' ');
+
+	return name_end && last &&
+	       sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", flags) == 1 &&
+	       sscanf(last, "%d", exit_code) == 1;
+}
+
+/* May we see the exit code of this thread? Both are shown to those who may trace it. */
+static bool shows_exit_code(pid_t tid)
+{
+	struct stat other;
+	char path[PATH_ROOM];
+
+	proc_path(path, tid, "ns/user");
+	return stat(path, &other) == 0;
+}
+
+enum ipcfs_caller_state ipcfs_caller_state(pid_t tid)
+{
+	__attribute__((cleanup(proc_file_free))) struct proc_file file;
+	unsigned flags;
+	int exit_code, err;
+
+	file.text = file.small;
+	if (tid <= 0)
+		return IPCFS_CALLER_RUNNING;
+	err = proc_file_read(&file, tid, "stat");
+	/* Where /proc hides others' processes, they are there all the same. */
+	if (err == -ENOENT || err == -ESRCH)
+		return kill(tid, 0) < 0 && errno == ESRCH ? IPCFS_CALLER_KILLED
+							  : IPCFS_CALLER_RUNNING;
+	if (err || !stat_fields(&file, &flags, &exit_code))
+		return IPCFS_CALLER_RUNNING;
+	/* exit(3) ends all other threads of its process as by SIGKILL, but the exit code tells. */
+	if ((flags & PF_SIGNALED) && ((exit_code & 0x7f) != 0 || !shows_exit_code(tid)))
+		return IPCFS_CALLER_KILLED;
+	return flags & (PF_SIGNALED | PF_EXITING) ? IPCFS_CALLER_EXITING : IPCFS_CALLER_RUNNING;
+}

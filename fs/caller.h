@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is calling: what /proc tells of the requesting thread. */
+#ifndef IPCFS_CALLER_H
+#define IPCFS_CALLER_H
+
+#include "../backends/backend.h"
+
+/*
+ * Fill in real ids, supplementary groups and capabilities of caller->tid, if not loaded yet. A
+ * thread that is unknown (0), gone, unreadable, or has other file system ids than the caller, has
+ * none of either, and its real ids are its effective ones: that is no error. Capabilities count
+ * only if the thread is in the daemon's user namespace. -ENOMEM, also when descriptors ran out (the
+ * caller stays unloaded). Free with ipcfs_caller_free.
+ */
+int ipcfs_caller_load(struct ipcfs_caller *caller);
+
+/* Free what load allocated; the struct is then an unloaded caller of the same ids. */
+void ipcfs_caller_free(struct ipcfs_caller *caller);
+
+/* A deep copy; what `to` held is not freed. -ENOMEM (*to is as it was). */
+int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from);
+
+/*
+ * Does what is pending for this thread end a write, a close or an open that waits? Signals whose
+ * default is to be ignored (SIGCHLD, SIGCONT, SIGURG, SIGWINCH) do not; any other that is pending
+ * and not blocked does, and so does the end of the thread. An unknown thread (0) can't be asked:
+ * true. signal(7), SigPnd, ShdPnd and SigBlk in proc(5).
+ */
+bool ipcfs_caller_interrupted(pid_t tid);
+
+enum ipcfs_caller_state {
+	IPCFS_CALLER_RUNNING, /* also where it can't be told, and for an unknown thread (0) */
+	IPCFS_CALLER_EXITING, /* by exit(3): it can't be interrupted any more */
+	IPCFS_CALLER_KILLED,  /* by a signal, or gone already */
+};
+
+/*
+ * How this thread is ending, if it is: PF_EXITING and PF_SIGNALED of its flags in proc(5). exit(3)
+ * ends the other threads of a process as SIGKILL would: the exit code tells them apart, where the daemon may see
+ * it (PTRACE_MODE_READ).
+ */
+enum ipcfs_caller_state ipcfs_caller_state(pid_t tid);
+
+#endif

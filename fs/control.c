@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "control.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "access.h"
+#include "caller.h"
+#include "make.h"
+#include "number.h"
+#include "ops.h"
+#include "peek.h"
+#include "reply.h"
+#include "room.h"
+#include "spec.h"
+
+int ipcfs_control_open(fuse_req_t req, const struct ipcfs_open *open)
+{
+	struct ipcfs_object *object = open->object;
+
+	switch (open->node->key.kind) {
+	case IPCFS_NODE_STATUS:
+		if (open->writes)
+			return -EPERM;
+		if (object->class->rule == IPCFS_RULE_SYSV)
+			return 0; /* for all, as ipcs */
+		return ipcfs_op_allowed(req, object, IPCFS_WANT_READ);
+	case IPCFS_NODE_PEEK:
+		return open->writes ? -EPERM : ipcfs_op_allowed(req, object, IPCFS_WANT_READ);
+	default:
+		return 0; /* writing is judged by the kernel when it happens */
+	}
+}
+
+/* status: the object's own lines, and what only the mount knows. */
+static int status_text(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+		       struct ipcfs_text *out)
+{
+	int err = object->class->status(fs->space, &object->ref, out);
+
+	if (err)
+		return err;
+	return ipcfs_text_printf(out, "returned=%llu\nwaiting_readers=%u\nwaiting_writers=%u\n",
+				 (unsigned long long)object->returned,
+				 object->parked[IPCFS_RECEIVE], object->parked[IPCFS_SEND]);
+}
+
+static int max_bytes_text(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			  struct ipcfs_text *out)
+{
+	struct ipcfs_info info;
+	int err = object->class->stat(fs->space, &object->ref, &info);
+
+	return err ? err : ipcfs_text_printf(out, "%llu\n", (unsigned long long)info.max_bytes);
+}
+
+static int peek_text(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
+		     struct ipcfs_text *out)
+{
+	long type;
+	int err = ipcfs_peek_copy(fs, key->object, (size_t)key->selector, out, &type);
+
+	return !err && type != key->detail ? -ENOENT : err;
+}
+
+/* What the file says now. */
+static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node, struct ipcfs_text *out)
+{
+	int err;
+
+	switch (node->key.kind) {
+	case IPCFS_NODE_STATUS:
+		err = status_text(fs, node->key.object, out);
+		break;
+	case IPCFS_NODE_MAX_BYTES:
+		err = max_bytes_text(fs, node->key.object, out);
+		break;
+	case IPCFS_NODE_PEEK:
+		err = peek_text(fs, &node->key, out);
+		break;
+	case IPCFS_NODE_LIMIT:
+		return ipcfs_limit_read(&ipcfs_limits[node->key.selector], out);
+	default:
+		return -EINVAL;
+	}
+	return err == -ENOENT ? -EIDRM : err; /* it was there when it was opened */
+}
+
+/* `create` is a stream: the paths that were made, each once. */
+static void read_made(fuse_req_t req, struct ipcfs_open *open, size_t size)
+{
+	struct ipcfs_text bytes = { 0 };
+	int err;
+
+	pthread_mutex_lock(&open->lock);
+	if (size > open->text.size)
+		size = open->text.size;
+	err = ipcfs_text_add(&bytes, open->text.data, size);
+	if (!err)
+		ipcfs_text_drop(&open->text, size);
+	pthread_mutex_unlock(&open->lock);
+	if (err)
+		ipcfs_reply_error(req, err);
+	else
+		ipcfs_reply_bytes(req, bytes.data, bytes.size);
+	ipcfs_text_free(&bytes);
+}
+
+/* The others are sampled when read from the start, and that sample is read on. */
+static void read_sample(fuse_req_t req, struct ipcfs_open *open, size_t size, size_t offset)
+{
+	struct ipcfs_text fresh = { 0 };
+	struct ipcfs_text bytes = { 0 };
+	int err;
+
+	err = ipcfs_control_open(req, open);
+	if (err == -ESTALE)
+		err = -EIDRM;
+	if (!err && offset == 0)
+		err = content(ipcfs_of(req), open->node, &fresh);
+	pthread_mutex_lock(&open->lock);
+	if (!err && offset == 0) {
+		struct ipcfs_text old = open->text;
+
+		open->text = fresh;
+		fresh = old;
+	}
+	if (!err && offset < open->text.size) {
+		if (size > open->text.size - offset)
+			size = open->text.size - offset;
+		err = ipcfs_text_add(&bytes, open->text.data + offset, size);
+	}
+	pthread_mutex_unlock(&open->lock);
+	if (err)
+		ipcfs_reply_error(req, err);
+	else
+		ipcfs_reply_bytes(req, bytes.data, bytes.size);
+	ipcfs_text_free(&bytes);
+	ipcfs_text_free(&fresh);
+}
+
+void ipcfs_control_read(fuse_req_t req, struct ipcfs_open *open, size_t size, off_t offset)
+{
+	if (open->node->key.kind == IPCFS_NODE_CREATE)
+		read_made(req, open, size);
+	else
+		read_sample(req, open, size, (size_t)offset);
+}
+
+/* Make what one line asks for, and remember the path for who reads. */
+static int make_line(fuse_req_t req, struct ipcfs_open *open, const char *line, size_t size)
+{
+	struct ipcfs_info info;
+	struct ipcfs_spec spec;
+	int err;
+
+	err = ipcfs_spec_parse(line, size, &spec);
+	if (err)
+		return err > 0 ? 0 : err; /* empty lines and comments */
+	err = ipcfs_make(req, &spec, &info);
+	if (err)
+		return err;
+	pthread_mutex_lock(&open->lock);
+	/* Made is made: without memory its path can't be read back, that is all. */
+	if (open->reads)
+		ipcfs_text_printf(&open->text, "%s/%s/%s\n", spec.backend->family,
+				  spec.backend->class_name, info.ref.name);
+	pthread_mutex_unlock(&open->lock);
+	return 0;
+}
+
+/* Lines in their order; what follows a bad one is not looked at. */
+static ssize_t write_specs(fuse_req_t req, struct ipcfs_open *open, const char *bytes, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		const char *line = bytes + done;
+		const char *end = memchr(line, '\n', size - done);
+		size_t length = end ? (size_t)(end - line) : size - done;
+		int err = make_line(req, open, line, length);
+
+		if (err)
+			return done ? (ssize_t)done : err;
+		done += length + (end ? 1 : 0);
+	}
+	return (ssize_t)done;
+}
+
+/* A number and perhaps a newline. */
+static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const char *bytes, size_t size)
+{
+	struct ipcfs_caller caller = ipcfs_op_caller(req);
+	struct ipcfs_change change = { .mask = IPCFS_CHANGE_MAX_BYTES };
+	int err;
+
+	if (size && bytes[size - 1] == '\n')
+		size--;
+	err = ipcfs_size_parse(bytes, size, ULONG_MAX, &change.max_bytes);
+	if (!err)
+		err = ipcfs_caller_load(&caller);
+	if (!err)
+		err = object->class->change(ipcfs_of(req)->space, &object->ref, &change, &caller);
+	ipcfs_caller_free(&caller);
+	if (!err)
+		ipcfs_room_recheck(ipcfs_of(req)->room, object); /* there may be room now */
+	return err == -ENOENT ? -EIDRM : err;
+}
+
+static int write_limit(fuse_req_t req, long limit, const char *bytes, size_t size)
+{
+	struct ipcfs_caller caller = ipcfs_op_caller(req);
+	int err = ipcfs_caller_load(&caller);
+
+	if (!err)
+		err = ipcfs_limit_write(&ipcfs_limits[limit], &caller, bytes, size);
+	ipcfs_caller_free(&caller);
+	return err;
+}
+
+void ipcfs_control_write(fuse_req_t req, struct ipcfs_open *open, const char *bytes, size_t size)
+{
+	const struct ipcfs_node_key *key = &open->node->key;
+	ssize_t done;
+
+	switch (key->kind) {
+	case IPCFS_NODE_CREATE:
+		done = write_specs(req, open, bytes, size);
+		break;
+	case IPCFS_NODE_MAX_BYTES:
+		done = write_max_bytes(req, key->object, bytes, size);
+		break;
+	case IPCFS_NODE_LIMIT:
+		done = write_limit(req, key->selector, bytes, size);
+		break;
+	default:
+		done = -EPERM;
+	}
+	if (done < 0)
+		ipcfs_reply_error(req, (int)done);
+	else
+		ipcfs_reply_count(req, key->kind == IPCFS_NODE_CREATE ? (size_t)done : size);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "filesystem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "ops.h"
+#include "room.h"
+
+#define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
+
+int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **out)
+{
+	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
+	int err;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->settings = *settings;
+	fs->uid = geteuid();
+	fs->gid = getegid();
+	clock_gettime(CLOCK_REALTIME, &fs->started);
+	err = ipcfs_space_open(&fs->space);
+	if (err) {
+		free(fs);
+		return err;
+	}
+	ipcfs_objects_init(&fs->objects, fs->space);
+	err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
+	if (!err)
+		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
+	if (!err)
+		err = ipcfs_room_create(fs, &fs->room);
+	if (err)
+		ipcfs_filesystem_destroy(fs);
+	else
+		*out = fs;
+	return err;
+}
+
+int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	fs->session = session;
+	return ipcfs_room_start(fs->room);
+}
+
+void ipcfs_filesystem_stop(void *arg)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	ipcfs_room_stop(fs->room);
+}
+
+/* Files that were open when the connection went: no RELEASE comes for them. */
+static void close_all(struct ipcfs_filesystem *fs)
+{
+	for (uint32_t i = 1; i < fs->opens.used; i++) {
+		struct ipcfs_open *open = ipcfs_open_at(fs, i);
+
+		if (!open->index)
+			continue;
+		if (ipcfs_node_is_channel(open->node))
+			ipcfs_channel_release(fs, open);
+		ipcfs_open_free(fs, open);
+	}
+}
+
+void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
+{
+	if (fs->opens.chunks && fs->room)
+		close_all(fs);
+	ipcfs_room_destroy(fs->room);
+	ipcfs_nodes_destroy(&fs->nodes);
+	ipcfs_table_destroy(&fs->opens);
+	ipcfs_objects_destroy(&fs->objects);
+	ipcfs_space_close(fs->space);
+	free(fs);
+}
+
+static void op_init(void *arg, struct fuse_conn_info *conn)
+{
+	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS |
+				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS;
+
+	(void)arg;
+	conn->want |= wanted & conn->capable;
+	conn->max_write = REQUEST_MAX;
+	conn->time_gran = 1;
+}
+
+const struct fuse_lowlevel_ops ipcfs_filesystem_ops = {
+	.init = op_init,
+
+	.lookup = ipcfs_op_lookup,
+	.forget = ipcfs_op_forget,
+	.forget_multi = ipcfs_op_forget_multi,
+	.getattr = ipcfs_op_getattr,
+	.readlink = ipcfs_op_readlink,
+	.access = ipcfs_op_access,
+	.statfs = ipcfs_op_statfs,
+	.opendir = ipcfs_op_opendir,
+	.readdir = ipcfs_op_readdir,
+	.readdirplus = ipcfs_op_readdirplus,
+	.releasedir = ipcfs_op_releasedir,
+
+	.mkdir = ipcfs_op_mkdir,
+	.rmdir = ipcfs_op_rmdir,
+	.setattr = ipcfs_op_setattr,
+	.unlink = ipcfs_op_unlink,
+	.mknod = ipcfs_op_mknod,
+	.create = ipcfs_op_create,
+	.symlink = ipcfs_op_symlink,
+	.link = ipcfs_op_link,
+	.rename = ipcfs_op_rename,
+
+	.open = ipcfs_op_open,
+	.read = ipcfs_op_read,
+	.write = ipcfs_op_write,
+	.flush = ipcfs_op_flush,
+	.release = ipcfs_op_release,
+	.poll = ipcfs_op_poll,
+};

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The file system as the command line and the session see it: made, started, stopped, freed. */
+#ifndef IPCFS_FILESYSTEM_H
+#define IPCFS_FILESYSTEM_H
+
+#include "options.h"
+
+struct fuse_session;
+struct fuse_lowlevel_ops;
+struct ipcfs_filesystem;
+
+/* -ENOENT where POSIX queues can't be reached, -ENOMEM. Freed with ipcfs_filesystem_destroy. */
+int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **fs);
+
+/* The operations; the session's user data is the struct ipcfs_filesystem. */
+extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
+
+/* For struct ipcfs_session_hooks, arg is the struct ipcfs_filesystem. */
+int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
+void ipcfs_filesystem_stop(void *fs);
+
+/* After the session ended and its threads were joined. */
+void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);
+
+#endif

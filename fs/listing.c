@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* What directories list: the other half of tree.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "attr.h"
+#include "peek.h"
+#include "tree.h"
+
+static int add_entry(struct ipcfs_listing *listing, const char *name, mode_t type, uint64_t ino)
+{
+	struct ipcfs_listing_entry entry = {
+		.name = listing->names.size,
+		.type = type,
+		.ino = ino,
+	};
+	int err = ipcfs_text_add(&listing->names, name, strlen(name) + 1);
+
+	return err ? err : ipcfs_text_add(&listing->entries, &entry, sizeof(entry));
+}
+
+struct class_lister {
+	struct ipcfs_listing *listing;
+	const struct ipcfs_node *directory;
+};
+
+static int add_object(void *arg, const struct ipcfs_info *info)
+{
+	struct class_lister *lister = arg;
+	struct ipcfs_listing *listing = lister->listing;
+	struct ipcfs_listing_entry entry = { .name = listing->names.size };
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
+	int err;
+
+	if (lister->directory->key.kind == IPCFS_NODE_IDS) {
+		key.kind = IPCFS_NODE_ID_LINK;
+		err = ipcfs_text_printf(&listing->names, "%d%c", (int)info->ref.serial, 0);
+		entry.type = S_IFLNK;
+	} else {
+		err = ipcfs_text_add(&listing->names, info->ref.name, strlen(info->ref.name) + 1);
+		entry.type = S_IFDIR;
+	}
+	entry.ino = ipcfs_attr_ino_of(lister->directory->class, &info->ref, &key);
+	entry.has_info = true;
+	entry.info = listing->infos.size / sizeof(*info);
+	if (!err)
+		err = ipcfs_text_add(&listing->infos, info, sizeof(*info));
+	return err ? err : ipcfs_text_add(&listing->entries, &entry, sizeof(entry));
+}
+
+static int list_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
+		      struct ipcfs_listing *listing)
+{
+	struct class_lister lister = { listing, node };
+
+	return node->class->list(fs->space, add_object, &lister);
+}
+
+static int list_fixed(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
+		      struct ipcfs_listing *listing)
+{
+	int err = 0;
+
+	for (uint32_t i = directory->index + 1; !err && i <= fs->nodes.fixed; i++) {
+		const struct ipcfs_node *node = ipcfs_node_at(&fs->nodes, i);
+		struct stat st;
+
+		if (node->parent != directory->index)
+			continue;
+		ipcfs_attr_fixed(fs, node, &st);
+		err = add_entry(listing, node->name, st.st_mode & S_IFMT, i);
+	}
+	return err;
+}
+
+static int list_peeks(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
+		      struct ipcfs_listing *listing)
+{
+	struct ipcfs_node_key key = { .object = node->key.object, .kind = IPCFS_NODE_PEEK };
+	int err = 0;
+
+	for (size_t i = 0; !err; i++) {
+		struct ipcfs_text message = { 0 };
+		char name[64];
+
+		err = ipcfs_peek_copy(fs, node->key.object, i, &message, &key.detail);
+		ipcfs_text_free(&message);
+		key.selector = (long)i;
+		snprintf(name, sizeof(name), "%zu.%ld", i, key.detail);
+		if (!err)
+			err = add_entry(listing, name, S_IFREG, ipcfs_attr_ino(&key));
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Every name that lookup knows in a directory of an object. */
+static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *listing)
+{
+	static const struct {
+		const char *name;
+		mode_t type;
+	} names[] = {
+		{ "msg", S_IFREG },   { "lines", S_IFREG },  { "tagged", S_IFREG },
+		{ "packets", S_IFREG }, { "drain", S_IFREG },	{ "status", S_IFREG },
+		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },	{ "prio", S_IFDIR },
+		{ "type", S_IFDIR },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(*names); i++) {
+		struct ipcfs_node_key key;
+
+		if (ipcfs_tree_key(node, names[i].name, &key) == 0)
+			err = add_entry(listing, names[i].name, names[i].type, ipcfs_attr_ino(&key));
+	}
+	return err;
+}
+
+int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
+		    struct ipcfs_listing *listing)
+{
+	uint64_t own = directory->index;
+	int err;
+
+	if (directory->key.object)
+		own = ipcfs_attr_ino(&directory->key);
+	err = add_entry(listing, ".", S_IFDIR, own);
+	if (!err)
+		err = add_entry(listing, "..", S_IFDIR, 1);
+	if (err)
+		return err;
+	switch (directory->key.kind) {
+	case IPCFS_NODE_CLASS:
+	case IPCFS_NODE_IDS:
+		return list_class(fs, directory, listing);
+	case IPCFS_NODE_SELECTORS: /* any number may be looked up: nothing to list */
+		return 0;
+	case IPCFS_NODE_PEEKS:
+		return list_peeks(fs, directory, listing);
+	case IPCFS_NODE_OBJECT:
+	case IPCFS_NODE_SELECTED:
+		return list_object(directory, listing);
+	default:
+		return list_fixed(fs, directory, listing);
+	}
+}
+
+size_t ipcfs_listing_count(const struct ipcfs_listing *listing)
+{
+	return listing->entries.size / sizeof(struct ipcfs_listing_entry);
+}
+
+void ipcfs_listing_free(struct ipcfs_listing *listing)
+{
+	ipcfs_text_free(&listing->names);
+	ipcfs_text_free(&listing->entries);
+	ipcfs_text_free(&listing->infos);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nodes: what the kernel knows of the tree. A node id is an index into a table of plain items; it
+ * stands for (object, kind of file, selector) and lives until the kernel forgets it. The fixed part of
+ * the tree (root, class directories, limits) is made once and never forgotten.
+ */
+#ifndef IPCFS_NODE_H
+#define IPCFS_NODE_H
+
+#include "object.h"
+#include "table.h"
+
+enum ipcfs_node_kind {
+	IPCFS_NODE_NONE,
+	/* fixed */
+	IPCFS_NODE_DIRECTORY,	/* root, posix, sysv, by-id: nothing but names of fixed nodes */
+	IPCFS_NODE_CREATE,
+	IPCFS_NODE_LIMITS,
+	IPCFS_NODE_LIMIT,	/* selector: index into ipcfs_limits */
+	IPCFS_NODE_CLASS,
+	IPCFS_NODE_IDS,		/* by-id/CLASS */
+	/* of an object */
+	IPCFS_NODE_ID_LINK,	/* by-id/CLASS/ID */
+	IPCFS_NODE_ALIAS,	/* another spelling of its name */
+	IPCFS_NODE_OBJECT,
+	IPCFS_NODE_SELECTORS,	/* prio/ or type/ */
+	IPCFS_NODE_SELECTED,	/* prio/N/ or type/N/; selector: N */
+	IPCFS_NODE_MSG,
+	IPCFS_NODE_LINES,
+	IPCFS_NODE_TAGGED,
+	IPCFS_NODE_PACKETS,
+	IPCFS_NODE_DRAIN,
+	IPCFS_NODE_STATUS,
+	IPCFS_NODE_MAX_BYTES,	/* qbytes */
+	IPCFS_NODE_PEEKS,	/* peek/ */
+	IPCFS_NODE_PEEK,	/* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
+};
+
+struct ipcfs_node_key {
+	struct ipcfs_object *object; /* a reference; NULL in fixed nodes */
+	uint32_t kind;
+	bool selected; /* selector says something, as below prio/N and type/N */
+	long selector;
+	long detail;
+};
+
+struct ipcfs_node {
+	struct ipcfs_node_key key;
+	uint32_t index; /* the node id */
+	/* fixed nodes */
+	const struct ipcfs_backend *class;
+	const char *name;
+	uint32_t parent;
+	/* guarded by the table's lock */
+	uint64_t lookups;
+	unsigned opens, writers;
+	bool current; /* what the next lookup finds */
+	UT_hash_handle hh;
+};
+
+struct ipcfs_nodes {
+	pthread_mutex_t lock;
+	struct ipcfs_table table;
+	struct ipcfs_node *hash;
+	struct ipcfs_objects *objects;
+	uint32_t fixed; /* fixed nodes are 1..fixed */
+};
+
+/* Makes the fixed nodes as well; the root is number 1. -ENOMEM. */
+int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects);
+void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes);
+
+/* The node of this id; NULL for one that the kernel can't know. Good while the kernel holds a lookup. */
+struct ipcfs_node *ipcfs_node_at(struct ipcfs_nodes *nodes, uint64_t id);
+
+/* A fixed node by its name in a fixed directory; NULL. */
+struct ipcfs_node *ipcfs_node_fixed(struct ipcfs_nodes *nodes, const struct ipcfs_node *parent,
+				    const char *name);
+
+/*
+ * The node of this key, with one more lookup counted. Takes the caller's reference on key->object, also
+ * on failure. While a writable file is open on a node where writing may wait (lines, tagged,
+ * packets), a fresh node takes its place: the kernel locks a node for as long as a write on it is
+ * parked, and nobody else may have to wait for that. NULL: no memory.
+ */
+struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key);
+
+/* The kernel forgets `count` lookups. */
+void ipcfs_node_forget(struct ipcfs_nodes *nodes, uint64_t id, uint64_t count);
+
+/* An open file comes and goes. */
+void ipcfs_node_opened(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes);
+void ipcfs_node_closed(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes);
+bool ipcfs_node_is_open(struct ipcfs_nodes *nodes, struct ipcfs_node *node);
+
+static inline bool ipcfs_node_is_channel(const struct ipcfs_node *node)
+{
+	return node->key.kind >= IPCFS_NODE_MSG && node->key.kind <= IPCFS_NODE_DRAIN;
+}
+
+#endif

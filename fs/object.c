@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "object.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+{
+	*objects = (struct ipcfs_objects){ .space = space };
+	pthread_mutex_init(&objects->lock, NULL);
+}
+
+static void object_free(struct ipcfs_object *object)
+{
+	for (int i = 0; i < 2; i++)
+		if (object->side[i].users)
+			object->class->queue->close(object->side[i].handle);
+	free(object);
+}
+
+void ipcfs_objects_destroy(struct ipcfs_objects *objects)
+{
+	struct ipcfs_object *object, *next;
+
+	HASH_ITER (hh, objects->table, object, next) {
+		HASH_DEL(objects->table, object);
+		object_free(object);
+	}
+	pthread_mutex_destroy(&objects->lock);
+}
+
+struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
+				      const struct ipcfs_backend *class,
+				      const struct ipcfs_ref *ref)
+{
+	struct ipcfs_object_key id = { class, ref->serial, ref->key };
+	struct ipcfs_object *object;
+
+	pthread_mutex_lock(&objects->lock);
+	HASH_FIND(hh, objects->table, &id, sizeof(id), object);
+	if (!object) {
+		object = calloc(1, sizeof(*object));
+		if (object) {
+			object->id = id;
+			object->class = class;
+			object->ref = *ref;
+			HASH_ADD(hh, objects->table, id, sizeof(id), object);
+			if (!object->hh.tbl) {
+				free(object);
+				object = NULL;
+			}
+		}
+	}
+	if (object)
+		object->references++;
+	pthread_mutex_unlock(&objects->lock);
+	return object;
+}
+
+void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	pthread_mutex_lock(&objects->lock);
+	object->references++;
+	pthread_mutex_unlock(&objects->lock);
+}
+
+void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	bool last;
+
+	if (!object)
+		return;
+	pthread_mutex_lock(&objects->lock);
+	last = --object->references == 0;
+	if (last)
+		HASH_DEL(objects->table, object);
+	pthread_mutex_unlock(&objects->lock);
+	if (last)
+		object_free(object);
+}
+
+int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      enum ipcfs_direction direction, int *handle)
+{
+	int fresh, err;
+	bool spare;
+
+	pthread_mutex_lock(&objects->lock);
+	if (object->side[direction].users) {
+		object->side[direction].users++;
+		*handle = object->side[direction].handle;
+		pthread_mutex_unlock(&objects->lock);
+		return 0;
+	}
+	pthread_mutex_unlock(&objects->lock);
+
+	err = object->class->queue->open(objects->space, &object->ref, direction, &fresh);
+	if (err)
+		return err;
+
+	pthread_mutex_lock(&objects->lock);
+	spare = object->side[direction].users > 0; /* somebody was faster */
+	if (!spare)
+		object->side[direction].handle = fresh;
+	object->side[direction].users++;
+	*handle = object->side[direction].handle;
+	pthread_mutex_unlock(&objects->lock);
+	if (spare)
+		object->class->queue->close(fresh);
+	return 0;
+}
+
+void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
+			enum ipcfs_direction direction)
+{
+	int handle;
+	bool last;
+
+	pthread_mutex_lock(&objects->lock);
+	last = --object->side[direction].users == 0;
+	handle = object->side[direction].handle;
+	pthread_mutex_unlock(&objects->lock);
+	if (last)
+		object->class->queue->close(handle);
+}

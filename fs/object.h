@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects that anything in the mount refers to: nodes, open files, waiters. There is one struct
+ * for one object, however many names lead to it; it goes with its last reference.
+ */
+#ifndef IPCFS_OBJECT_H
+#define IPCFS_OBJECT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../backends/backend.h"
+#include "hash.h"
+
+struct ipcfs_line;
+
+struct ipcfs_object_key {
+	const struct ipcfs_backend *class;
+	uint64_t serial;
+	uint64_t key;
+};
+
+struct ipcfs_object {
+	struct ipcfs_object_key id;
+	const struct ipcfs_backend *class;
+	struct ipcfs_ref ref;
+	unsigned references; /* guarded by the table's lock, as `side` is */
+	struct {
+		unsigned users; /* the handle is open while there are any */
+		int handle;
+	} side[2]; /* by enum ipcfs_direction */
+
+	_Atomic uint64_t returned; /* messages put back at the tail */
+	_Atomic size_t room;	   /* bytes that the longest message so far took */
+	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
+	_Atomic unsigned parked[2]; /* requests parked, by direction */
+	_Atomic unsigned pollers;
+	UT_hash_handle hh;
+};
+
+struct ipcfs_objects {
+	pthread_mutex_t lock;
+	struct ipcfs_object *table;
+	const struct ipcfs_space *space;
+};
+
+void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space);
+void ipcfs_objects_destroy(struct ipcfs_objects *objects);
+
+/* The object that ref names, with a reference for the caller. NULL: no memory. */
+struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
+				      const struct ipcfs_backend *class,
+				      const struct ipcfs_ref *ref);
+void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *object);
+void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object);
+
+/*
+ * Open the queue for one direction (or find it open): *handle is good until the matching
+ * ipcfs_object_close. What the backend's open returns.
+ */
+int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      enum ipcfs_direction direction, int *handle);
+void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
+			enum ipcfs_direction direction);
+
+#endif

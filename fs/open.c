@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "access.h"
+#include "caller.h"
+#include "tree.h"
+
+#define OWNERS_MAX 1024 /* processes with something pending on one open file */
+
+int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_node *node, int flags,
+		   struct ipcfs_open **open)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(req);
+	struct ipcfs_open *fresh;
+	uint32_t index;
+
+	fresh = ipcfs_table_new(&fs->opens, &index);
+	if (!fresh)
+		return -ENOMEM;
+	fresh->index = index;
+	fresh->node = node;
+	fresh->object = node->key.object;
+	fresh->reads = (flags & O_ACCMODE) != O_WRONLY;
+	fresh->writes = (flags & O_ACCMODE) != O_RDONLY;
+	fresh->opener.uid = context->uid;
+	fresh->opener.gid = context->gid;
+	fresh->opener.tid = context->pid;
+	fresh->pollers[0].open = fresh->pollers[1].open = fresh;
+	pthread_mutex_init(&fresh->lock, NULL);
+	ipcfs_node_opened(&fs->nodes, node, fresh->writes);
+	*open = fresh;
+	return 0;
+}
+
+void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
+{
+	struct ipcfs_node *node = open->node;
+	bool writes = open->writes;
+
+	while (open->pending)
+		ipcfs_open_forget(open, open->pending->owner);
+	ipcfs_text_free(&open->text);
+	ipcfs_caller_free(&open->opener);
+	if (open->listing) {
+		ipcfs_listing_free(open->listing);
+		free(open->listing);
+	}
+	pthread_mutex_destroy(&open->lock);
+	ipcfs_table_free(&fs->opens, open->index);
+	ipcfs_node_closed(&fs->nodes, node, writes);
+}
+
+struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)
+{
+	return ipcfs_table_at(&fs->opens, handle);
+}
+
+int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+{
+	const struct ipcfs_backend *class = open->object->class;
+	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
+	struct ipcfs_perm perm;
+	int err, allowed;
+
+	err = class->queue->perm(open->handle[direction], &perm);
+	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
+		err = 0; /* it still gives what it holds */
+	if (err)
+		return err;
+	pthread_mutex_lock(&open->lock);
+	allowed = ipcfs_access(class->rule, &perm, &open->opener, want,
+			       tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+	pthread_mutex_unlock(&open->lock);
+	return allowed;
+}
+
+struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create)
+{
+	struct ipcfs_pending *pending;
+	unsigned owners = 0;
+
+	for (pending = open->pending; pending; pending = pending->next, owners++)
+		if (pending->owner == owner)
+			return pending;
+	if (!create || owners >= OWNERS_MAX)
+		return NULL;
+	pending = calloc(1, sizeof(*pending));
+	if (pending) {
+		pending->owner = owner;
+		pending->next = open->pending;
+		open->pending = pending;
+	}
+	return pending;
+}
+
+void ipcfs_open_forget(struct ipcfs_open *open, uint64_t owner)
+{
+	struct ipcfs_pending **link = &open->pending, *pending;
+
+	while (*link && (*link)->owner != owner)
+		link = &(*link)->next;
+	pending = *link;
+	if (!pending)
+		return;
+	*link = pending->next;
+	ipcfs_text_free(&pending->text);
+	free(pending);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: the state that is neither the object's nor the node's. A file handle is an index. */
+#ifndef IPCFS_OPEN_H
+#define IPCFS_OPEN_H
+
+#include "core.h"
+
+/* What one process has written to an open file and not yet completed. */
+struct ipcfs_pending {
+	uint64_t owner; /* FUSE's lock owner: one for each process */
+	struct ipcfs_text text;
+	bool refused;	/* too long: what follows belongs to no message */
+	bool nonblock;	/* O_NONBLOCK at its last write */
+	struct ipcfs_pending *next;
+};
+
+struct ipcfs_line;
+
+/* A place among those who poll a line; guarded by the waiting room's lock. */
+struct ipcfs_poller {
+	struct ipcfs_open *open;
+	struct ipcfs_line *line; /* NULL: not registered */
+	struct ipcfs_poller *next, *prev;
+};
+
+struct ipcfs_open {
+	uint32_t index;
+	struct ipcfs_node *node;
+	struct ipcfs_object *object; /* of the node; NULL in fixed files */
+	bool reads, writes;
+	int handle[2]; /* of the queue, by direction, where it reads, writes */
+
+	pthread_mutex_t lock; /* guards what follows, up to the pollers */
+	struct ipcfs_caller opener;
+	struct ipcfs_text text; /* to be read next: rest of a message, content of a control file */
+	size_t at;		/* bytes of text already read */
+	bool end_due;		/* msg: the next read is end of file */
+	bool counted;		/* drain: left says how many messages it still gives */
+	uint64_t left;
+	struct ipcfs_pending *pending;
+
+	struct fuse_pollhandle *poll; /* guarded by the waiting room's lock */
+	struct ipcfs_poller pollers[2];
+
+	struct ipcfs_listing *listing; /* directories */
+};
+
+/*
+ * A new open file of this node; the opener is the request's caller. *open is freed with
+ * ipcfs_open_free. -ENOMEM.
+ */
+int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_node *node, int flags,
+		   struct ipcfs_open **open);
+void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open);
+struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle);
+
+/*
+ * May the opener still do this with the queue? Asked at every request, against the queue as it is
+ * now. `tid` is the thread that asks: only the opener's own thread may tell groups and capabilities that were
+ * not needed at open. -EACCES; -EIDRM when sending to a removed queue (or receiving from a removed
+ * System V queue).
+ */
+int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid);
+
+/*
+ * What this owner has pending. With `create` it is made where there is none; NULL: there is none, no
+ * memory, or too many owners. Called with open->lock held.
+ */
+struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create);
+
+/* Forget an owner's pending bytes. Called with open->lock held. */
+void ipcfs_open_forget(struct ipcfs_open *open, uint64_t owner);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: channels have messages, the others text. */
+#include <errno.h>
+#include <poll.h>
+
+#include "channel.h"
+#include "control.h"
+#include "ops.h"
+#include "reply.h"
+
+static unsigned open_flags(const struct ipcfs_open *open)
+{
+	unsigned kind = open->node->key.kind, flags = IPCFS_OPEN_DIRECT_IO;
+
+	if (ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_CREATE)
+		flags |= IPCFS_OPEN_NONSEEKABLE | IPCFS_OPEN_STREAM;
+	/* only where a close can complete a message */
+	if (!open->writes || kind == IPCFS_NODE_PACKETS || !ipcfs_node_is_channel(open->node))
+		flags |= IPCFS_OPEN_NOFLUSH;
+	return flags;
+}
+
+static void release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
+{
+	if (ipcfs_node_is_channel(open->node))
+		ipcfs_channel_release(fs, open);
+	ipcfs_open_free(fs, open);
+}
+
+void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
+	struct ipcfs_node *node = ipcfs_node_at(&fs->nodes, ino);
+	struct ipcfs_open *open;
+	int err;
+
+	err = node ? ipcfs_open_new(fs, req, node, fi->flags, &open) : -ESTALE;
+	if (err) {
+		ipcfs_reply_error(req, err);
+		return;
+	}
+	if (ipcfs_node_is_channel(node))
+		err = ipcfs_channel_open(fs, open);
+	else
+		err = ipcfs_control_open(req, open);
+	if (err) {
+		ipcfs_open_free(fs, open);
+		ipcfs_reply_error(req, err);
+	} else if (ipcfs_reply_open(req, open, open_flags(open)) == -ENOENT) {
+		release(fs, open);
+	}
+}
+
+void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		   struct fuse_file_info *fi)
+{
+	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
+
+	(void)ino;
+	if (size == 0)
+		ipcfs_reply_bytes(req, NULL, 0);
+	else if (ipcfs_node_is_channel(open->node))
+		ipcfs_channel_read(req, open, size, fi->flags);
+	else
+		ipcfs_control_read(req, open, size, offset);
+}
+
+void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
+
+	(void)ino;
+	(void)offset;
+	if (ipcfs_node_is_channel(open->node))
+		ipcfs_channel_write(req, open, bytes, size, fi->flags, fi->lock_owner);
+	else
+		ipcfs_control_write(req, open, bytes, size);
+}
+
+void ipcfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
+
+	(void)ino;
+	if (ipcfs_node_is_channel(open->node))
+		ipcfs_channel_flush(req, open, fi->lock_owner);
+	else
+		ipcfs_reply_error(req, 0);
+}
+
+void ipcfs_op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
+
+	(void)ino;
+	release(fs, ipcfs_open_at(fs, fi->fh));
+	ipcfs_reply_error(req, 0);
+}
+
+void ipcfs_op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		   struct fuse_pollhandle *handle)
+{
+	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
+
+	(void)ino;
+	if (ipcfs_node_is_channel(open->node)) {
+		ipcfs_channel_poll(req, open, fi->poll_events, handle);
+		return;
+	}
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+}

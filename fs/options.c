@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+#include "options.h"
+
+#include <errno.h>
+#include <fuse_opt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "log.h"
+#include "number.h"
+
+#define WAITERS_DEFAULT 2048
+#define WAITERS_ALL_DEFAULT 8192
+#define WAITERS_LIMIT 1000000
+
+enum key {
+	KEY_FOREGROUND,
+	KEY_DEBUG,
+	KEY_HELP,
+	KEY_VERSION,
+	KEY_READ_ONLY,
+	KEY_READ_WRITE,
+	KEY_SOURCE,
+	KEY_MAX_WAITERS,
+	KEY_MAX_WAITERS_ALL,
+	KEY_IGNORED,
+};
+
+static const struct fuse_opt specs[] = {
+	FUSE_OPT_KEY("-f", KEY_FOREGROUND),
+	FUSE_OPT_KEY("-d", KEY_DEBUG),
+	FUSE_OPT_KEY("--debug", KEY_DEBUG),
+	FUSE_OPT_KEY("debug", KEY_DEBUG),
+	FUSE_OPT_KEY("-h", KEY_HELP),
+	FUSE_OPT_KEY("--help", KEY_HELP),
+	FUSE_OPT_KEY("-V", KEY_VERSION),
+	FUSE_OPT_KEY("--version", KEY_VERSION),
+	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
+	FUSE_OPT_KEY("rw", KEY_READ_WRITE),
+	FUSE_OPT_KEY("fsname=", KEY_SOURCE),
+	FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
+	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL),
+
+	/* libfuse's. */
+	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("allow_root", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("auto_unmount", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("default_permissions", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("context=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("fscontext=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("defcontext=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("rootcontext=", FUSE_OPT_KEY_KEEP),
+
+	/* What mount(8) and its helpers may say, and -s: nothing to be done about it. */
+	FUSE_OPT_KEY("-s", KEY_IGNORED),
+	FUSE_OPT_KEY("-n", KEY_IGNORED),
+	FUSE_OPT_KEY("-v", KEY_IGNORED),
+	FUSE_OPT_KEY("-t ", KEY_IGNORED),
+	FUSE_OPT_KEY("subtype=", KEY_IGNORED),
+	FUSE_OPT_KEY("comment=", KEY_IGNORED),
+	FUSE_OPT_KEY("user=", KEY_IGNORED),
+	FUSE_OPT_KEY("uhelper=", KEY_IGNORED),
+	FUSE_OPT_KEY("helper=", KEY_IGNORED),
+	FUSE_OPT_END
+};
+
+/* More of the same. dev, suid and exec too: the tree has nothing that they could be about. */
+static const char *const ignored[] = {
+	"defaults", "auto", "noauto", "nofail", "_netdev", "_rnetdev", "user", "nouser", "users",
+	"nousers", "owner", "noowner", "group", "nogroup", "dev", "nodev", "suid", "nosuid", "exec",
+	"noexec", "sync", "async", "dirsync", "atime", "noatime", "diratime", "nodiratime",
+	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+	"iversion", "noiversion", "mand", "nomand", "silent", "loud",
+};
+
+static int out_of_memory(void)
+{
+	ipcfs_log(LOG_ERR, "%s", strerror(ENOMEM));
+	return -1;
+}
+
+static int set_string(char **place, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return out_of_memory();
+	free(*place);
+	*place = copy;
+	return 0;
+}
+
+static int set_waiters(unsigned *place, const char *arg)
+{
+	const char *text = strchr(arg, '=') + 1;
+	long value;
+
+	if (ipcfs_number_parse(text, strlen(text), 1, WAITERS_LIMIT, &value) < 0) {
+		ipcfs_log(LOG_ERR, "option %s: a number from 1 to %d is wanted", arg,
+			  WAITERS_LIMIT);
+		return -1;
+	}
+	*place = (unsigned)value;
+	return 0;
+}
+
+static int take_option(const char *arg)
+{
+	if (strncmp(arg, "x-", 2) == 0 || strncmp(arg, "X-", 2) == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		if (strcmp(arg, ignored[i]) == 0)
+			return 0;
+	ipcfs_log(LOG_ERR, "unknown option %s (see ipcfs --help)", arg);
+	return -1;
+}
+
+/* [SOURCE] MOUNTPOINT: the last one is the mount point. */
+static int take_argument(struct ipcfs_options *options, int *count, const char *arg)
+{
+	if (++*count > 2) {
+		ipcfs_log(LOG_ERR, "too many arguments: %s (see ipcfs --help)", arg);
+		return -1;
+	}
+	if (*count == 2) {
+		/* -o fsname= goes before. */
+		if (options->source == NULL)
+			options->source = options->mountpoint;
+		else
+			free(options->mountpoint);
+		options->mountpoint = NULL;
+	}
+	return set_string(&options->mountpoint, arg);
+}
+
+struct parse {
+	struct ipcfs_options *options;
+	int count; /* of arguments that are no options */
+};
+
+/* As fuse_opt_parse(3) wants it: -1 error, 0 taken out, 1 stays. */
+static int take(void *data, const char *arg, int key, struct fuse_args *args)
+{
+	struct parse *parse = data;
+	struct ipcfs_options *options = parse->options;
+
+	(void)args;
+	switch (key) {
+	case FUSE_OPT_KEY_OPT:
+		return take_option(arg);
+	case FUSE_OPT_KEY_NONOPT:
+		return take_argument(options, &parse->count, arg);
+	case KEY_FOREGROUND:
+		options->foreground = true;
+		return 0;
+	case KEY_DEBUG:
+		options->debug = true;
+		options->foreground = true;
+		return 0;
+	case KEY_HELP:
+		options->help = true;
+		return 0;
+	case KEY_VERSION:
+		options->version = true;
+		return 0;
+	case KEY_READ_ONLY:
+	case KEY_READ_WRITE:
+		options->settings.read_only = key == KEY_READ_ONLY;
+		return 0;
+	case KEY_SOURCE:
+		return set_string(&options->source, strchr(arg, '=') + 1);
+	case KEY_MAX_WAITERS:
+		return set_waiters(&options->settings.max_waiters, arg);
+	case KEY_MAX_WAITERS_ALL:
+		return set_waiters(&options->settings.max_waiters_all, arg);
+	case KEY_IGNORED:
+		return 0;
+	}
+	return 1;
+}
+
+/* What libfuse shall know beside what the user asked for. */
+static int add_own(struct fuse_args *args, const struct ipcfs_options *options)
+{
+	const char *source = options->source;
+	char *name = NULL, *list = NULL;
+	int result = 0;
+
+	if (source == NULL || source[0] == '\0')
+		source = "ipcfs";
+	if (asprintf(&name, "fsname=%s", source) < 0)
+		return out_of_memory();
+	if (fuse_opt_add_opt(&list, "subtype=ipcfs,nosuid,nodev,noexec") < 0 ||
+	    fuse_opt_add_opt_escaped(&list, name) < 0 ||
+	    (options->settings.read_only && fuse_opt_add_opt(&list, "ro") < 0) ||
+	    (options->debug && fuse_opt_add_opt(&list, "debug") < 0) ||
+	    fuse_opt_add_arg(args, "-o") < 0 || fuse_opt_add_arg(args, list) < 0)
+		result = out_of_memory();
+	free(name);
+	free(list);
+	return result;
+}
+
+int ipcfs_options_parse(struct fuse_args *args, struct ipcfs_options *options)
+{
+	struct parse parse = { .options = options };
+
+	*options = (struct ipcfs_options){
+		.settings = {
+			.max_waiters = WAITERS_DEFAULT,
+			.max_waiters_all = WAITERS_ALL_DEFAULT,
+		},
+	};
+	if (fuse_opt_parse(args, &parse, specs, take) < 0)
+		return -EINVAL;
+	if (options->help || options->version)
+		return 0;
+	/* What stood behind it was taken out; it may have been left. */
+	if (args->argc > 1 && strcmp(args->argv[args->argc - 1], "--") == 0) {
+		free(args->argv[--args->argc]);
+		args->argv[args->argc] = NULL;
+	}
+	if (options->mountpoint == NULL || options->mountpoint[0] == '\0') {
+		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
+		return -EINVAL;
+	}
+	return add_own(args, options) < 0 ? -EINVAL : 0;
+}
+
+void ipcfs_options_free(struct ipcfs_options *options)
+{
+	free(options->source);
+	free(options->mountpoint);
+	options->source = NULL;
+	options->mountpoint = NULL;
+}
+
+void ipcfs_options_help(void)
+{
+	printf("usage: ipcfs [options] [SOURCE] MOUNTPOINT\n"
+	       "\n"
+	       "Shows the IPC objects of this machine or container as a tree of files on\n"
+	       "MOUNTPOINT. "
+	       "Returns when the mount is ready. End it with umount MOUNTPOINT or SIGTERM.\n"
+	       "SOURCE is the name that the mount table shows (ipcfs).\n"
+	       "\n"
+	       "    -f                     stay in the foreground, messages to standard error\n"
+	       "    -d, -o debug           like -f, with a line for every request\n"
+	       "    -s                     accepted and ignored\n"
+	       "    -h, --help             this text\n"
+	       "    -V, --version          versions\n"
+	       "\n"
+	       "    -o max_waiters=N       requests of one user that may wait at a time (%d)\n"
+	       "    -o max_waiters_all=N   requests of all users that may wait at a time (%d)\n"
+	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
+	       "\n"
+	       "    -o allow_other         let other users in, as the objects' permissions say\n"
+	       "    -o allow_root          let root in\n"
+	       "    -o auto_unmount        unmount when the daemon dies\n"
+	       "    -o default_permissions let the kernel check the shown modes as well\n"
+	       "    -o fsname=NAME         the same as SOURCE\n"
+	       "    -o context=, fscontext=, defcontext=, rootcontext=   for SELinux\n"
+	       "\n"
+	       "The mount is nosuid, nodev and noexec in any case. Other options of mount(8)\n"
+	       "that have no meaning here (defaults, nofail, noauto, _netdev, x-..., noatime,\n"
+	       "...) are ignored.\n"
+	       "\n"
+	       "exit status: 0 mounted, or ended in order (-f); 1 wrong usage or option;\n"
+	       "2 can't mount or serve, the message says why\n",
+	       WAITERS_DEFAULT, WAITERS_ALL_DEFAULT);
+}

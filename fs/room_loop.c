@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop thread of the waiting room: serves the lines whose queues have descriptors, ends what is
+ * interrupted, samples for pollers what the kernel does not report, and frees lines.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "caller.h"
+#include "line.h"
+#include "log.h"
+
+#define EVENTS 64
+
+static void drain(int fd)
+{
+	char bytes[4096];
+
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* Wait for the line's queue, once. */
+static void arm(struct ipcfs_room *room, struct ipcfs_line *line)
+{
+	struct epoll_event event = {
+		.events = EPOLLONESHOT | (line->direction == IPCFS_SEND ? EPOLLOUT : EPOLLIN),
+		.data.ptr = line,
+	};
+	int op = line->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(room->epoll, op, line->handle, &event) == 0)
+		line->registered = true;
+	else
+		ipcfs_log(LOG_ERR, "can't wait for a queue: %s", strerror(errno));
+}
+
+static void disarm(struct ipcfs_room *room, struct ipcfs_line *line)
+{
+	if (line->registered)
+		epoll_ctl(room->epoll, EPOLL_CTL_DEL, line->handle, NULL);
+	line->registered = false;
+}
+
+/* Try everybody in a line that has no thread, in order, until one has to wait. */
+static void serve(struct ipcfs_room *room, struct ipcfs_line *line)
+{
+	for (;;) {
+		struct ipcfs_waiter *head;
+		ssize_t result;
+
+		pthread_mutex_lock(&room->lock);
+		head = line->head;
+		if (head)
+			head->busy = true;
+		pthread_mutex_unlock(&room->lock);
+		if (!head)
+			return;
+		result = head->attempt(head, false);
+		pthread_mutex_lock(&room->lock);
+		head->busy = false;
+		if (result != -EAGAIN)
+			ipcfs_waiter_leave(room, head);
+		pthread_mutex_unlock(&room->lock);
+		if (result == -EAGAIN)
+			return;
+		ipcfs_waiter_finish(room, head, result);
+	}
+}
+
+static void visit(struct ipcfs_room *room, struct ipcfs_line *line)
+{
+	bool idle, wanted;
+
+	if (ipcfs_line_has_descriptor(line))
+		serve(room, line);
+	ipcfs_line_notify(room, line);
+
+	pthread_mutex_lock(&room->lock);
+	idle = ipcfs_line_is_idle(line);
+	wanted = line->head || line->pollers;
+	if (idle)
+		ipcfs_line_remove(room, line);
+	pthread_mutex_unlock(&room->lock);
+	if (idle) {
+		disarm(room, line);
+		ipcfs_line_free(room, line);
+	} else if (wanted && ipcfs_line_has_descriptor(line)) {
+		arm(room, line);
+	}
+}
+
+static void visit_dirty(struct ipcfs_room *room)
+{
+	for (;;) {
+		struct ipcfs_line *line;
+
+		pthread_mutex_lock(&room->lock);
+		line = room->dirty;
+		if (line) {
+			room->dirty = line->next_dirty;
+			line->dirty = false;
+		}
+		pthread_mutex_unlock(&room->lock);
+		if (!line)
+			return;
+		visit(room, line);
+	}
+}
+
+/* Called with the lock held. True: it left its line and is the caller's to finish. */
+static bool end_waiter(struct ipcfs_room *room, struct ipcfs_waiter *waiter, int reason)
+{
+	if (waiter->busy) {
+		waiter->end = reason;
+		ipcfs_line_kick(room, waiter->line);
+		return false;
+	}
+	waiter->end = reason;
+	ipcfs_waiter_leave(room, waiter);
+	return true;
+}
+
+static void handle_interrupts(struct ipcfs_room *room)
+{
+	struct ipcfs_waiter *waiter, *next, *done = NULL;
+
+	pthread_mutex_lock(&room->lock);
+	room->watching = 0;
+	LL_FOREACH_SAFE2(room->interrupted, waiter, next, next_interrupted)
+	{
+		if (waiter->arming)
+			continue; /* whoever parks it wakes us again */
+		if (waiter->line && waiter->patient && !ipcfs_caller_interrupted(waiter->tid)) {
+			room->watching++; /* only one INTERRUPT comes: keep looking */
+			continue;
+		}
+		LL_DELETE2(room->interrupted, waiter, next_interrupted);
+		waiter->interrupted = false;
+		if (waiter->line && end_waiter(room, waiter, -EINTR))
+			LL_PREPEND2(done, waiter, next_interrupted);
+	}
+	pthread_mutex_unlock(&room->lock);
+	LL_FOREACH_SAFE2(done, waiter, next, next_interrupted)
+	{
+		waiter->next_interrupted = NULL;
+		ipcfs_waiter_finish(room, waiter, -EINTR);
+	}
+}
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
+}
+
+/* What the kernel tells nobody is looked at here, only while somebody waits for it. */
+static void tick(struct ipcfs_room *room)
+{
+	struct ipcfs_line *line;
+
+	pthread_mutex_lock(&room->lock);
+	DL_FOREACH(room->lines, line)
+	{
+		if (line->kick)
+			ipcfs_line_kick(room, line);
+		if (line->pollers && !ipcfs_line_has_descriptor(line))
+			ipcfs_line_touch(room, line);
+		/* a send under way must not outlive its sender's right to send */
+		if (line->calling && line->direction == IPCFS_SEND && !line->kick)
+			ipcfs_line_kick(room, line);
+	}
+	pthread_mutex_unlock(&room->lock);
+}
+
+static int timeout(struct ipcfs_room *room)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&room->lock);
+	wanted = room->calls_to_end || room->watching || room->sampled || room->sending ||
+		 (room->stopping && (room->threads || room->lines));
+	pthread_mutex_unlock(&room->lock);
+	return wanted ? IPCFS_ROOM_TICK : -1;
+}
+
+/* Everything that waits on queues of other processes' making: look again. */
+static void touch_all(struct ipcfs_room *room)
+{
+	struct ipcfs_line *line;
+
+	pthread_mutex_lock(&room->lock);
+	DL_FOREACH(room->lines, line)
+		if (ipcfs_line_has_descriptor(line))
+			ipcfs_line_touch(room, line);
+	pthread_mutex_unlock(&room->lock);
+}
+
+static void end_all(struct ipcfs_room *room)
+{
+	struct ipcfs_waiter *waiter, *next, *done = NULL;
+	struct ipcfs_line *line;
+
+	pthread_mutex_lock(&room->lock);
+	DL_FOREACH(room->lines, line)
+	{
+		DL_FOREACH_SAFE(line->head, waiter, next)
+			if (end_waiter(room, waiter, -ENOTCONN))
+				DL_APPEND(done, waiter);
+		ipcfs_line_touch(room, line);
+		pthread_cond_signal(&line->arrival);
+	}
+	pthread_mutex_unlock(&room->lock);
+	DL_FOREACH_SAFE(done, waiter, next)
+	{
+		waiter->next = waiter->prev = NULL;
+		ipcfs_waiter_finish(room, waiter, -ENOTCONN);
+	}
+}
+
+/* True: stopping, and nobody is left. */
+static bool is_over(struct ipcfs_room *room)
+{
+	struct ipcfs_line *line;
+	bool waiters = false, over;
+
+	pthread_mutex_lock(&room->lock);
+	DL_FOREACH(room->lines, line)
+		waiters |= line->head != NULL;
+	over = room->stopping && !waiters && !room->threads;
+	pthread_mutex_unlock(&room->lock);
+	return over;
+}
+
+void *ipcfs_room_loop(void *arg)
+{
+	struct ipcfs_room *room = arg;
+	struct epoll_event events[EVENTS];
+	int64_t last_tick = 0;
+	bool stopping;
+
+	for (;;) {
+		int count = epoll_wait(room->epoll, events, EVENTS, timeout(room));
+		bool removed = false;
+
+		pthread_mutex_lock(&room->lock);
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.ptr == &room->wake)
+				drain(room->wake);
+			else if (events[i].data.ptr == &room->watches)
+				removed = true;
+			else
+				ipcfs_line_touch(room, events[i].data.ptr);
+		}
+		stopping = room->stopping;
+		pthread_mutex_unlock(&room->lock);
+		if (removed) {
+			for (unsigned i = 0; i < room->watch_count; i++)
+				drain(room->watches[i]);
+			touch_all(room);
+		}
+		if (now() - last_tick >= IPCFS_ROOM_TICK) {
+			last_tick = now();
+			tick(room);
+		}
+		handle_interrupts(room);
+		if (stopping)
+			end_all(room);
+		visit_dirty(room);
+		if (is_over(room))
+			return NULL;
+	}
+}
+
+static int add_watch(struct ipcfs_room *room, int fd, void *mark)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = mark };
+
+	return epoll_ctl(room->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int ipcfs_room_start(struct ipcfs_room *room)
+{
+	sigset_t all, before;
+	int err;
+
+	err = add_watch(room, room->wake, &room->wake);
+	for (size_t i = 0; !err && ipcfs_backends[i]; i++) {
+		int fd;
+
+		if (!ipcfs_backends[i]->watch)
+			continue;
+		fd = ipcfs_backends[i]->watch(room->fs->space);
+		if (fd < 0)
+			return fd;
+		room->watches[room->watch_count++] = fd;
+		err = add_watch(room, fd, &room->watches);
+	}
+	if (err)
+		return err;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	err = -pthread_create(&room->loop, NULL, ipcfs_room_loop, room);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	room->started = !err;
+	return err;
+}

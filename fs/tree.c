@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "attr.h"
+#include "number.h"
+#include "peek.h"
+
+static const struct {
+	const char *name;
+	enum ipcfs_node_kind kind;
+} channel_names[] = {
+	{ "msg", IPCFS_NODE_MSG },	   { "lines", IPCFS_NODE_LINES },
+	{ "tagged", IPCFS_NODE_TAGGED },   { "packets", IPCFS_NODE_PACKETS },
+	{ "drain", IPCFS_NODE_DRAIN },
+};
+#define CHANNELS (sizeof(channel_names) / sizeof(*channel_names))
+
+static const char *selectors_name(const struct ipcfs_backend *class)
+{
+	return class->queue->typed_receive ? "type" : "prio";
+}
+
+/* The kind of a fixed name in an object's directory; IPCFS_NODE_NONE. */
+static enum ipcfs_node_kind kind_in_object(const struct ipcfs_backend *class, const char *name)
+{
+	if (strcmp(name, "status") == 0)
+		return IPCFS_NODE_STATUS;
+	if ((class->change_fields & IPCFS_CHANGE_MAX_BYTES) && strcmp(name, "qbytes") == 0)
+		return IPCFS_NODE_MAX_BYTES;
+	if (class->queue->peek && strcmp(name, "peek") == 0)
+		return IPCFS_NODE_PEEKS;
+	if (strcmp(name, selectors_name(class)) == 0)
+		return IPCFS_NODE_SELECTORS;
+	for (size_t i = 0; i < CHANNELS; i++)
+		if (strcmp(name, channel_names[i].name) == 0)
+			return channel_names[i].kind;
+	return IPCFS_NODE_NONE;
+}
+
+/* What stands below prio/N and type/N: what can be used with a priority, with a type. */
+static enum ipcfs_node_kind kind_in_selected(const struct ipcfs_node_key *parent, const char *name)
+{
+	for (size_t i = 0; i < CHANNELS; i++) {
+		enum ipcfs_node_kind kind = channel_names[i].kind;
+
+		if (strcmp(name, channel_names[i].name) != 0)
+			continue;
+		if (!parent->object->class->queue->typed_receive &&
+		    (kind == IPCFS_NODE_DRAIN || kind == IPCFS_NODE_TAGGED))
+			return IPCFS_NODE_NONE;
+		return kind;
+	}
+	return IPCFS_NODE_NONE;
+}
+
+static int parse_selector(const struct ipcfs_queue_ops *queue, const char *name, long *selector)
+{
+	int err;
+
+	if (!queue->typed_receive)
+		return ipcfs_number_parse(name, strlen(name), queue->type_min, queue->type_max,
+					  selector);
+	err = ipcfs_number_parse(name, strlen(name), -LONG_MAX, LONG_MAX, selector);
+	return !err && *selector == 0 ? -ERANGE : err;
+}
+
+static int get_node(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
+		    struct ipcfs_node **node)
+{
+	ipcfs_object_hold(&fs->objects, key->object);
+	*node = ipcfs_node_get(&fs->nodes, key);
+	return *node ? 0 : -ENOMEM;
+}
+
+int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+		      const struct ipcfs_info *info, struct ipcfs_node **node)
+{
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
+
+	key.object = ipcfs_object_get(&fs->objects, class, &info->ref);
+	if (!key.object)
+		return -ENOMEM;
+	*node = ipcfs_node_get(&fs->nodes, &key);
+	return *node ? 0 : -ENOMEM;
+}
+
+static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+			   const char *name, struct ipcfs_found *found)
+{
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
+	int err;
+
+	err = parent->class->find(fs->space, name, &found->info);
+	if (err)
+		return err;
+	if (strcmp(found->info.ref.name, name) != 0)
+		key.kind = IPCFS_NODE_ALIAS;
+	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
+	if (!key.object)
+		return -ENOMEM;
+	found->node = ipcfs_node_get(&fs->nodes, &key);
+	return found->node ? 0 : -ENOMEM;
+}
+
+static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+			const char *name, struct ipcfs_found *found)
+{
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_ID_LINK };
+	long id;
+	int err;
+
+	if (ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &id))
+		return -ENOENT;
+	err = parent->class->find(fs->space, name, &found->info);
+	if (err)
+		return err;
+	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
+	if (!key.object)
+		return -ENOMEM;
+	found->node = ipcfs_node_get(&fs->nodes, &key);
+	return found->node ? 0 : -ENOMEM;
+}
+
+int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipcfs_node_key *key)
+{
+	const struct ipcfs_backend *class = parent->key.object->class;
+	size_t index;
+	int err;
+
+	*key = (struct ipcfs_node_key){ .object = parent->key.object };
+	switch (parent->key.kind) {
+	case IPCFS_NODE_OBJECT:
+		key->kind = kind_in_object(class, name);
+		break;
+	case IPCFS_NODE_SELECTORS:
+		key->kind = IPCFS_NODE_SELECTED;
+		key->selected = true;
+		return parse_selector(class->queue, name, &key->selector);
+	case IPCFS_NODE_SELECTED:
+		key->kind = kind_in_selected(&parent->key, name);
+		key->selected = true;
+		key->selector = parent->key.selector;
+		break;
+	case IPCFS_NODE_PEEKS:
+		err = ipcfs_peek_parse(name, &index, &key->detail);
+		key->kind = IPCFS_NODE_PEEK;
+		key->selector = (long)index;
+		return err;
+	default:
+		return -ENOTDIR;
+	}
+	return key->kind == IPCFS_NODE_NONE ? -ENOENT : 0;
+}
+
+static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+			       const char *name, struct ipcfs_found *found)
+{
+	struct ipcfs_object *object = parent->key.object;
+	struct ipcfs_node_key key;
+	int err;
+
+	err = ipcfs_tree_key(parent, name, &key);
+	if (err)
+		return err;
+	err = object->class->stat(fs->space, &object->ref, &found->info);
+	if (err)
+		return err == -ENOENT ? -ESTALE : err;
+	if (key.kind == IPCFS_NODE_PEEK) {
+		err = ipcfs_peek_size(fs, &key, &found->info.size);
+		if (err)
+			return err;
+	}
+	return get_node(fs, &key, &found->node);
+}
+
+int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+		      const char *name, struct ipcfs_found *found)
+{
+	if (parent->key.object)
+		return lookup_below_object(fs, parent, name, found);
+	switch (parent->key.kind) {
+	case IPCFS_NODE_CLASS:
+		return lookup_in_class(fs, parent, name, found);
+	case IPCFS_NODE_IDS:
+		return lookup_by_id(fs, parent, name, found);
+	default:
+		found->node = ipcfs_node_fixed(&fs->nodes, parent, name);
+		return found->node ? 0 : -ENOENT;
+	}
+}
+
+int ipcfs_tree_link(const struct ipcfs_node *node, struct ipcfs_text *out)
+{
+	const struct ipcfs_object *object = node->key.object;
+
+	switch (node->key.kind) {
+	case IPCFS_NODE_ALIAS:
+		return ipcfs_text_printf(out, "%s", object->ref.name);
+	case IPCFS_NODE_ID_LINK:
+		return ipcfs_text_printf(out, "../../%s/%s", object->class->class_name,
+					 object->ref.name);
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: MIT
+# What is shown: names, attributes, status, limits, peek.
+# shellcheck shell=bash disable=SC2154,SC2016
+load common
+
+@test "the fixed directories" {
+	equals "$(ls "$MNT")" $'create\nlimits\nposix\nsysv'
+	equals "$(ls "$MNT/posix")" mq
+	equals "$(ls "$MNT/sysv")" $'by-id\nmsg'
+	equals "$(ls "$MNT/sysv/by-id")" msg
+	equals "$(stat -c %a "$MNT/posix/mq" "$MNT/sysv/msg" "$MNT/limits" "$MNT/create")" $'1777\n1777\n555\n666'
+	[ -z "$(ls -A "$MNT/posix/mq" "$MNT/sysv/msg" | grep -v :)" ]
+}
+
+@test "queues that others made are listed, and go when others remove them" {
+	mqtool posix direct make
+	mqtool sysv 0x4b45 make
+	local id
+	id=$(mqtool sysv private make)
+	equals "$(ls "$MNT/posix/mq")" direct
+	equals "$(ls "$MNT/sysv/msg")" "$(printf '%s\n' 0x00004b45 "$id" | LC_ALL=C sort)"
+	mqtool posix direct remove
+	mqtool sysv 0x4b45 remove
+	mqtool sysv "$id" remove
+	[ ! -e "$MNT/posix/mq/direct" ]
+	[ ! -e "$MNT/sysv/msg/0x00004b45" ]
+	[ ! -e "$MNT/sysv/msg/$id" ]
+	[ -z "$(ls "$MNT/posix/mq")$(ls "$MNT/sysv/msg")" ]
+	# The name is another queue's now.
+	mqtool posix direct make 0640
+	mqtool sysv 0x4b45 make 0640
+	equals "$(stat -c %a "$MNT/posix/mq/direct" "$MNT/sysv/msg/0x00004b45")" $'751\n751'
+}
+
+@test "what the caller may not read is listed too" {
+	mqtool posix closed make 0
+	mqtool sysv 0x51 make 0
+	equals "$(as_user "$PEER" ls "$MNT/posix/mq" "$MNT/sysv/msg" | grep -v -e : -e '^$')" $'closed\n0x00000051'
+	equals "$(as_user "$PEER" stat -c '%A %u' "$MNT/posix/mq/closed" "$MNT/sysv/msg/0x51/")" \
+		$'d--x--x--x 0\nd--x--x--x 0'
+}
+
+@test "any name of a POSIX queue is shown as it is" {
+	local name long
+	long=$(printf 'n%.0s' $(seq 255))
+	for name in 'two words' $'line\nbreak' $'\x01\xff' 'ä' '-n' '...' '$(id)' "$long" ".$RANDOM"; do
+		mqtool posix "$name" make
+		[ -d "$MNT/posix/mq/$name" ]
+		(cd "$MNT/posix/mq" && echo x >"./$name/msg" && [ "$(cat "./$name/msg")" = x ])
+	done
+	equals "$(find "$MNT/posix/mq" -mindepth 1 -maxdepth 1 -printf x | wc -c)" 9
+	find "$MNT/posix/mq" -mindepth 1 -maxdepth 1 -exec rmdir {} +
+	equals "$(find "$MNT/posix/mq" -mindepth 1 -maxdepth 1 -printf x | wc -c)" 0
+}
+
+@test "another spelling of a key is a symbolic link to its name, not listed" {
+	new_queue sysv
+	local id alias
+	mkdir "$MNT/sysv/msg/0x4b45"
+	equals "$(ls "$MNT/sysv/msg")" "$(printf '%s\n' "$NAME" 0x00004b45 | sort)"
+	for alias in 0x4b45 0x4B45 0x004b45 0x00004B45; do
+		equals "$(readlink "$MNT/sysv/msg/$alias")" 0x00004b45
+	done
+	id=$(. "$MNT/sysv/msg/0x4b45/status" && echo "$id")
+	equals "$(readlink "$MNT/sysv/msg/$id")" 0x00004b45
+	echo hello >"$MNT/sysv/msg/0x4b45/msg"
+	equals "$(cat "$MNT/sysv/msg/$id/msg")" hello
+	[ ! -e "$MNT/sysv/msg/0x4b46" ]
+	[ ! -e "$MNT/sysv/msg/19269" ]
+	rmdir "$MNT/sysv/msg/0x00004b45"
+	[ ! -L "$MNT/sysv/msg/0x4b45" ]
+}
+
+@test "by-id leads to the names" {
+	local id
+	mkdir "$MNT/sysv/msg/0x51"
+	id=$(mqtool sysv private make)
+	local keyed
+	keyed=$(sed -n 's/^id=//p' "$MNT/sysv/msg/0x51/status")
+	equals "$(ls "$MNT/sysv/by-id/msg")" "$(printf '%s\n' "$keyed" "$id" | LC_ALL=C sort)"
+	equals "$(readlink "$MNT/sysv/by-id/msg/$keyed")" ../../msg/0x00000051
+	equals "$(readlink "$MNT/sysv/by-id/msg/$id")" "../../msg/$id"
+	echo hello >"$MNT/sysv/by-id/msg/$id/msg"
+	equals "$(mqtool sysv "$id" receive)" hello
+	[ ! -e "$MNT/sysv/by-id/msg/0x51" ]
+	[ ! -e "$MNT/sysv/by-id/msg/0$id" ]
+	[ ! -e "$MNT/sysv/by-id/msg/99999999" ]
+}
+
+@test "the files of a queue" {
+	new_queue posix
+	local file
+	equals "$(ls "$Q" | grep -v '^prio$')" $'drain\nlines\nmsg\npackets\nstatus\ntagged'
+	[ -d "$Q/prio/0" ] && [ -d "$Q/prio/32767" ]
+	[ -z "$(ls "$Q/prio")" ]
+	new_queue sysv
+	equals "$(ls "$Q" | grep -v '^type$')" $'drain\nlines\nmsg\npackets\npeek\nqbytes\nstatus\ntagged'
+	[ -d "$Q/type/1" ] && [ -d "$Q/type/-1" ] && [ -d "$Q/type/9223372036854775807" ]
+	[ -z "$(ls "$Q/type")" ]
+	for file in drain lines msg packets tagged; do
+		equals "$(stat -c '%s %b %F' "$Q/$file")" '0 0 regular empty file'
+	done
+}
+
+attributes_of_queue() {
+	local now
+	equals "$(stat -c '%F %u %g %a %s' "$Q")" 'directory 0 0 711 0'
+	echo hello >"$Q/msg"
+	echo hello >"$Q/msg"
+	equals "$(stat -c %s "$Q")" 12
+	chmod 0264 "$Q"
+	equals "$(stat -c '%A' "$Q")" d-wxrwxr-x
+	chown 1234:5678 "$Q"
+	equals "$(stat -c '%u:%g' "$Q" "$Q/msg" "$Q/status")" $'1234:5678\n1234:5678\n1234:5678'
+	now=$(date +%s)
+	[ $((now - $(stat -c %Y "$Q"))) -lt 5 ]
+	[ $((now - $(stat -c %Z "$Q"))) -lt 5 ]
+	cat "$Q/msg"
+	[ $((now - $(stat -c %X "$Q"))) -lt 5 ]
+}
+
+@test "ls -l shows owner, group, mode, bytes and times" {
+	each_kind attributes_of_queue
+}
+
+@test "modes show as r and w, and x always" {
+	local mode
+	new_queue sysv
+	for mode in 000 600 666 640 204 020 444; do
+		chmod "$mode" "$Q"
+		equals "$(stat -c %a "$Q")" "$(printf '%o' $((0$mode | 0111)))"
+		equals "$(mqtool sysv "$NAME" mode | cut -d' ' -f1)" "0$mode"
+	done
+}
+
+@test "find, ls -lR and du walk through everything without taking anything" {
+	local kind
+	for kind in posix sysv; do
+		new_queue "$kind"
+		echo hello >"$Q/msg"
+	done
+	ls -lR "$MNT" >/dev/null
+	find "$MNT" -ls >/dev/null
+	find "$MNT" -type f -size +0 >/dev/null
+	du -s "$MNT" >/dev/null
+	tar -C "$MNT" -cf - posix sysv limits >/dev/null
+	for kind in "$MNT"/posix/mq/* "$MNT"/sysv/msg/*; do
+		equals "$(messages "$kind")" 1
+	done
+}
+
+@test "every entry that is listed can be looked up, and says the same" {
+	new_queue posix
+	new_queue sysv
+	echo one >"$Q/msg"
+	find "$MNT" -mindepth 1 -printf '%p\n' | while read -r path; do
+		[ -e "$path" ] || [ -L "$path" ] || { echo "$path"; exit 1; }
+	done
+	# A type in the listing that differs from lstat's is reported by find.
+	equals "$(find "$MNT" -type d -exec test ! -d {} \; -print; find "$MNT" -type f -exec test ! -f {} \; -print)" ''
+	# The same file has the same inode number, whichever way.
+	equals "$(ls -id "$Q" | cut -d' ' -f1)" "$(ls -i "$(dirname "$Q")" | sed -n "s/^ *\([0-9]*\) $NAME\$/\1/p")"
+}
+
+@test "status can be sourced in each shell and has every field" {
+	local kind shell field
+	for kind in posix sysv; do
+		new_queue "$kind" "$PEER"
+		echo hello >"$Q/msg"
+		for shell in "${SHELLS[@]}"; do
+			equals "$(script "$shell" "$PEER" 'set -eu; . "$Q/status"; echo $uid $gid $mode $messages $bytes $stale $returned')" \
+				'1234 1234 0600 1 6 unknown 0'
+		done
+		for field in max_bytes max_messages max_message_size; do
+			grep -qE "^$field='?[0-9]+'?$" "$Q/status"
+		done
+		grep -qvE "^[a-z_]+=([A-Za-z0-9_.,:/@%+-]*|'.*')$" "$Q/status" && return 1
+		equals "$(cut -d= -f1 "$Q/status" | sort | uniq -d)" ''
+	done
+	for field in key id cuid cgid last_send_pid last_recv_pid; do
+		grep -q "^$field=" "$Q/status"
+	done
+	equals "$(. "$Q/status"; echo "$key $cuid $cgid $max_bytes $max_message_size")" "$NAME 1234 1234 16384 8192"
+	. "$MNT/posix/mq/queue1/status"
+	equals "$max_messages $max_message_size" '10 8192'
+}
+
+@test "status tells who sent and received last, whichever way" {
+	new_queue sysv
+	mqtool sysv "$NAME" send 5 hello
+	. "$Q/status"
+	[ "$last_send_pid" -gt 0 ]
+	equals "$last_recv_pid" 0
+	mqtool sysv "$NAME" receive >/dev/null
+	. "$Q/status"
+	[ "$last_recv_pid" -gt 0 ]
+	[ "$last_recv_pid" != "$last_send_pid" ]
+}
+
+@test "status of a queue with a hostile name can be sourced" {
+	local name=$'a\'; touch "$MNT/../pwned"; $(touch pwned) \x07`id`\nid=7 # "'
+	mqtool posix "$name" make
+	local shell
+	for shell in bash dash 'busybox sh'; do
+		(cd "$BATS_TEST_TMPDIR" && $shell -c '. "$1"; [ "$messages" = 0 ]' sh "$MNT/posix/mq/$name/status")
+	done
+	[ ! -e "$BATS_TEST_TMPDIR/pwned" ]
+}
+
+@test "limits are the kernel's, and root sets them" {
+	local name path
+	for name in msgmax msgmnb msgmni sem shmmax shmall shmmni; do
+		equals "$(cat "$MNT/limits/$name")" "$(cat "/proc/sys/kernel/$name")"
+	done
+	for name in queues_max msg_max msgsize_max; do
+		equals "$(cat "$MNT/limits/mq_$name")" "$(cat "/proc/sys/fs/mqueue/$name")"
+	done
+	equals "$(stat -c %a "$MNT/limits/msgmnb")" 644
+	equals "$(as_user "$PEER" cat "$MNT/limits/msgmnb")" 16384
+	echo 20000 >"$MNT/limits/msgmnb"
+	echo 12 >"$MNT/limits/mq_msg_max"
+	equals "$(cat /proc/sys/kernel/msgmnb /proc/sys/fs/mqueue/msg_max)" $'20000\n12'
+	fails 'Permission denied' as_user "$PEER" bash -c 'echo 1 >"$MNT/limits/msgmnb"'
+	fails 'Permission denied' as_weak_root chroot --userspec=0 / bash -c 'true' || :
+	fails 'Invalid argument' bash -c 'echo many >"$MNT/limits/msgmnb"'
+	fails 'Invalid argument' bash -c 'echo -1 >"$MNT/limits/msgmnb"'
+	fails '' bash -c 'echo 99999999999999999999 >"$MNT/limits/msgmnb"'
+	equals "$(cat /proc/sys/kernel/msgmnb)" 20000
+	fails 'No such file' cat "$MNT/limits/none"
+}
+
+@test "peek shows each queued message and takes none" {
+	new_queue sysv
+	[ -z "$(ls "$Q/peek")" ]
+	mqtool sysv "$NAME" send 5 first
+	printf 'a\0b' | mqtool sysv "$NAME" send 7
+	mqtool sysv "$NAME" send 1 ''
+	equals "$(ls "$Q/peek")" $'0.5\n1.7\n2.1'
+	equals "$(stat -c %s "$Q/peek/0.5" "$Q/peek/1.7" "$Q/peek/2.1")" $'5\n3\n0'
+	equals "$(cat "$Q/peek/0.5")" first
+	equals "$(od -An -c "$Q/peek/1.7" | tr -d ' ')" 'a\0b'
+	equals "$(cat "$Q/peek/2.1")" ''
+	equals "$(tail -c 2 "$Q/peek/0.5")" st
+	cp "$Q/peek/0.5" "$BATS_TEST_TMPDIR/copy"
+	equals "$(cat "$BATS_TEST_TMPDIR/copy")" first
+	equals "$(messages)" 3
+	fails 'No such file' cat "$Q/peek/0.7"
+	fails 'No such file' cat "$Q/peek/3.1"
+	mqtool sysv "$NAME" receive >/dev/null
+	equals "$(ls "$Q/peek")" $'0.7\n1.1'
+	equals "$(od -An -c "$Q/peek/0.7" | tr -d ' ')" 'a\0b'
+	fails 'No such file' cat "$Q/peek/0.5"
+}
+
+@test "qbytes reads and sets msg_qbytes" {
+	new_queue sysv "$PEER"
+	equals "$(cat "$Q/qbytes")" 16384
+	as_user "$PEER" bash -c 'echo 8000 >"$Q/qbytes"'
+	equals "$(cat "$Q/qbytes")" 8000
+	equals "$(sed -n 's/^max_bytes=//p' "$Q/status")" 8000
+	fails 'not permitted' as_user "$PEER" bash -c 'echo 1000000 >"$Q/qbytes"'
+	fails 'not permitted' as_user 4321 bash -c 'echo 1 >"$Q/qbytes"' || fails 'Permission denied' as_user 4321 bash -c 'echo 1 >"$Q/qbytes"'
+	fails 'Invalid argument' bash -c 'echo many >"$Q/qbytes"'
+	equals "$(cat "$Q/qbytes")" 8000
+	echo 1000000 >"$Q/qbytes"
+	equals "$(cat "$Q/qbytes")" 1000000
+}
+
+@test "hundreds of queues are listed completely, while others come and go" {
+	local i
+	for ((i = 1; i <= 400; i++)); do
+		mqtool sysv "$(printf '0x%x' $((0x7000 + i)))" make
+	done >/dev/null
+	for ((i = 1; i <= 100; i++)); do
+		mqtool posix "many-$i" make 0600 1 64
+	done
+	background bash -c 'while :; do mqtool sysv 0x9999 make; mqtool sysv 0x9999 remove; done >/dev/null 2>&1'
+	for ((i = 1; i <= 10; i++)); do
+		equals "$(ls "$MNT/sysv/msg" | grep -c 0x00007)" 400
+		equals "$(ls -l "$MNT/posix/mq" | grep -c many-)" 100
+	done
+	equals "$(ls "$MNT/sysv/msg" | sort | uniq -d)" ''
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Whatever line is written to `create`: what is taken is legal, and can be written in plain bytes. */
+#include <stdint.h>
+#include <string.h>
+
+#include "fs/spec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		__builtin_trap();
+}
+
+static void check_legal(const struct ipcfs_spec *spec)
+{
+	size_t size = strnlen(spec->name, sizeof(spec->name));
+
+	require(size > 0 && size <= NAME_MAX);
+	require(!strchr(spec->name, '/'));
+	require(strcmp(spec->name, ".") && strcmp(spec->name, ".."));
+	require(spec->backend->check_name(spec->name) == 0);
+	require(ipcfs_class_find(spec->backend->family, spec->backend->class_name) ==
+		spec->backend);
+	require(!(spec->mode & ~0666U));
+	require(spec->given & IPCFS_SPEC_MODE || spec->mode == 0600);
+	require(!(spec->given & ~spec->backend->spec_keys));
+	require(!!(spec->given & IPCFS_SPEC_MAX_MESSAGES) == (spec->max_messages > 0));
+	require(!!(spec->given & IPCFS_SPEC_MAX_MESSAGE) == (spec->max_message > 0));
+	require(!!(spec->given & IPCFS_SPEC_MAX_BYTES) == (spec->max_bytes > 0));
+	require(spec->max_messages <= LONG_MAX && spec->max_message <= LONG_MAX);
+}
+
+static void require_same(const struct ipcfs_spec *a, const struct ipcfs_spec *b)
+{
+	require(a->backend == b->backend && !strcmp(a->name, b->name));
+	require(a->given == b->given && a->mode == b->mode);
+	require(a->max_messages == b->max_messages && a->max_message == b->max_message);
+	require(a->max_bytes == b->max_bytes);
+}
+
+/* Start a line: the class and this name, escaped. */
+static bool write_path(struct ipcfs_text *line, const struct ipcfs_backend *backend,
+		       const char *name)
+{
+	size_t start;
+
+	if (ipcfs_text_printf(line, "%s/%s/", backend->family, backend->class_name))
+		return false;
+	start = line->size;
+	if (ipcfs_spec_escape(name, line))
+		return false;
+	for (size_t i = start; i < line->size; i++)
+		require(line->data[i] > ' ' && line->data[i] <= '~' && line->data[i] != '#');
+	return true;
+}
+
+/* Write what was understood as a line again, and read that. */
+static void check_rewritten(const struct ipcfs_spec *spec)
+{
+	struct ipcfs_text line = { 0 };
+	struct ipcfs_spec again;
+	bool written = write_path(&line, spec->backend, spec->name);
+
+	if (written && spec->given & IPCFS_SPEC_MAX_BYTES)
+		written = !ipcfs_text_printf(&line, "\tqbytes=%llu",
+					     (unsigned long long)spec->max_bytes);
+	if (written && spec->given & IPCFS_SPEC_MAX_MESSAGE)
+		written = !ipcfs_text_printf(&line, " msgsize=%llu",
+					     (unsigned long long)spec->max_message);
+	if (written && spec->given & IPCFS_SPEC_MAX_MESSAGES)
+		written = !ipcfs_text_printf(&line, " maxmsg=%llu",
+					     (unsigned long long)spec->max_messages);
+	if (written && spec->given & IPCFS_SPEC_MODE)
+		written = !ipcfs_text_printf(&line, "  mode=%04o ", (unsigned)spec->mode);
+	if (written) {
+		require(ipcfs_spec_parse(line.data, line.size, &again) == 0);
+		require_same(spec, &again);
+	}
+	ipcfs_text_free(&line);
+}
+
+/* The input as a name: where a class takes it, its escaped form says the same. */
+static void check_name(const uint8_t *data, size_t size)
+{
+	char name[NAME_MAX + 1];
+
+	if (size == 0 || size > NAME_MAX || memchr(data, '\0', size) || memchr(data, '/', size))
+		return;
+	memcpy(name, data, size);
+	name[size] = '\0';
+	for (const struct ipcfs_backend *const *at = ipcfs_backends; *at; at++) {
+		struct ipcfs_text line = { 0 };
+		struct ipcfs_spec spec;
+
+		if (write_path(&line, *at, name)) {
+			int taken = (*at)->check_name(name);
+
+			require(ipcfs_spec_parse(line.data, line.size, &spec) == taken);
+			require(taken || (spec.backend == *at && !strcmp(spec.name, name)));
+		}
+		ipcfs_text_free(&line);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ipcfs_spec spec;
+	int result = ipcfs_spec_parse((const char *)data, size, &spec);
+
+	require(result <= 1);
+	if (result == 0) {
+		check_legal(&spec);
+		check_rewritten(&spec);
+	}
+	check_name(data, size);
+	return 0;
+}

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MIT */
+/* What /proc tells of real threads. What needs root is skipped without. */
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fs/caller.h"
+
+#define MANY_GROUPS 20000
+
+/* A child that does `body`, says whether that went well, and then waits to be killed. */
+static pid_t child_start(bool (*body)(void))
+{
+	int ready[2];
+	char went_well = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ready[0]);
+		if (!body() || write(ready[1], "+", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &went_well, 1) != 1)
+		went_well = 0;
+	close(ready[0]);
+	if (!went_well) {
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		return 0;
+	}
+	return pid;
+}
+
+static void child_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static struct ipcfs_caller load(uid_t uid, gid_t gid, pid_t tid)
+{
+	struct ipcfs_caller caller = { .uid = uid, .gid = gid, .tid = tid };
+
+	/* What an unloaded one holds there means nothing. */
+	caller.groups = (gid_t *)1;
+	caller.ngroups = 77;
+	assert_int_equal(ipcfs_caller_load(&caller), 0);
+	assert_true(caller.loaded);
+	return caller;
+}
+
+static void assert_unknown(uid_t uid, gid_t gid, pid_t tid)
+{
+	struct ipcfs_caller caller = load(uid, gid, tid);
+
+	assert_int_equal(caller.ruid, uid);
+	assert_int_equal(caller.rgid, gid);
+	assert_int_equal(caller.ngroups, 0);
+	assert_null(caller.groups);
+	assert_true(caller.caps == 0);
+	ipcfs_caller_free(&caller);
+}
+
+static int compare_gids(const void *a, const void *b)
+{
+	gid_t left = *(const gid_t *)a, right = *(const gid_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void assert_own_groups(const struct ipcfs_caller *caller)
+{
+	int count = getgroups(0, NULL);
+	gid_t *groups = calloc((size_t)count + 1, sizeof(*groups));
+
+	assert_non_null(groups);
+	assert_int_equal(getgroups(count, groups), count);
+	assert_int_equal(caller->ngroups, count);
+	if (count) {
+		qsort(groups, (size_t)count, sizeof(*groups), compare_gids);
+		qsort(caller->groups, (size_t)count, sizeof(*groups), compare_gids);
+		assert_memory_equal(groups, caller->groups, (size_t)count * sizeof(*groups));
+	}
+	free(groups);
+}
+
+static uint64_t own_caps(void)
+{
+	uint64_t caps = 0;
+	unsigned long long value;
+	char line[256];
+	FILE *file = fopen("/proc/thread-self/status", "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "CapEff: %llx", &value) == 1)
+			caps = value;
+	fclose(file);
+	return caps;
+}
+
+static void loading_oneself(void **state)
+{
+	struct ipcfs_caller caller = load(geteuid(), getegid(), gettid());
+
+	(void)state;
+	assert_int_equal(caller.ruid, getuid());
+	assert_int_equal(caller.rgid, getgid());
+	assert_true(caller.caps == own_caps());
+	assert_own_groups(&caller);
+	/* What is loaded stays. */
+	caller.tid = 0;
+	caller.ruid = 4711;
+	assert_int_equal(ipcfs_caller_load(&caller), 0);
+	assert_int_equal(caller.ruid, 4711);
+
+	ipcfs_caller_free(&caller);
+	assert_false(caller.loaded);
+	assert_null(caller.groups);
+	assert_int_equal(caller.uid, geteuid());
+	/* Again, and of one that never was loaded, whose groups mean nothing. */
+	ipcfs_caller_free(&caller);
+	caller.groups = (gid_t *)1;
+	ipcfs_caller_free(&caller);
+	assert_null(caller.groups);
+}
+
+static pid_t pid_of_nobody(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+static void unknown_callers(void **state)
+{
+	(void)state;
+	assert_unknown(1000, 2000, 0);
+	assert_unknown(1000, 2000, -1);
+	assert_unknown(1000, 2000, pid_of_nobody());
+	/* A thread that is somebody else now. */
+	assert_unknown(geteuid() + 1, getegid(), gettid());
+	assert_unknown(geteuid(), getegid() + 1, gettid());
+}
+
+static void copies(void **state)
+{
+	gid_t groups[] = { 1, 2, 3 };
+	struct ipcfs_caller from = { .uid = 5,
+				     .gid = 6,
+				     .tid = 7,
+				     .loaded = true,
+				     .ruid = 8,
+				     .caps = 9,
+				     .ngroups = 3,
+				     .groups = groups };
+	struct ipcfs_caller to;
+
+	(void)state;
+	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
+	assert_ptr_not_equal(to.groups, groups);
+	assert_memory_equal(to.groups, groups, sizeof(groups));
+	assert_int_equal(to.ngroups, 3);
+	assert_int_equal(to.ruid, 8);
+	assert_int_equal(to.caps, 9);
+	ipcfs_caller_free(&to);
+
+	from.ngroups = 0;
+	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
+	assert_null(to.groups);
+	from.loaded = false;
+	from.ngroups = 77;
+	from.groups = (gid_t *)1;
+	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
+	assert_null(to.groups);
+	assert_int_equal(to.uid, 5);
+	assert_false(to.loaded);
+}
+
+static bool take_many_groups(void)
+{
+	gid_t *groups = calloc(MANY_GROUPS, sizeof(*groups));
+
+	if (!groups)
+		return false;
+	for (size_t i = 0; i < MANY_GROUPS; i++)
+		groups[i] = (gid_t)(1000000 + 3 * i);
+	return setgroups(MANY_GROUPS, groups) == 0;
+}
+
+static void many_groups(void **state)
+{
+	pid_t child = child_start(take_many_groups);
+	struct ipcfs_caller caller;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(geteuid(), getegid(), child);
+	assert_int_equal(caller.ngroups, MANY_GROUPS);
+	for (size_t i = 0; i < MANY_GROUPS; i++)
+		assert_int_equal(caller.groups[i], 1000000 + 3 * i);
+	/* What stands behind the groups in the file is found, too. */
+	assert_true(caller.caps == own_caps());
+	assert_false(ipcfs_caller_interrupted(child));
+	ipcfs_caller_free(&caller);
+	child_end(child);
+}
+
+static bool become_user(void)
+{
+	return setgroups(0, NULL) == 0 && setresgid(2001, 2002, 2003) == 0 &&
+	       setresuid(1001, 1002, 1003) == 0;
+}
+
+static void other_user(void **state)
+{
+	pid_t child = child_start(become_user);
+	struct ipcfs_caller caller;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(1002, 2002, child);
+	assert_int_equal(caller.ruid, 1001);
+	assert_int_equal(caller.rgid, 2001);
+	assert_int_equal(caller.ngroups, 0);
+	assert_true(caller.caps == 0);
+	ipcfs_caller_free(&caller);
+	assert_unknown(1001, 2002, child);
+	assert_unknown(1003, 2002, child);
+	assert_unknown(0, 0, child);
+	child_end(child);
+}
+
+/* A file server's thread acts for a user by these alone, and so its requests come. */
+static bool become_user_for_files(void)
+{
+	setfsgid(2004);
+	setfsuid(1004);
+	return setfsuid((uid_t)-1) == 1004 && setfsgid((gid_t)-1) == 2004;
+}
+
+static void file_system_ids_count(void **state)
+{
+	uid_t uid = getuid();
+	pid_t child = child_start(become_user_for_files);
+	struct ipcfs_caller caller;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(1004, 2004, child);
+	assert_int_equal(caller.ruid, uid);
+	ipcfs_caller_free(&caller);
+	assert_unknown(geteuid(), getegid(), child);
+	child_end(child);
+}
+
+static bool enter_user_namespace(void)
+{
+	return unshare(CLONE_NEWUSER) == 0;
+}
+
+static void capabilities_of_another_namespace(void **state)
+{
+	pid_t child = child_start(enter_user_namespace);
+	struct ipcfs_caller caller;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(geteuid(), getegid(), child);
+	assert_true(caller.caps == 0);
+	assert_int_equal(caller.ruid, getuid());
+	ipcfs_caller_free(&caller);
+	child_end(child);
+}
+
+struct other_thread {
+	pthread_barrier_t barrier;
+	pid_t tid;
+	bool changed;
+};
+
+static void *thread_of_another(void *arg)
+{
+	struct other_thread *other = arg;
+
+	other->tid = gettid();
+	/* The system call changes this thread alone. */
+	other->changed = syscall(SYS_setresuid, -1, 1005, -1) == 0;
+	pthread_barrier_wait(&other->barrier);
+	pthread_barrier_wait(&other->barrier);
+	return NULL;
+}
+
+static void threads_are_callers(void **state)
+{
+	struct other_thread other;
+	pthread_t thread;
+	bool was_root = geteuid() == 0;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&other.barrier, NULL, 2), 0);
+	assert_int_equal(pthread_create(&thread, NULL, thread_of_another, &other), 0);
+	pthread_barrier_wait(&other.barrier);
+	if (was_root && other.changed) {
+		struct ipcfs_caller caller = load(1005, getegid(), other.tid);
+
+		assert_int_equal(caller.ruid, getuid());
+		assert_true(caller.caps == 0);
+		assert_own_groups(&caller);
+		ipcfs_caller_free(&caller);
+		assert_unknown(geteuid(), getegid(), other.tid);
+	}
+	assert_false(ipcfs_caller_interrupted(other.tid));
+	pthread_barrier_wait(&other.barrier);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	pthread_barrier_destroy(&other.barrier);
+}
+
+/* Without descriptors nothing is learnt: nobody loses a right or a message by that. */
+static void no_descriptors_left(void **state)
+{
+	struct ipcfs_caller caller = { .uid = geteuid(), .gid = getegid(), .tid = gettid() };
+	struct rlimit was, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+
+	int loaded = ipcfs_caller_load(&caller);
+	bool interrupted = ipcfs_caller_interrupted(caller.tid);
+	bool dying = ipcfs_caller_state(caller.tid) == IPCFS_CALLER_KILLED;
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(loaded, -ENOMEM);
+	assert_false(caller.loaded);
+	assert_false(interrupted);
+	assert_false(dying);
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/*
+ * A child that has a handler for everything, SIGUSR2 blocked, and can't take a signal: it waits
+ * for its vfork to end.
+ */
+static bool catch_everything(void)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	sigset_t blocked;
+
+	for (int signal = 1; signal <= SIGRTMAX; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP && signal != SIGSEGV &&
+		    signal != SIGBUS && (signal <= 31 || signal >= SIGRTMIN))
+			sigaction(signal, &action, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR2);
+	return sigprocmask(SIG_SETMASK, &blocked, NULL) == 0;
+}
+
+struct deaf_child {
+	pid_t pid, vforked;
+};
+
+static struct deaf_child deaf_child_start(void)
+{
+	struct deaf_child child;
+	int ready[2];
+
+	assert_int_equal(pipe(ready), 0);
+	child.pid = fork();
+	assert_true(child.pid >= 0);
+	if (child.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!catch_everything())
+			_exit(1);
+		if (vfork() == 0) {
+			pid_t self = getpid();
+
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (write(ready[1], &self, sizeof(self)) != sizeof(self))
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &child.vforked, sizeof(child.vforked)),
+			 sizeof(child.vforked));
+	close(ready[0]);
+	return child;
+}
+
+static void deaf_child_end(struct deaf_child child)
+{
+	child_end(child.pid);
+	/* It died with its parent, and is ours now. */
+	assert_int_equal(waitpid(child.vforked, NULL, 0), child.vforked);
+}
+
+static bool interrupted_by(int signal)
+{
+	struct deaf_child child = deaf_child_start();
+	bool before = ipcfs_caller_interrupted(child.pid), after;
+
+	assert_int_equal(kill(child.pid, signal), 0);
+	after = ipcfs_caller_interrupted(child.pid);
+	deaf_child_end(child);
+	assert_false(before);
+	return after;
+}
+
+static void pending_signals(void **state)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1, SIGALRM, SIGPIPE,
+				    SIGIO,  SIGTSTP, SIGSTOP, SIGKILL, SIGXCPU, SIGSYS };
+	static const int does_not_end[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGUSR2 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		assert_true(interrupted_by(ends[i]));
+	assert_true(interrupted_by(SIGRTMIN));
+	assert_true(interrupted_by(SIGRTMAX));
+	for (size_t i = 0; i < sizeof(does_not_end) / sizeof(does_not_end[0]); i++)
+		assert_false(interrupted_by(does_not_end[i]));
+}
+
+static void pending_for_the_thread(void **state)
+{
+	struct deaf_child child = deaf_child_start();
+	pid_t pid = child.pid;
+
+	(void)state;
+	assert_int_equal(syscall(SYS_tgkill, pid, pid, SIGCHLD), 0);
+	assert_int_equal(syscall(SYS_tgkill, pid, pid, SIGUSR2), 0);
+	assert_false(ipcfs_caller_interrupted(pid));
+	assert_int_equal(syscall(SYS_tgkill, pid, pid, SIGTERM), 0);
+	assert_true(ipcfs_caller_interrupted(pid));
+	deaf_child_end(child);
+}
+
+/* Exits, or is killed, but stays a zombie until child_end. */
+static pid_t zombie_start(bool (*body)(void), int signal)
+{
+	siginfo_t info;
+	pid_t pid = signal ? child_start(body) : fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		body();
+		_exit(3);
+	}
+	if (signal)
+		kill(pid, signal);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	return pid;
+}
+
+static bool nothing(void)
+{
+	return true;
+}
+
+static bool take_odd_name(void)
+{
+	return prctl(PR_SET_NAME, "a) Z 1 (1 0 4 )") == 0;
+}
+
+static void *wait_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void *exit_all(void *arg)
+{
+	(void)arg;
+	_exit(4);
+}
+
+static bool start_thread(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, wait_for_ever, NULL) == 0;
+}
+
+static bool let_thread_exit(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, exit_all, NULL) == 0)
+		wait_for_ever(NULL);
+	return false;
+}
+
+static void check_zombie(bool (*body)(void), int signal, bool dying)
+{
+	pid_t pid = zombie_start(body, signal);
+	bool got = ipcfs_caller_state(pid) == IPCFS_CALLER_KILLED, interrupted = ipcfs_caller_interrupted(pid);
+
+	child_end(pid);
+	assert_true(interrupted);
+	assert_int_equal(got, dying);
+}
+
+static void dying(void **state)
+{
+	pid_t alive = child_start(nothing), odd = child_start(take_odd_name);
+
+	(void)state;
+	assert_int_equal(ipcfs_caller_state(alive), IPCFS_CALLER_RUNNING);
+	assert_int_equal(ipcfs_caller_state(odd), IPCFS_CALLER_RUNNING);
+	child_end(alive);
+	child_end(odd);
+	assert_int_equal(ipcfs_caller_state(gettid()), IPCFS_CALLER_RUNNING);
+	assert_int_equal(ipcfs_caller_state(pid_of_nobody()), IPCFS_CALLER_KILLED);
+	/* Nobody knows. */
+	assert_int_equal(ipcfs_caller_state(0), IPCFS_CALLER_RUNNING);
+
+	check_zombie(nothing, 0, false);
+	check_zombie(take_odd_name, 0, false);
+	check_zombie(nothing, SIGKILL, true);
+	check_zombie(take_odd_name, SIGKILL, true);
+	check_zombie(nothing, SIGTERM, true);
+	check_zombie(nothing, SIGINT, true);
+	check_zombie(start_thread, SIGKILL, true);
+	/* The kernel ends the thread that waits as by SIGKILL. */
+	check_zombie(let_thread_exit, 0, false);
+}
+
+static void gone_is_interrupted(void **state)
+{
+	(void)state;
+	assert_true(ipcfs_caller_interrupted(0));
+	assert_true(ipcfs_caller_interrupted(pid_of_nobody()));
+	assert_false(ipcfs_caller_interrupted(gettid()));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loading_oneself),
+		cmocka_unit_test(unknown_callers),
+		cmocka_unit_test(copies),
+		cmocka_unit_test(many_groups),
+		cmocka_unit_test(other_user),
+		cmocka_unit_test(file_system_ids_count),
+		cmocka_unit_test(capabilities_of_another_namespace),
+		cmocka_unit_test(threads_are_callers),
+		cmocka_unit_test(no_descriptors_left),
+		cmocka_unit_test(pending_signals),
+		cmocka_unit_test(pending_for_the_thread),
+		cmocka_unit_test(dying),
+		cmocka_unit_test(gone_is_interrupted),
+	};
+
+	/* So that no child of a child is left behind. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return cmocka_run_group_tests_name("caller", tests, NULL, NULL);
+}
