@@ -142,7 +142,8 @@ struct ipcfs_queue_ops {
 	/*
 	 * Send one message. With `wait` false -EAGAIN when full. With `wait` true (only where `wait`
 	 * below is not NULL) blocks until sent, -EINTR at a signal. -EMSGSIZE: it could never be sent.
-	 * -EIDRM: removed. -EINVAL: the type.
+	 * -EIDRM: removed (a removed POSIX queue takes it still, for those who have it open: ask perm
+	 * first). -EINVAL: the type.
 	 */
 	int (*send)(int handle, const struct ipcfs_message *message, size_t size, bool wait);
 

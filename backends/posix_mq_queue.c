@@ -91,10 +91,6 @@ static int send(int handle, const struct ipcfs_message *message, size_t size, bo
 	(void)wait; /* there is a descriptor to wait with */
 	if (message->type < 0 || message->type > PRIORITY_MAX)
 		return -EINVAL;
-	/* The kernel would take it, for readers that still have the removed queue open. */
-	error = check_linked(handle);
-	if (error)
-		return error;
 	do {
 		error = mq_send(handle, message->text, size, (unsigned)message->type) ? errno : 0;
 	} while (error == EINTR);

@@ -286,10 +286,13 @@ ssize_t ipcfs_transfer_send(struct ipcfs_waiter *waiter, bool wait)
 {
 	struct ipcfs_text space = { 0 };
 	size_t before = waiter->sent;
-	int err = 0;
+	struct ipcfs_perm perm;
+	int err;
 
 	if (waiter->open)
 		err = ipcfs_open_check(waiter->open, IPCFS_SEND, waiter->tid);
+	else
+		err = waiter->object->class->queue->perm(waiter->handle, &perm); /* is it there? */
 	if (err)
 		return err;
 	err = send_all(waiter, &space, wait);

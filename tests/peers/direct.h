@@ -144,8 +144,13 @@ static bool make_direct(struct queue *queue)
 	if (queue->posix) {
 		random_name(queue->name);
 		snprintf(path, sizeof(path), "/%s", queue->name);
+		/* Queues are charged to real user ids: with one for each queue no limit is reached. */
+		if (setresuid(100000 + below(1000000), (uid_t)-1, (uid_t)-1))
+			peer_die("setresuid");
 		queue->id = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, 0600,
 				    &attr);
+		if (setresuid(0, (uid_t)-1, (uid_t)-1))
+			peer_die("setresuid");
 		snprintf(queue->dir, sizeof(queue->dir), "%s/posix/mq/%s", mount, queue->name);
 	} else {
 		queue->key = below(8) ? peer_random(&rng) : IPC_PRIVATE;

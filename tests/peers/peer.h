@@ -179,7 +179,6 @@ static inline uint64_t peer_seed(const char *text)
 /* Raise what the IPC namespace allows; what can't be raised is met later, as an error. */
 static inline void peer_raise_limits(void)
 {
-	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	static const char *const files[][2] = {
 		{ "/proc/sys/fs/mqueue/queues_max", "5000" },
 		{ "/proc/sys/fs/mqueue/msg_max", "4096" },
@@ -188,8 +187,6 @@ static inline void peer_raise_limits(void)
 		{ "/proc/sys/kernel/msgmnb", "1048576" },
 	};
 
-	if (setrlimit(RLIMIT_MSGQUEUE, &all))
-		printf("note: RLIMIT_MSGQUEUE: %s\n", strerror(errno));
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		int error = peer_write_file(files[i][0], files[i][1]);
 
