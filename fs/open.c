@@ -31,7 +31,7 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	fresh->opener.tid = context->pid;
 	fresh->pollers[0].open = fresh->pollers[1].open = fresh;
 	pthread_mutex_init(&fresh->lock, NULL);
-	ipcfs_node_opened(&fs->nodes, node, fresh->writes);
+	ipcfs_node_opened(&fs->nodes, node, fresh->reads, fresh->writes);
 	*open = fresh;
 	return 0;
 }
@@ -39,7 +39,7 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
 	struct ipcfs_node *node = open->node;
-	bool writes = open->writes;
+	bool reads = open->reads, writes = open->writes;
 
 	while (open->pending)
 		ipcfs_open_forget(open, open->pending->owner);
@@ -51,7 +51,7 @@ void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 	}
 	pthread_mutex_destroy(&open->lock);
 	ipcfs_table_free(&fs->opens, open->index);
-	ipcfs_node_closed(&fs->nodes, node, writes);
+	ipcfs_node_closed(&fs->nodes, node, reads, writes);
 }
 
 struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)

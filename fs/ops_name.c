@@ -44,7 +44,7 @@ void ipcfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	err = directory ? check_peek(req, directory) : -ESTALE;
 	if (!err)
-		err = ipcfs_tree_lookup(fs, directory, name, &found);
+		err = ipcfs_tree_lookup(fs, directory, name, fuse_req_ctx(req)->pid, &found);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else

@@ -51,7 +51,7 @@ struct ipcfs_waiter {
 	struct ipcfs_line *line;
 	struct ipcfs_waiter *next, *prev;
 	struct ipcfs_waiter *next_interrupted;
-	bool arming, interrupted, busy;
+	bool arming, interrupted, watched, busy;
 	int end; /* why waiting ends, a negative errno; 0 = it goes on */
 };
 
