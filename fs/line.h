@@ -39,6 +39,7 @@ struct ipcfs_room {
 	int epoll, wake;
 	pthread_t loop;
 	bool started;
+	int64_t rechecked; /* the loop thread's: when it last looked at sends under way, ms */
 
 	pthread_mutex_t lock; /* guards what follows */
 	bool stopping;

@@ -19,6 +19,7 @@
 #include "log.h"
 
 #define EVENTS 64
+#define RECHECK 100 /* ms: how long a direct chmod may go unnoticed by a System V send that blocks */
 #define TURN 32 /* waiters served in one visit: readers that come back at once hold up no other line */
 
 static void drain(int fd)
@@ -178,8 +179,11 @@ static int64_t now(void)
 /* What the kernel tells nobody is looked at here, only while somebody waits for it. */
 static void tick(struct ipcfs_room *room)
 {
+	bool recheck = now() - room->rechecked >= RECHECK;
 	struct ipcfs_line *line;
 
+	if (recheck)
+		room->rechecked = now();
 	pthread_mutex_lock(&room->lock);
 	DL_FOREACH(room->lines, line)
 	{
@@ -187,8 +191,8 @@ static void tick(struct ipcfs_room *room)
 			ipcfs_line_kick(room, line);
 		if (line->pollers && !ipcfs_line_has_descriptor(line))
 			ipcfs_line_touch(room, line);
-		/* a send under way must not outlive its sender's right to send */
-		if (line->calling && line->direction == IPCFS_SEND && !line->kick)
+		/* a send under way must not outlive its sender's right to send, whoever took it */
+		if (recheck && line->calling && line->direction == IPCFS_SEND && !line->kick)
 			ipcfs_line_kick(room, line);
 	}
 	pthread_mutex_unlock(&room->lock);
