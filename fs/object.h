@@ -30,7 +30,8 @@ struct ipcfs_object {
 		int handle;
 	} side[2]; /* by enum ipcfs_direction */
 
-	_Atomic uint64_t returned; /* messages put back at the tail */
+	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
+	bool removed;		   /* through the mount: nothing to remember it for */
 	_Atomic size_t room;	   /* bytes that the longest message so far took */
 	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
 	_Atomic unsigned parked[2]; /* requests parked, by direction */
@@ -41,6 +42,7 @@ struct ipcfs_object {
 struct ipcfs_objects {
 	pthread_mutex_t lock;
 	struct ipcfs_object *table;
+	unsigned kept; /* without references, for what status tells of them */
 	const struct ipcfs_space *space;
 };
 
@@ -53,6 +55,9 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 				      const struct ipcfs_ref *ref);
 void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *object);
 void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object);
+
+/* It was removed: once nobody refers to it there is nothing to keep. */
+void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
  * Open the queue for one direction (or find it open): *handle is good until the matching
