@@ -89,8 +89,10 @@ static void send_left_over(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 		};
 
 		pending->text = (struct ipcfs_text){ 0 };
-		if (waiter.data.size)
+		if (waiter.data.size && !ipcfs_open_check(open, IPCFS_SEND, 0))
 			ipcfs_transfer_detached(&waiter);
+		else
+			ipcfs_transfer_clear(&waiter);
 		ipcfs_open_forget(open, pending->owner);
 	}
 }

@@ -99,7 +99,8 @@ static void answer_lines(struct ipcfs_waiter *waiter, ssize_t result)
 
 	if (!err) {
 		err = keep_pending(waiter, waiter->sent, waiter->data.size, false);
-		done = waiter->size;
+		if (!err)
+			done = waiter->size;
 	} else if (!done && (err == -EAGAIN || err == -EINTR || err == -ENOMEM)) {
 		/* nothing of this write was taken: the line it would have gone on with stays */
 		keep_pending(waiter, 0, waiter->carried, false);
@@ -233,7 +234,12 @@ static void flush_exiting(struct ipcfs_waiter *waiter)
 {
 	fuse_req_t req = waiter->req;
 	struct ipcfs_waiter detached = *waiter;
+	int err = ipcfs_open_check(waiter->open, IPCFS_SEND, waiter->tid);
 
+	if (err) {
+		answer_flush(waiter, err);
+		return;
+	}
 	detached.counted = true;
 	if (ipcfs_transfer_detached(&detached) == 0) {
 		ipcfs_reply_error(req, 0);

@@ -14,9 +14,9 @@ void ipcfs_reply_error(fuse_req_t req, int err)
 	fuse_reply_err(req, -err);
 }
 
-void ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size)
+int ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size)
 {
-	fuse_reply_buf(req, bytes, size);
+	return fuse_reply_buf(req, bytes, size);
 }
 
 void ipcfs_reply_count(fuse_req_t req, size_t count)
