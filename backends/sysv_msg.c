@@ -63,7 +63,7 @@ int ipcfs_sysv_msg_verify(const struct ipcfs_ref *ref)
 	return -ENOENT;
 }
 
-static void fill_info(const struct msqid_ds *ds, int id, uint64_t largest, struct ipcfs_info *info)
+static void fill_info(const struct msqid_ds *ds, int id, struct ipcfs_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->ref.serial = (uint64_t)id;
@@ -76,7 +76,6 @@ static void fill_info(const struct msqid_ds *ds, int id, uint64_t largest, struc
 	info->size = ds->__msg_cbytes;
 	info->messages = ds->msg_qnum;
 	info->max_bytes = ds->msg_qbytes;
-	info->max_message = largest;
 }
 
 static int find_id(int id, struct ipcfs_info *info)
@@ -86,7 +85,7 @@ static int find_id(int id, struct ipcfs_info *info)
 
 	if (error)
 		return error == -EIDRM ? -ENOENT : error;
-	fill_info(&ds, id, ipcfs_sysv_msg_largest(&ds), info);
+	fill_info(&ds, id, info);
 	return 0;
 }
 
@@ -134,7 +133,7 @@ static int list(const struct ipcfs_space *space,
 		/* A free place, one just removed, or one a security module hides. */
 		if (id < 0)
 			continue;
-		fill_info(&ds, id, ipcfs_sysv_msg_largest(&ds), &info);
+		fill_info(&ds, id, &info);
 		result = each(arg, &info);
 		if (result)
 			return result;
@@ -317,6 +316,7 @@ const struct ipcfs_backend ipcfs_sysv_msg = {
 	.by_id = true,
 	.check_name = ipcfs_sysv_name_check,
 	.find = find,
+	.glance = stat_ref,
 	.stat = stat_ref,
 	.list = list,
 	.make = make,

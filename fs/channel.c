@@ -47,11 +47,12 @@ static int open_direction(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	err = ipcfs_object_open(&fs->objects, open->object, direction, &open->handle[direction]);
 	if (err)
 		return err;
-	err = ipcfs_open_check(open, direction, open->opener.tid);
-	if (!err && open->object->room == 0) {
-		err = open->object->class->queue->look(open->handle[direction], &info);
+	if (open->object->room == 0) {
+		err = ipcfs_open_look(open, direction, open->opener.tid, &info);
 		if (!err)
 			open->object->room = info.max_message;
+	} else {
+		err = ipcfs_open_check(open, direction, open->opener.tid);
 	}
 	if (err)
 		ipcfs_object_close(&fs->objects, open->object, direction);

@@ -59,6 +59,8 @@ static bool answer_rest(fuse_req_t req, struct ipcfs_open *open, size_t size)
 		due = take_rest(open, size, &bytes, &err);
 		pthread_mutex_unlock(&open->lock);
 	}
+	if (!err && due && bytes.size == 0) /* the end of a message */
+		ipcfs_room_poll_again(ipcfs_of(req)->room, open, IPCFS_RECEIVE);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else if (due)
@@ -150,5 +152,7 @@ void ipcfs_channel_read(fuse_req_t req, struct ipcfs_open *open, size_t size, in
 		if (!result)
 			return;
 	}
+	if (result == -EAGAIN)
+		ipcfs_room_poll_again(waiter.fs->room, open, IPCFS_RECEIVE);
 	answer_read(&waiter, result);
 }

@@ -45,6 +45,8 @@ static void send_or_park(struct ipcfs_waiter *waiter, bool nonblock)
 		if (!result)
 			return;
 	}
+	if (result == -EAGAIN)
+		ipcfs_room_poll_again(waiter->fs->room, waiter->open, IPCFS_SEND);
 	waiter->answer(waiter, result);
 }
 
@@ -176,10 +178,8 @@ static void write_msg(struct ipcfs_waiter *waiter, const char *bytes, size_t siz
 	struct ipcfs_room *room = waiter->fs->room;
 	struct ipcfs_pending *pending;
 	struct ipcfs_info info;
-	int err = ipcfs_open_check(open, IPCFS_SEND, waiter->tid);
+	int err = ipcfs_open_look(open, IPCFS_SEND, waiter->tid, &info);
 
-	if (!err)
-		err = waiter->object->class->queue->look(waiter->handle, &info);
 	if (!err && waiter->object->parked[IPCFS_SEND] && ipcfs_room_is_full(room, waiter->uid))
 		err = -EAGAIN;
 	if (err) {

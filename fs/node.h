@@ -101,8 +101,9 @@ bool ipcfs_node_is_open(struct ipcfs_nodes *nodes, struct ipcfs_node *node);
 /* A file whose size says nothing: it is 0 in stat(2). */
 static inline bool ipcfs_node_is_sizeless(const struct ipcfs_node *node)
 {
-	return (node->key.kind >= IPCFS_NODE_MSG && node->key.kind <= IPCFS_NODE_MAX_BYTES) ||
-	       node->key.kind == IPCFS_NODE_LIMIT || node->key.kind == IPCFS_NODE_CREATE;
+	return (node->key.kind >= IPCFS_NODE_MSG && node->key.kind <= IPCFS_NODE_DRAIN) ||
+	       node->key.kind == IPCFS_NODE_MAX_BYTES || node->key.kind == IPCFS_NODE_LIMIT ||
+	       node->key.kind == IPCFS_NODE_CREATE;
 }
 
 static inline bool ipcfs_node_is_channel(const struct ipcfs_node *node)

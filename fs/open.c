@@ -59,23 +59,38 @@ struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)
 	return ipcfs_table_at(&fs->opens, handle);
 }
 
-int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+/* `err` is what looking at the queue said. */
+static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid, int err,
+		 const struct ipcfs_perm *perm)
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
-	struct ipcfs_perm perm;
-	int err, allowed;
 
-	err = class->queue->perm(open->handle[direction], &perm);
 	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
 		err = 0; /* it still gives what it holds */
 	if (err)
 		return err;
 	pthread_mutex_lock(&open->lock);
-	allowed = ipcfs_access(class->rule, &perm, &open->opener, want,
-			       tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+	err = ipcfs_access(class->rule, perm, &open->opener, want,
+			   tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
 	pthread_mutex_unlock(&open->lock);
-	return allowed;
+	return err;
+}
+
+int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+{
+	struct ipcfs_perm perm;
+	int err = open->object->class->queue->perm(open->handle[direction], &perm);
+
+	return judge(open, direction, tid, err, &perm);
+}
+
+int ipcfs_open_look(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid,
+		    struct ipcfs_info *info)
+{
+	int err = open->object->class->queue->look(open->handle[direction], info);
+
+	return judge(open, direction, tid, err, &info->perm);
 }
 
 struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create)

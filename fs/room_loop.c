@@ -168,7 +168,7 @@ static void handle_interrupts(struct ipcfs_room *room, bool look)
 	}
 }
 
-static int64_t now(void)
+int64_t ipcfs_room_now(void)
 {
 	struct timespec time;
 
@@ -179,11 +179,11 @@ static int64_t now(void)
 /* What the kernel tells nobody is looked at here, only while somebody waits for it. */
 static void tick(struct ipcfs_room *room)
 {
-	bool recheck = now() - room->rechecked >= RECHECK;
+	bool recheck = ipcfs_room_now() - room->rechecked >= RECHECK;
 	struct ipcfs_line *line;
 
 	if (recheck)
-		room->rechecked = now();
+		room->rechecked = ipcfs_room_now();
 	pthread_mutex_lock(&room->lock);
 	DL_FOREACH(room->lines, line)
 	{
@@ -287,9 +287,9 @@ void *ipcfs_room_loop(void *arg)
 				drain(room->watches[i]);
 			touch_all(room);
 		}
-		ticks = now() - last_tick >= IPCFS_ROOM_TICK;
+		ticks = ipcfs_room_now() - last_tick >= IPCFS_ROOM_TICK;
 		if (ticks) {
-			last_tick = now();
+			last_tick = ipcfs_room_now();
 			tick(room);
 		}
 		handle_interrupts(room, ticks);

@@ -159,7 +159,7 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 	err = ipcfs_tree_key(parent, name, &key);
 	if (err)
 		return err;
-	err = object->class->stat(fs->space, &object->ref, &found->info);
+	err = object->class->glance(fs->space, &object->ref, &found->info);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
 	if (key.kind == IPCFS_NODE_PEEK) {
