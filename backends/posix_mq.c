@@ -333,16 +333,15 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 					  "notify=%d\n"
 					  "notify_signal=%d\n"
 					  "notify_pid=%d\n"
-					  "access_time=%lld\n"
-					  "modify_time=%lld\n"
+					  "last_message_time=%lld\n"
 					  "change_time=%lld\n"
 					  "stale=unknown\n",
 					  (unsigned long long)st.st_ino, st.st_uid, st.st_gid,
 					  st.st_mode & 0777, attr.mq_curmsgs,
 					  (unsigned long long)text.bytes, attr.mq_maxmsg,
 					  attr.mq_msgsize, text.notify, text.notify_signal,
-					  text.notify_pid, (long long)st.st_atime,
-					  (long long)st.st_mtime, (long long)st.st_ctime);
+					  text.notify_pid, (long long)st.st_mtime,
+					  (long long)st.st_ctime);
 	if (error)
 		ipcfs_text_cut(out, start);
 	return error;
