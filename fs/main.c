@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,14 @@ out:
 	return result;
 }
 
+/* An arena for each thread that ever waited would keep what only one of them needs at a time. */
+static void share_arenas(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
@@ -234,6 +243,7 @@ int main(int argc, char **argv)
 		/* Modes are what the caller asked for. */
 		umask(0);
 		raise_descriptors();
+		share_arenas();
 		if (run(&args, &options) < 0)
 			status = EXIT_SERVE;
 	}
