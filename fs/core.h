@@ -19,10 +19,10 @@ struct ipcfs_filesystem {
 	struct fuse_session *session;
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
-	struct ipcfs_table opens;  /* struct ipcfs_open, by file handle */
-	struct ipcfs_room *room;   /* the waiters */
-	struct timespec started;   /* the times of fixed nodes */
-	uid_t uid;		   /* the owner of fixed nodes: who runs the daemon */
+	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */
+	struct ipcfs_room *room;  /* the waiters */
+	struct timespec started;  /* the times of fixed nodes */
+	uid_t uid;		  /* the owner of fixed nodes: who runs the daemon */
 	gid_t gid;
 };
 

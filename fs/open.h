@@ -9,8 +9,8 @@
 struct ipcfs_pending {
 	uint64_t owner; /* FUSE's lock owner: one for each process */
 	struct ipcfs_text text;
-	bool refused;	/* too long: what follows belongs to no message */
-	bool nonblock;	/* O_NONBLOCK at its last write */
+	bool refused;  /* too long: what follows belongs to no message */
+	bool nonblock; /* O_NONBLOCK at its last write */
 	struct ipcfs_pending *next;
 };
 
