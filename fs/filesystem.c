@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "ops.h"
 #include "room.h"
+#include "segment.h"
 
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
@@ -66,6 +67,8 @@ static void close_all(struct ipcfs_filesystem *fs)
 			continue;
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
+		else if (ipcfs_node_is_segment(open->node))
+			ipcfs_segment_release(fs, open);
 		ipcfs_open_free(fs, open);
 	}
 }

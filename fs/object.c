@@ -10,11 +10,30 @@ void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space 
 	pthread_mutex_init(&objects->lock, NULL);
 }
 
+static int open_handle(const struct ipcfs_objects *objects, const struct ipcfs_object *object,
+		       enum ipcfs_direction direction, int *handle)
+{
+	const struct ipcfs_backend *class = object->class;
+
+	if (class->segment)
+		return class->segment->open(objects->space, &object->ref, direction == IPCFS_SEND,
+					    handle);
+	return class->queue->open(objects->space, &object->ref, direction, handle);
+}
+
+static void close_handle(const struct ipcfs_object *object, int handle)
+{
+	if (object->class->segment)
+		object->class->segment->close(handle);
+	else
+		object->class->queue->close(handle);
+}
+
 static void object_free(struct ipcfs_object *object)
 {
 	for (int i = 0; i < 2; i++)
 		if (object->side[i].users)
-			object->class->queue->close(object->side[i].handle);
+			close_handle(object, object->side[i].handle);
 	free(object);
 }
 
@@ -94,7 +113,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	}
 	pthread_mutex_unlock(&objects->lock);
 
-	err = object->class->queue->open(objects->space, &object->ref, direction, &fresh);
+	err = open_handle(objects, object, direction, &fresh);
 	if (err)
 		return err;
 
@@ -106,7 +125,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	*handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (spare)
-		object->class->queue->close(fresh);
+		close_handle(object, fresh);
 	return 0;
 }
 
@@ -121,5 +140,19 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 	handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
-		object->class->queue->close(handle);
+		close_handle(object, handle);
+}
+
+int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      struct ipcfs_info *info)
+{
+	int err = -ENOENT;
+
+	/* With the lock, so that it is not closed meanwhile; looking is one system call. */
+	pthread_mutex_lock(&objects->lock);
+	for (int i = 0; i < 2 && err == -ENOENT; i++)
+		if (object->side[i].users)
+			err = object->class->segment->look(object->side[i].handle, info);
+	pthread_mutex_unlock(&objects->lock);
+	return err;
 }

@@ -55,12 +55,19 @@ void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *objec
 void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
- * Open the queue for one direction (or find it open): *handle is good until the matching
+ * Open the queue or segment for one direction, reading or writing (or find it open): *handle is good until the matching
  * ipcfs_object_close. What the backend's open returns.
  */
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      enum ipcfs_direction direction, int *handle);
 void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
 			enum ipcfs_direction direction);
+
+/*
+ * Look at a segment by a handle that is open: it may have lost its name. What the backend's look
+ * says; -ENOENT: none is open.
+ */
+int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      struct ipcfs_info *info);
 
 #endif

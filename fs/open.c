@@ -59,6 +59,19 @@ struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)
 	return ipcfs_table_at(&fs->opens, handle);
 }
 
+static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipcfs_perm *perm)
+{
+	struct ipcfs_info info;
+	int err;
+
+	if (!class->segment)
+		return class->queue->perm(handle, perm);
+	err = class->segment->look(handle, &info);
+	if (!err)
+		*perm = info.perm;
+	return err;
+}
+
 int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
 {
 	const struct ipcfs_backend *class = open->object->class;
@@ -66,7 +79,7 @@ int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pi
 	struct ipcfs_perm perm;
 	int err, allowed;
 
-	err = class->queue->perm(open->handle[direction], &perm);
+	err = handle_perm(class, open->handle[direction], &perm);
 	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
 		err = 0; /* it still gives what it holds */
 	if (err)
