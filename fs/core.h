@@ -21,6 +21,7 @@ struct ipcfs_filesystem {
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table opens;  /* struct ipcfs_open, by file handle */
 	struct ipcfs_room *room;   /* the waiters */
+	_Atomic bool passthrough;  /* the kernel may be asked to use files in our place */
 	struct timespec started;   /* the times of fixed nodes */
 	uid_t uid;		   /* the owner of fixed nodes: who runs the daemon */
 	gid_t gid;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backing.h"
 #include "channel.h"
 #include "ops.h"
 #include "room.h"
@@ -90,8 +91,15 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS |
 				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS;
 
-	(void)arg;
 	conn->want |= wanted & conn->capable;
+#ifdef FUSE_CAP_PASSTHROUGH
+	if (ipcfs_backing_possible() && (conn->capable & FUSE_CAP_PASSTHROUGH)) {
+		conn->want |= FUSE_CAP_PASSTHROUGH;
+		((struct ipcfs_filesystem *)arg)->passthrough = true;
+	}
+#else
+	(void)arg;
+#endif
 	conn->max_write = REQUEST_MAX;
 	conn->time_gran = 1;
 }

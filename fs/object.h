@@ -29,6 +29,10 @@ struct ipcfs_object {
 		unsigned users; /* the handle is open while there are any */
 		int handle;
 	} side[2]; /* by enum ipcfs_direction */
+	struct {
+		unsigned users; /* open files that the kernel reads and writes in our place */
+		int id;
+	} backing; /* guarded as well */
 
 	_Atomic uint64_t returned; /* messages put back at the tail */
 	_Atomic size_t room;	   /* bytes that the longest message so far took */

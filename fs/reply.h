@@ -37,6 +37,7 @@ enum ipcfs_open_flags {
 	IPCFS_OPEN_NONSEEKABLE = 1 << 2,
 	IPCFS_OPEN_STREAM = 1 << 4, /* reads of one open file don't wait for each other */
 	IPCFS_OPEN_NOFLUSH = 1 << 5, /* close(2) has nothing to say */
+	IPCFS_OPEN_PASSTHROUGH = 1 << 7, /* the kernel uses open->backing in our place */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "backing.h"
 #include "ops.h"
 #include "reply.h"
 
@@ -22,6 +23,59 @@ static int open_direction(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	if (err)
 		ipcfs_object_close(&fs->objects, open->object, direction);
 	return err;
+}
+
+/* The one that all open files of the object use; 0: none. */
+static int backing_in_use(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int fresh)
+{
+	int id = 0;
+
+	pthread_mutex_lock(&fs->objects.lock);
+	if (!object->backing.users && fresh)
+		object->backing.id = fresh;
+	if (object->backing.users || fresh) {
+		object->backing.users++;
+		id = object->backing.id;
+	}
+	pthread_mutex_unlock(&fs->objects.lock);
+	return id;
+}
+
+/* Let the kernel read, write and map in our place, where it can. */
+static void open_backing(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
+{
+	const struct ipcfs_segment_ops *segment = open->object->class->segment;
+	int fd, id;
+
+	open->backing = backing_in_use(fs, open->object, 0);
+	if (open->backing || !fs->passthrough)
+		return;
+	fd = segment->backing(open->handle[open->writes ? IPCFS_SEND : IPCFS_RECEIVE]);
+	if (fd < 0)
+		return;
+	id = ipcfs_backing_open(fuse_session_fd(fs->session), fd);
+	if (id < 0) {
+		if (id == -EPERM || id == -ENOTTY)
+			fs->passthrough = false; /* that won't change */
+		return;
+	}
+	open->backing = backing_in_use(fs, open->object, id);
+	if (open->backing != id) /* somebody was faster */
+		ipcfs_backing_close(fuse_session_fd(fs->session), id);
+}
+
+static void close_backing(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
+{
+	bool last;
+
+	if (!open->backing)
+		return;
+	pthread_mutex_lock(&fs->objects.lock);
+	last = --open->object->backing.users == 0;
+	pthread_mutex_unlock(&fs->objects.lock);
+	if (last)
+		ipcfs_backing_close(fuse_session_fd(fs->session), open->backing);
+	open->backing = 0;
 }
 
 int ipcfs_segment_open(struct ipcfs_filesystem *fs, struct ipcfs_open *open, int flags)
@@ -41,11 +95,14 @@ int ipcfs_segment_open(struct ipcfs_filesystem *fs, struct ipcfs_open *open, int
 		if (err && open->reads)
 			ipcfs_object_close(&fs->objects, open->object, IPCFS_RECEIVE);
 	}
+	if (!err)
+		open_backing(fs, open);
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
 }
 
 void ipcfs_segment_release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
+	close_backing(fs, open);
 	if (open->reads)
 		ipcfs_object_close(&fs->objects, open->object, IPCFS_RECEIVE);
 	if (open->writes)
@@ -54,8 +111,14 @@ void ipcfs_segment_release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 
 unsigned ipcfs_segment_flags(const struct ipcfs_open *open)
 {
-	(void)open;
-	return IPCFS_OPEN_DIRECT_IO | IPCFS_OPEN_NOFLUSH;
+	unsigned flags = IPCFS_OPEN_NOFLUSH;
+
+	if (open->backing)
+		flags |= IPCFS_OPEN_PASSTHROUGH;
+	/* Nobody may write a segment longer than it is, so writes come here; mappings still don't. */
+	if (!open->backing || (open->writes && !open->object->class->segment->resizable))
+		flags |= IPCFS_OPEN_DIRECT_IO;
+	return flags;
 }
 
 void ipcfs_segment_read(fuse_req_t req, struct ipcfs_open *open, size_t size, off_t offset)
