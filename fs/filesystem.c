@@ -31,6 +31,7 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 		return err;
 	}
 	ipcfs_objects_init(&fs->objects, fs->space);
+	ipcfs_buffers_init(&fs->buffers);
 	err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
@@ -82,6 +83,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_nodes_destroy(&fs->nodes);
 	ipcfs_table_destroy(&fs->opens);
 	ipcfs_objects_destroy(&fs->objects);
+	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_space_close(fs->space);
 	free(fs);
 }

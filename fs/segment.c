@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "access.h"
 #include "backing.h"
@@ -124,6 +122,7 @@ unsigned ipcfs_segment_flags(const struct ipcfs_open *open)
 void ipcfs_segment_read(fuse_req_t req, struct ipcfs_open *open, size_t size, off_t offset)
 {
 	const struct ipcfs_segment_ops *segment = open->object->class->segment;
+	struct ipcfs_buffers *buffers = &ipcfs_of(req)->buffers;
 	size_t done = 0;
 	ssize_t got = 0;
 	char *bytes;
@@ -134,11 +133,13 @@ void ipcfs_segment_read(fuse_req_t req, struct ipcfs_open *open, size_t size, of
 		ipcfs_reply_error(req, err);
 		return;
 	}
-	bytes = malloc(size);
+	bytes = ipcfs_buffers_get(buffers);
 	if (!bytes) {
 		ipcfs_reply_error(req, -ENOMEM);
 		return;
 	}
+	if (size > IPCFS_BUFFER_SIZE)
+		size = IPCFS_BUFFER_SIZE;
 	while (done < size) {
 		got = segment->read(open->handle[IPCFS_RECEIVE], bytes + done, size - done,
 				    offset + (off_t)done);
@@ -150,8 +151,7 @@ void ipcfs_segment_read(fuse_req_t req, struct ipcfs_open *open, size_t size, of
 		ipcfs_reply_error(req, (int)got);
 	else
 		ipcfs_reply_bytes(req, bytes, done);
-	explicit_bzero(bytes, done);
-	free(bytes);
+	ipcfs_buffers_put(buffers, bytes, done);
 }
 
 /* Where a write goes: O_APPEND means the end as it is now, not as the kernel believes it to be. */
