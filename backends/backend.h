@@ -65,7 +65,7 @@ struct ipcfs_info {
 	uint64_t size;	      /* bytes queued, bytes of a segment */
 	uint64_t messages;    /* messages queued */
 	uint64_t max_bytes;   /* System V: msg_qbytes */
-	uint64_t max_message; /* the largest message that can ever be sent, bytes */
+	uint64_t max_message; /* the largest message that can ever be sent, bytes; look tells */
 	uint64_t allocated;   /* segments: bytes of memory behind it, as far as that is known */
 };
 
@@ -233,11 +233,16 @@ struct ipcfs_backend {
 
 	/*
 	 * The object of this name, in any spelling. info->ref.name is the canonical name; where it
-	 * differs from `name`, the name given is an alias. -ENOENT, also for names that can't be.
+	 * differs from `name`, the name given is an alias. What is queued need not be told: 0 then.
+	 * -ENOENT, also for names that can't be.
 	 */
 	int (*find)(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info);
 
-	/* The object now. -ENOENT when it is gone (or another one has its name). */
+	/* Owner, mode and times now, as cheaply as can be. -ENOENT when it is gone (or another one has its name). */
+	int (*glance)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      struct ipcfs_info *info);
+
+	/* All of it. -ENOENT as above. */
 	int (*stat)(const struct ipcfs_space *space, const struct ipcfs_ref *ref, struct ipcfs_info *info);
 
 	/* Call `each` for every object, readable or not; ends early with its result when not 0. */

@@ -69,11 +69,10 @@ static int read_text(int fd, struct queue_text *text)
 	unsigned long long bytes;
 	ssize_t size;
 
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
-	size = ipcfs_descriptor_read(fd, line, sizeof(line));
+	size = pread(fd, line, sizeof(line) - 1, 0);
 	if (size < 0)
-		return (int)size;
+		return -errno;
+	line[size] = '\0';
 	memset(text, 0, sizeof(*text));
 	if (sscanf(line, "QSIZE:%llu NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", &bytes, &text->notify,
 		   &text->notify_signal, &text->notify_pid) < 1)
@@ -88,9 +87,24 @@ static void fill_info(const struct stat *st, const char *name, struct ipcfs_info
 	info->ref.serial = st->st_ino;
 	memcpy(info->ref.name, name, strlen(name) + 1);
 	ipcfs_posix_mq_perm(st, &info->perm);
-	info->atime = st->st_atim;
-	info->mtime = st->st_mtim;
+	/* the kernel sets both at a send and a receive, but atime at each look at the text, too */
+	info->atime = info->mtime = st->st_mtim;
 	info->ctime = st->st_ctim;
+}
+
+static int glance_at(const struct ipcfs_space *space, const char *name, uint64_t serial,
+		     struct ipcfs_info *info)
+{
+	struct stat st;
+
+	if (ipcfs_posix_name_check(name))
+		return -ENOENT;
+	if (fstatat(space->mq, name, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	if (check_inode(&st, serial))
+		return -ENOENT;
+	fill_info(&st, name, info);
+	return 0;
 }
 
 /* One look at the queue of this name; without what has to be read where we may not read it. */
@@ -107,26 +121,28 @@ static int sample(const struct ipcfs_space *space, const char *name, uint64_t se
 
 		if (error != -EACCES && error != -EPERM)
 			return error == -EIDRM ? -ENOENT : error;
-		if (fstatat(space->mq, name, &st, AT_SYMLINK_NOFOLLOW))
-			return -errno;
-		if (check_inode(&st, serial))
-			return -ENOENT;
-		fill_info(&st, name, info);
-		return 0;
+		return glance_at(space, name, serial, info);
 	}
 	fill_info(&st, name, info);
-	if (!read_text(fd, &text))
-		info->size = text.bytes;
 	if (!mq_getattr(fd, &attr)) {
 		info->messages = (uint64_t)attr.mq_curmsgs;
 		info->max_message = (uint64_t)attr.mq_msgsize;
 	}
+	/* reading sets the queue's times: only where there is something to learn */
+	if (info->messages && !read_text(fd, &text))
+		info->size = text.bytes;
 	return 0;
 }
 
 static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
 {
-	return sample(space, name, 0, info);
+	return glance_at(space, name, 0, info);
+}
+
+static int glance(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		  struct ipcfs_info *info)
+{
+	return glance_at(space, ref->name, ref->serial, info);
 }
 
 static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
@@ -183,7 +199,7 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 {
 	int error = ipcfs_posix_mq_make(spec, caller, limit);
 
-	return error ? error : find(space, spec->name, info);
+	return error ? error : sample(space, spec->name, 0, info);
 }
 
 static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
@@ -272,16 +288,15 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 					  "notify=%d\n"
 					  "notify_signal=%d\n"
 					  "notify_pid=%d\n"
-					  "access_time=%lld\n"
-					  "modify_time=%lld\n"
+					  "last_message_time=%lld\n"
 					  "change_time=%lld\n"
 					  "stale=unknown\n",
 					  (unsigned long long)st.st_ino, st.st_uid, st.st_gid,
 					  st.st_mode & 0777, attr.mq_curmsgs,
 					  (unsigned long long)text.bytes, attr.mq_maxmsg,
 					  attr.mq_msgsize, text.notify, text.notify_signal,
-					  text.notify_pid, (long long)st.st_atime,
-					  (long long)st.st_mtime, (long long)st.st_ctime);
+					  text.notify_pid, (long long)st.st_mtime,
+					  (long long)st.st_ctime);
 	if (error)
 		ipcfs_text_cut(out, start);
 	return error;
@@ -313,6 +328,7 @@ const struct ipcfs_backend ipcfs_posix_mq = {
 	.by_id = false,
 	.check_name = ipcfs_posix_name_check,
 	.find = find,
+	.glance = glance,
 	.stat = stat_ref,
 	.list = list,
 	.make = make,

@@ -313,6 +313,7 @@ const struct ipcfs_backend ipcfs_posix_shm = {
 	.by_id = false,
 	.check_name = check_name,
 	.find = find,
+	.glance = stat_ref,
 	.stat = stat_ref,
 	.list = list,
 	.make = make,

@@ -53,7 +53,6 @@ static int look_at(int place, struct ipcfs_info *info)
 	info->size = ds.__msg_cbytes;
 	info->messages = ds.msg_qnum;
 	info->max_bytes = ds.msg_qbytes;
-	info->max_message = ipcfs_sysv_msg_largest(&ds);
 	return id;
 }
 
@@ -257,6 +256,7 @@ const struct ipcfs_backend ipcfs_sysv_msg = {
 	.by_id = true,
 	.check_name = ipcfs_sysv_name_check,
 	.find = find,
+	.glance = stat_ref,
 	.stat = stat_ref,
 	.list = list,
 	.make = make,

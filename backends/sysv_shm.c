@@ -310,6 +310,7 @@ const struct ipcfs_backend ipcfs_sysv_shm = {
 	.by_id = true,
 	.check_name = ipcfs_sysv_name_check,
 	.find = find,
+	.glance = stat_ref,
 	.stat = stat_ref,
 	.list = list,
 	.make = make,

@@ -103,6 +103,8 @@ void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *
 	if (key->kind == IPCFS_NODE_OBJECT || key->kind == IPCFS_NODE_PEEK ||
 	    key->kind == IPCFS_NODE_DATA)
 		st->st_size = (off_t)info->size;
+	else if (key->kind == IPCFS_NODE_STATUS)
+		st->st_size = IPCFS_STATUS_SIZE;
 	else if (key->kind == IPCFS_NODE_ALIAS)
 		st->st_size = (off_t)strlen(info->ref.name);
 	else if (key->kind == IPCFS_NODE_ID_LINK)
@@ -159,7 +161,10 @@ int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct
 		ipcfs_attr_fixed(fs, node, st);
 		return 0;
 	}
-	err = object->class->stat(fs->space, &object->ref, &info);
+	if (node->key.kind == IPCFS_NODE_OBJECT)
+		err = object->class->stat(fs->space, &object->ref, &info);
+	else
+		err = object->class->glance(fs->space, &object->ref, &info);
 	if (err == -ENOENT) {
 		if (!ipcfs_node_is_open(&fs->nodes, node))
 			return -ESTALE;

@@ -47,11 +47,12 @@ static int open_direction(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	err = ipcfs_object_open(&fs->objects, open->object, direction, &open->handle[direction]);
 	if (err)
 		return err;
-	err = ipcfs_open_check(open, direction, open->opener.tid);
-	if (!err && open->object->room == 0) {
-		err = open->object->class->queue->look(open->handle[direction], &info);
+	if (open->object->room == 0) {
+		err = ipcfs_open_look(open, direction, open->opener.tid, &info);
 		if (!err)
 			open->object->room = info.max_message;
+	} else {
+		err = ipcfs_open_check(open, direction, open->opener.tid);
 	}
 	if (err)
 		ipcfs_object_close(&fs->objects, open->object, direction);
@@ -89,8 +90,10 @@ static void send_left_over(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 		};
 
 		pending->text = (struct ipcfs_text){ 0 };
-		if (waiter.data.size)
+		if (waiter.data.size && !ipcfs_open_check(open, IPCFS_SEND, 0))
 			ipcfs_transfer_detached(&waiter);
+		else
+			ipcfs_transfer_clear(&waiter);
 		ipcfs_open_forget(open, pending->owner);
 	}
 }

@@ -59,6 +59,8 @@ static bool answer_rest(fuse_req_t req, struct ipcfs_open *open, size_t size)
 		due = take_rest(open, size, &bytes, &err);
 		pthread_mutex_unlock(&open->lock);
 	}
+	if (!err && due && bytes.size == 0) /* the end of a message */
+		ipcfs_room_poll_again(ipcfs_of(req)->room, open, IPCFS_RECEIVE);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else if (due)
@@ -69,50 +71,51 @@ static bool answer_rest(fuse_req_t req, struct ipcfs_open *open, size_t size)
 
 /*
  * Keep what does not fit into the reader's buffer, before the reply: the next read may come at once.
- * Where another read of the same open file has left a rest meanwhile, this goes behind it.
+ * *fits is what the reader gets. Where another read of the same open file has left a rest meanwhile, all of
+ * this goes behind it.
  */
-static int keep_rest(struct ipcfs_waiter *waiter)
+static int keep_rest(struct ipcfs_waiter *waiter, size_t *fits)
 {
 	struct ipcfs_open *open = waiter->open;
-	size_t fits = waiter->data.size < waiter->size ? waiter->data.size : waiter->size;
 	bool behind;
 	int err = 0;
 
+	*fits = waiter->data.size < waiter->size ? waiter->data.size : waiter->size;
 	pthread_mutex_lock(&open->lock);
 	behind = open->at < open->text.size;
 	if (behind)
-		fits = 0;
-	if (waiter->data.size > fits)
-		err = ipcfs_text_add(&open->text, waiter->data.data + fits, waiter->data.size - fits);
-	else if (open->node->key.kind == IPCFS_NODE_MSG && fits)
+		*fits = 0;
+	if (waiter->data.size > *fits)
+		err = ipcfs_text_add(&open->text, waiter->data.data + *fits,
+				     waiter->data.size - *fits);
+	else if (open->node->key.kind == IPCFS_NODE_MSG && *fits)
 		open->end_due = true;
-	if (!err) {
-		ipcfs_text_cut(&waiter->data, fits);
-		ipcfs_text_cut(&waiter->taken, 0);
-		if (behind)
-			take_rest(open, waiter->size, &waiter->data, &err);
+	if (!err && behind) {
+		ipcfs_text_cut(&waiter->data, 0);
+		ipcfs_text_cut(&waiter->taken, 0); /* what was kept is the open file's */
+		take_rest(open, waiter->size, &waiter->data, &err);
+		*fits = waiter->data.size;
 	}
 	pthread_mutex_unlock(&open->lock);
-	if (err)
-		ipcfs_transfer_give_back(waiter); /* what was kept is the open file's */
 	return err;
 }
 
 static void answer_read(struct ipcfs_waiter *waiter, ssize_t result)
 {
 	int err = (int)result;
+	size_t fits;
 
 	/* A killed reader's reply goes nowhere, without an error: the last moment to ask is now. */
-	if (!err && fuse_req_interrupted(waiter->req)) {
+	if (!err && fuse_req_interrupted(waiter->req))
 		err = -EINTR;
-		ipcfs_transfer_give_back(waiter);
-	}
 	if (!err)
-		err = keep_rest(waiter);
-	if (err)
+		err = keep_rest(waiter, &fits);
+	if (err) {
+		ipcfs_transfer_give_back(waiter);
 		ipcfs_reply_error(waiter->req, err);
-	else
-		ipcfs_reply_bytes(waiter->req, waiter->data.data, waiter->data.size);
+	} else if (ipcfs_reply_bytes(waiter->req, waiter->data.data, fits)) {
+		ipcfs_transfer_give_back(waiter); /* no close can come either: the rest goes with the file */
+	}
 	ipcfs_transfer_clear(waiter);
 }
 
@@ -149,5 +152,7 @@ void ipcfs_channel_read(fuse_req_t req, struct ipcfs_open *open, size_t size, in
 		if (!result)
 			return;
 	}
+	if (result == -EAGAIN)
+		ipcfs_room_poll_again(waiter.fs->room, open, IPCFS_RECEIVE);
 	answer_read(&waiter, result);
 }

@@ -45,6 +45,8 @@ static void send_or_park(struct ipcfs_waiter *waiter, bool nonblock)
 		if (!result)
 			return;
 	}
+	if (result == -EAGAIN)
+		ipcfs_room_poll_again(waiter->fs->room, waiter->open, IPCFS_SEND);
 	waiter->answer(waiter, result);
 }
 
@@ -99,7 +101,8 @@ static void answer_lines(struct ipcfs_waiter *waiter, ssize_t result)
 
 	if (!err) {
 		err = keep_pending(waiter, waiter->sent, waiter->data.size, false);
-		done = waiter->size;
+		if (!err)
+			done = waiter->size;
 	} else if (!done && (err == -EAGAIN || err == -EINTR || err == -ENOMEM)) {
 		/* nothing of this write was taken: the line it would have gone on with stays */
 		keep_pending(waiter, 0, waiter->carried, false);
@@ -175,10 +178,8 @@ static void write_msg(struct ipcfs_waiter *waiter, const char *bytes, size_t siz
 	struct ipcfs_room *room = waiter->fs->room;
 	struct ipcfs_pending *pending;
 	struct ipcfs_info info;
-	int err = ipcfs_open_check(open, IPCFS_SEND, waiter->tid);
+	int err = ipcfs_open_look(open, IPCFS_SEND, waiter->tid, &info);
 
-	if (!err)
-		err = waiter->object->class->queue->look(waiter->handle, &info);
 	if (!err && waiter->object->parked[IPCFS_SEND] && ipcfs_room_is_full(room, waiter->uid))
 		err = -EAGAIN;
 	if (err) {
@@ -233,7 +234,12 @@ static void flush_exiting(struct ipcfs_waiter *waiter)
 {
 	fuse_req_t req = waiter->req;
 	struct ipcfs_waiter detached = *waiter;
+	int err = ipcfs_open_check(waiter->open, IPCFS_SEND, waiter->tid);
 
+	if (err) {
+		answer_flush(waiter, err);
+		return;
+	}
 	detached.counted = true;
 	if (ipcfs_transfer_detached(&detached) == 0) {
 		ipcfs_reply_error(req, 0);

@@ -59,7 +59,10 @@ void ipcfs_filesystem_stop(void *arg)
 	ipcfs_room_stop(fs->room);
 }
 
-/* Files that were open when the connection went: no RELEASE comes for them. */
+/*
+ * Files that were open when the connection went: no RELEASE comes for them. What is pending in them may be
+ * half a message, and its writer will be told that the rest can't be written.
+ */
 static void close_all(struct ipcfs_filesystem *fs)
 {
 	for (uint32_t i = 1; i < fs->opens.used; i++) {
@@ -67,6 +70,10 @@ static void close_all(struct ipcfs_filesystem *fs)
 
 		if (!open->index)
 			continue;
+		while (open->pending)
+			ipcfs_open_forget(open, open->pending->owner);
+		while (open->pending)
+			ipcfs_open_forget(open, open->pending->owner);
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
 		else if (ipcfs_node_is_segment(open->node))

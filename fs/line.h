@@ -21,6 +21,7 @@ struct ipcfs_line {
 	struct ipcfs_line *next, *prev; /* all lines of the room */
 	struct ipcfs_line *next_of_object;
 	struct ipcfs_line *next_dirty;
+	int64_t polled;	 /* when somebody polled it last, ms */
 	bool dirty;	 /* the loop thread is to look at it */
 	bool registered; /* with epoll */
 
@@ -39,6 +40,7 @@ struct ipcfs_room {
 	int epoll, wake;
 	pthread_t loop;
 	bool started;
+	int64_t rechecked; /* the loop thread's: when it last looked at sends under way, ms */
 
 	pthread_mutex_t lock; /* guards what follows */
 	bool stopping;
@@ -80,6 +82,9 @@ int ipcfs_line_start(struct ipcfs_room *room, struct ipcfs_line *line);
 
 /* Without the lock: notify the line's pollers if it is ready. */
 void ipcfs_line_notify(struct ipcfs_room *room, struct ipcfs_line *line);
+
+/* A clock, ms. */
+int64_t ipcfs_room_now(void);
 
 /* Without the lock: wake the loop thread. */
 void ipcfs_room_wake(struct ipcfs_room *room);

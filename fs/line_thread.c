@@ -111,10 +111,12 @@ static void pass_empty(struct ipcfs_room *room, struct ipcfs_line *line, long ty
 	if (!err)
 		ipcfs_waiter_leave(room, head);
 	pthread_mutex_unlock(&room->lock);
-	if (!err)
+	if (!err) {
 		ipcfs_waiter_finish(room, head, 0);
-	else
+	} else {
+		line->object->returned++;
 		ipcfs_transfer_put_back(room->fs, line->object, type, NULL, 0);
+	}
 	pthread_mutex_lock(&room->lock);
 }
 

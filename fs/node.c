@@ -129,6 +129,14 @@ static bool write_may_wait(const struct ipcfs_node *node)
 	       node->key.kind == IPCFS_NODE_PACKETS;
 }
 
+/* Would sharing it hurt? See the header. Called with the lock held. */
+static bool wants_fresh(const struct ipcfs_node *node, pid_t tid)
+{
+	if (!ipcfs_node_is_sizeless(node))
+		return false;
+	return node->readers || node->looker != tid || (node->writers && write_may_wait(node));
+}
+
 /* Called with the lock held. */
 static struct ipcfs_node *node_add(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key)
 {
@@ -149,7 +157,8 @@ static struct ipcfs_node *node_add(struct ipcfs_nodes *nodes, const struct ipcfs
 	return node;
 }
 
-struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key)
+struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+				  pid_t tid)
 {
 	struct ipcfs_node_key clean;
 	struct ipcfs_node *node;
@@ -164,7 +173,7 @@ struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_
 
 	pthread_mutex_lock(&nodes->lock);
 	HASH_FIND(hh, nodes->hash, &clean, sizeof(clean), node);
-	if (node && node->writers && write_may_wait(node)) {
+	if (node && wants_fresh(node, tid)) {
 		HASH_DEL(nodes->hash, node);
 		node->current = false;
 		node = NULL;
@@ -172,8 +181,10 @@ struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_
 	have_reference = node != NULL;
 	if (!node)
 		node = node_add(nodes, &clean);
-	if (node)
+	if (node) {
 		node->lookups++;
+		node->looker = tid;
+	}
 	pthread_mutex_unlock(&nodes->lock);
 	if (have_reference || !node)
 		ipcfs_object_put(nodes->objects, key->object);
@@ -206,20 +217,22 @@ void ipcfs_node_forget(struct ipcfs_nodes *nodes, uint64_t id, uint64_t count)
 	ipcfs_object_put(nodes->objects, object);
 }
 
-void ipcfs_node_opened(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes)
+void ipcfs_node_opened(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool reads, bool writes)
 {
 	pthread_mutex_lock(&nodes->lock);
 	node->opens++;
+	node->readers += reads;
 	node->writers += writes;
 	pthread_mutex_unlock(&nodes->lock);
 }
 
-void ipcfs_node_closed(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes)
+void ipcfs_node_closed(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool reads, bool writes)
 {
 	struct ipcfs_object *object = NULL;
 
 	pthread_mutex_lock(&nodes->lock);
 	node->opens--;
+	node->readers -= reads;
 	node->writers -= writes;
 	if (node->lookups == 0 && node->opens == 0 && node->index > nodes->fixed)
 		object = node_remove(nodes, node);

@@ -54,7 +54,8 @@ struct ipcfs_node {
 	uint32_t parent;
 	/* guarded by the table's lock */
 	uint64_t lookups;
-	unsigned opens, writers;
+	unsigned opens, readers, writers;
+	pid_t looker; /* the thread that looked it up last */
 	bool current; /* what the next lookup finds */
 	UT_hash_handle hh;
 };
@@ -79,20 +80,32 @@ struct ipcfs_node *ipcfs_node_fixed(struct ipcfs_nodes *nodes, const struct ipcf
 				    const char *name);
 
 /*
- * The node of this key, with one more lookup counted. Takes the caller's reference on key->object, also
- * on failure. While a writable file is open on a node where writing may wait (lines, tagged,
- * packets), a fresh node takes its place: the kernel locks a node for as long as a write on it is
- * parked, and nobody else may have to wait for that. NULL: no memory.
+ * The node of this key, with one more lookup counted, for this thread. Takes the caller's reference on
+ * key->object, also on failure. NULL: no memory.
+ *
+ * Files get a fresh node where sharing one would hurt, because of what the kernel keeps with it: a
+ * parked write locks it (so none is shared with a writer where writing may wait), and a size that
+ * others reset makes sendfile(2) see the end of file (so none is shared with a reader, or with somebody who
+ * has looked it up and is about to open it).
  */
-struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key);
+struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+				  pid_t tid);
 
 /* The kernel forgets `count` lookups. */
 void ipcfs_node_forget(struct ipcfs_nodes *nodes, uint64_t id, uint64_t count);
 
 /* An open file comes and goes. */
-void ipcfs_node_opened(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes);
-void ipcfs_node_closed(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool writes);
+void ipcfs_node_opened(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool reads, bool writes);
+void ipcfs_node_closed(struct ipcfs_nodes *nodes, struct ipcfs_node *node, bool reads, bool writes);
 bool ipcfs_node_is_open(struct ipcfs_nodes *nodes, struct ipcfs_node *node);
+
+/* A file whose size says nothing: it is 0 in stat(2). */
+static inline bool ipcfs_node_is_sizeless(const struct ipcfs_node *node)
+{
+	return (node->key.kind >= IPCFS_NODE_MSG && node->key.kind <= IPCFS_NODE_DRAIN) ||
+	       node->key.kind == IPCFS_NODE_MAX_BYTES || node->key.kind == IPCFS_NODE_LIMIT ||
+	       node->key.kind == IPCFS_NODE_CREATE;
+}
 
 static inline bool ipcfs_node_is_channel(const struct ipcfs_node *node)
 {

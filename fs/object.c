@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define KEPT_MAX 4096 /* so that queues removed behind our back cost no more than that */
+
 void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space)
 {
 	*objects = (struct ipcfs_objects){ .space = space };
@@ -70,8 +72,11 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 			}
 		}
 	}
-	if (object)
+	if (object) {
+		if (object->references == 0 && object->returned)
+			objects->kept--;
 		object->references++;
+	}
 	pthread_mutex_unlock(&objects->lock);
 	return object;
 }
@@ -91,11 +96,22 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 		return;
 	pthread_mutex_lock(&objects->lock);
 	last = --object->references == 0;
+	if (last && object->returned && !object->removed && objects->kept < KEPT_MAX) {
+		objects->kept++;
+		last = false;
+	}
 	if (last)
 		HASH_DEL(objects->table, object);
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
 		object_free(object);
+}
+
+void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	pthread_mutex_lock(&objects->lock);
+	object->removed = true;
+	pthread_mutex_unlock(&objects->lock);
 }
 
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,

@@ -34,7 +34,8 @@ struct ipcfs_object {
 		int id;
 	} backing; /* guarded as well */
 
-	_Atomic uint64_t returned; /* messages put back at the tail */
+	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
+	bool removed;		   /* through the mount: nothing to remember it for */
 	_Atomic size_t room;	   /* bytes that the longest message so far took */
 	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
 	_Atomic unsigned parked[2]; /* requests parked, by direction */
@@ -45,6 +46,7 @@ struct ipcfs_object {
 struct ipcfs_objects {
 	pthread_mutex_t lock;
 	struct ipcfs_object *table;
+	unsigned kept; /* without references, for what status tells of them */
 	const struct ipcfs_space *space;
 };
 
@@ -57,6 +59,9 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 				      const struct ipcfs_ref *ref);
 void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *object);
 void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object);
+
+/* It was removed: once nobody refers to it there is nothing to keep. */
+void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
  * Open the queue or segment for one direction, reading or writing (or find it open): *handle is good until the matching

@@ -31,7 +31,7 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	fresh->opener.tid = context->pid;
 	fresh->pollers[0].open = fresh->pollers[1].open = fresh;
 	pthread_mutex_init(&fresh->lock, NULL);
-	ipcfs_node_opened(&fs->nodes, node, fresh->writes);
+	ipcfs_node_opened(&fs->nodes, node, fresh->reads, fresh->writes);
 	*open = fresh;
 	return 0;
 }
@@ -39,7 +39,7 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
 	struct ipcfs_node *node = open->node;
-	bool writes = open->writes;
+	bool reads = open->reads, writes = open->writes;
 
 	while (open->pending)
 		ipcfs_open_forget(open, open->pending->owner);
@@ -51,7 +51,7 @@ void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 	}
 	pthread_mutex_destroy(&open->lock);
 	ipcfs_table_free(&fs->opens, open->index);
-	ipcfs_node_closed(&fs->nodes, node, writes);
+	ipcfs_node_closed(&fs->nodes, node, reads, writes);
 }
 
 struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)
@@ -72,23 +72,38 @@ static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipc
 	return err;
 }
 
-int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+/* `err` is what looking at the queue said. */
+static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid, int err,
+		 const struct ipcfs_perm *perm)
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
-	struct ipcfs_perm perm;
-	int err, allowed;
 
-	err = handle_perm(class, open->handle[direction], &perm);
 	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
 		err = 0; /* it still gives what it holds */
 	if (err)
 		return err;
 	pthread_mutex_lock(&open->lock);
-	allowed = ipcfs_access(class->rule, &perm, &open->opener, want,
-			       tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+	err = ipcfs_access(class->rule, perm, &open->opener, want,
+			   tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
 	pthread_mutex_unlock(&open->lock);
-	return allowed;
+	return err;
+}
+
+int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+{
+	struct ipcfs_perm perm;
+	int err = handle_perm(open->object->class, open->handle[direction], &perm);
+
+	return judge(open, direction, tid, err, &perm);
+}
+
+int ipcfs_open_look(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid,
+		    struct ipcfs_info *info)
+{
+	int err = open->object->class->queue->look(open->handle[direction], info);
+
+	return judge(open, direction, tid, err, &info->perm);
 }
 
 struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create)

@@ -63,6 +63,10 @@ struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle);
  */
 int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid);
 
+/* As above, and look at the queue by the way: *info as the backend's look fills it. */
+int ipcfs_open_look(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid,
+		    struct ipcfs_info *info);
+
 /*
  * What this owner has pending. With `create` it is made where there is none; NULL: there is none, no
  * memory, or too many owners. Called with open->lock held.

@@ -66,8 +66,10 @@ static int remove_object(fuse_req_t req, const struct ipcfs_backend *class, cons
 	if (err)
 		return err;
 	object = ipcfs_object_get(&fs->objects, class, &info.ref);
-	if (object)
+	if (object) {
+		ipcfs_object_removed(&fs->objects, object);
 		ipcfs_room_recheck(fs->room, object);
+	}
 	ipcfs_object_put(&fs->objects, object);
 	return 0;
 }

@@ -66,6 +66,8 @@ void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	(void)ino;
 	if (size == 0)
 		ipcfs_reply_bytes(req, NULL, 0);
+	else if (fi->lock_owner == 0) /* for the page cache, which would keep it */
+		ipcfs_reply_error(req, -EINVAL);
 	else if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_read(req, open, size, fi->flags);
 	else if (ipcfs_node_is_segment(open->node))

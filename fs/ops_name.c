@@ -19,7 +19,7 @@ int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned
 	struct ipcfs_info info;
 	int err;
 
-	err = object->class->stat(ipcfs_of(req)->space, &object->ref, &info);
+	err = object->class->glance(ipcfs_of(req)->space, &object->ref, &info);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
 	err = ipcfs_access(object->class->rule, &info.perm, &caller, want, ipcfs_caller_load);
@@ -44,7 +44,7 @@ void ipcfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	err = directory ? check_peek(req, directory) : -ESTALE;
 	if (!err)
-		err = ipcfs_tree_lookup(fs, directory, name, &found);
+		err = ipcfs_tree_lookup(fs, directory, name, fuse_req_ctx(req)->pid, &found);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else

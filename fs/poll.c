@@ -7,6 +7,8 @@
 
 #include "line.h"
 
+#define SAMPLED_FOR 5000 /* ms without an event */
+
 /* Called with the lock held. */
 static void unregister(struct ipcfs_room *room, struct ipcfs_poller *poller)
 {
@@ -31,16 +33,21 @@ static void enroll(struct ipcfs_room *room, struct ipcfs_poller *poller, struct 
 		return;
 	if (!line->pollers && !ipcfs_line_has_descriptor(line))
 		room->sampled++;
+	line->polled = ipcfs_room_now();
 	poller->line = line;
 	DL_APPEND(line->pollers, poller);
 	line->object->pollers++;
 	ipcfs_line_touch(room, line); /* it may have become ready meanwhile */
 }
 
+static long selector_of(const struct ipcfs_open *open)
+{
+	return open->node->key.selected ? open->node->key.selector : 0;
+}
+
 int ipcfs_room_poll(struct ipcfs_room *room, struct ipcfs_open *open, unsigned directions,
 		    struct fuse_pollhandle *handle)
 {
-	long selector = open->node->key.selected ? open->node->key.selector : 0;
 	struct fuse_pollhandle *old;
 	int err = 0;
 
@@ -52,7 +59,8 @@ int ipcfs_room_poll(struct ipcfs_room *room, struct ipcfs_open *open, unsigned d
 
 		if (!(directions & 1U << direction))
 			continue;
-		line = ipcfs_line_get(room, open->object, (enum ipcfs_direction)direction, selector);
+		line = ipcfs_line_get(room, open->object, (enum ipcfs_direction)direction,
+				      selector_of(open));
 		if (line)
 			enroll(room, &open->pollers[direction], line);
 		else
@@ -61,7 +69,8 @@ int ipcfs_room_poll(struct ipcfs_room *room, struct ipcfs_open *open, unsigned d
 	pthread_mutex_unlock(&room->lock);
 	if (old)
 		fuse_pollhandle_destroy(old);
-	ipcfs_room_wake(room);
+	if (directions)
+		ipcfs_room_wake(room);
 	return err;
 }
 
@@ -83,28 +92,33 @@ void ipcfs_room_unpoll(struct ipcfs_room *room, struct ipcfs_open *open)
 		ipcfs_room_wake(room);
 }
 
-/* Take one poller's handle off the line; NULL: nobody is left. */
-static struct fuse_pollhandle *take_poller(struct ipcfs_room *room, struct ipcfs_line *line)
+void ipcfs_room_poll_again(struct ipcfs_room *room, struct ipcfs_open *open,
+			   enum ipcfs_direction direction)
 {
-	struct fuse_pollhandle *handle = NULL;
+	struct ipcfs_line *line = NULL;
 
 	pthread_mutex_lock(&room->lock);
-	while (!handle && line->pollers) {
-		struct ipcfs_open *open = line->pollers->open;
-
-		handle = open->poll;
-		open->poll = NULL;
-		for (int direction = 0; direction < 2; direction++)
-			unregister(room, &open->pollers[direction]);
-	}
+	if (open->poll && !open->pollers[direction].line)
+		line = ipcfs_line_get(room, open->object, direction, selector_of(open));
+	if (line)
+		enroll(room, &open->pollers[direction], line);
 	pthread_mutex_unlock(&room->lock);
-	return handle;
+	if (line)
+		ipcfs_room_wake(room);
+}
+
+/*
+ * Sampling for somebody who may have stopped polling long ago (nobody tells): wake them now and then. Who
+ * still polls asks again, and is enrolled again.
+ */
+static bool sampled_enough(const struct ipcfs_line *line)
+{
+	return !ipcfs_line_has_descriptor(line) && ipcfs_room_now() - line->polled >= SAMPLED_FOR;
 }
 
 void ipcfs_line_notify(struct ipcfs_room *room, struct ipcfs_line *line)
 {
 	int wanted = line->direction == IPCFS_SEND ? POLLOUT : POLLIN;
-	struct fuse_pollhandle *handle;
 	bool any;
 	int ready;
 
@@ -114,10 +128,15 @@ void ipcfs_line_notify(struct ipcfs_room *room, struct ipcfs_line *line)
 	if (!any)
 		return;
 	ready = line->object->class->queue->ready(line->handle, line->selector);
-	if (ready >= 0 && !(ready & wanted))
-		return;
-	while ((handle = take_poller(room, line))) {
-		fuse_lowlevel_notify_poll(handle);
-		fuse_pollhandle_destroy(handle);
+	pthread_mutex_lock(&room->lock);
+	if (ready < 0 || (ready & wanted) || sampled_enough(line)) {
+		while (line->pollers) {
+			struct ipcfs_open *open = line->pollers->open;
+
+			/* the handle stays: an edge-triggered epoll asks only once */
+			unregister(room, line->pollers);
+			fuse_lowlevel_notify_poll(open->poll);
+		}
 	}
+	pthread_mutex_unlock(&room->lock);
 }

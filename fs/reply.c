@@ -14,14 +14,19 @@ void ipcfs_reply_error(fuse_req_t req, int err)
 	fuse_reply_err(req, -err);
 }
 
-void ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size)
+int ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size)
 {
-	fuse_reply_buf(req, bytes, size);
+	return fuse_reply_buf(req, bytes, size);
 }
 
 void ipcfs_reply_count(fuse_req_t req, size_t count)
 {
 	fuse_reply_write(req, count);
+}
+
+static double attr_timeout(const struct ipcfs_node *node)
+{
+	return node->key.object || ipcfs_node_is_sizeless(node) ? 0 : FOREVER;
 }
 
 void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found, bool brief,
@@ -39,8 +44,15 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 			entry->attr_timeout = entry->entry_timeout = BRIEF;
 	} else {
 		ipcfs_attr_fixed(fs, node, &entry->attr);
-		entry->attr_timeout = entry->entry_timeout = FOREVER;
+		entry->attr_timeout = attr_timeout(node);
+		entry->entry_timeout = entry->attr_timeout;
 	}
+	/*
+	 * The kernel's sendfile(2) goes through the page cache and would see the end of file at size 0,
+	 * without asking. So it asks, is refused (ipcfs_op_read), and its caller reads. stat(2) asks again.
+	 */
+	if (ipcfs_node_is_sizeless(node))
+		entry->attr.st_size = 1;
 }
 
 void ipcfs_reply_entry(fuse_req_t req, const struct ipcfs_found *found)
@@ -55,7 +67,7 @@ void ipcfs_reply_entry(fuse_req_t req, const struct ipcfs_found *found)
 
 void ipcfs_reply_attr(fuse_req_t req, const struct ipcfs_node *node, const struct stat *st)
 {
-	fuse_reply_attr(req, st, node->key.object ? 0 : FOREVER);
+	fuse_reply_attr(req, st, attr_timeout(node));
 }
 
 int ipcfs_reply_open(fuse_req_t req, const struct ipcfs_open *open, unsigned flags)

@@ -12,8 +12,8 @@
 /* `err` is 0 or negative. */
 void ipcfs_reply_error(fuse_req_t req, int err);
 
-/* Bytes of a read. */
-void ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size);
+/* Bytes of a read. Negative: the mount is gone, and nobody gets them. */
+int ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size);
 
 /* The number of bytes written. */
 void ipcfs_reply_count(fuse_req_t req, size_t count);

@@ -51,7 +51,7 @@ struct ipcfs_waiter {
 	struct ipcfs_line *line;
 	struct ipcfs_waiter *next, *prev;
 	struct ipcfs_waiter *next_interrupted;
-	bool arming, interrupted, busy;
+	bool arming, interrupted, watched, busy;
 	int end; /* why waiting ends, a negative errno; 0 = it goes on */
 };
 
@@ -79,11 +79,19 @@ void ipcfs_room_recheck(struct ipcfs_room *room, struct ipcfs_object *object);
 void ipcfs_room_moved(struct ipcfs_room *room, struct ipcfs_object *object);
 
 /*
- * Remember a poll handle and notify it when the queue becomes ready in one of the directions (a bit set,
- * 1 << direction). The handle is the room's from now on, also on failure. -ENOMEM.
+ * Notify this poll handle when the queue becomes ready in one of the directions (a bit set, 1 <<
+ * direction). The handle is the room's from now on, also on failure, until the next one. -ENOMEM.
  */
 int ipcfs_room_poll(struct ipcfs_room *room, struct ipcfs_open *open, unsigned directions,
 		    struct fuse_pollhandle *handle);
+/*
+ * A read or write of this open file has found nothing to do: an edge-triggered epoll, which has asked before and
+ * will not ask again, wants to know when there is.
+ */
+void ipcfs_room_poll_again(struct ipcfs_room *room, struct ipcfs_open *open,
+			   enum ipcfs_direction direction);
+
+/* The open file goes: forget its handle. */
 void ipcfs_room_unpoll(struct ipcfs_room *room, struct ipcfs_open *open);
 
 #endif

@@ -19,6 +19,8 @@
 #include "log.h"
 
 #define EVENTS 64
+#define RECHECK 100 /* ms: how long a direct chmod may go unnoticed by a System V send that blocks */
+#define TURN 32 /* waiters served in one visit: readers that come back at once hold up no other line */
 
 static void drain(int fd)
 {
@@ -50,10 +52,13 @@ static void disarm(struct ipcfs_room *room, struct ipcfs_line *line)
 	line->registered = false;
 }
 
-/* Try everybody in a line that has no thread, in order, until one has to wait. */
-static void serve(struct ipcfs_room *room, struct ipcfs_line *line)
+/*
+ * Try those in a line that has no thread, in order, until one has to wait. False: the line's turn ended
+ * before.
+ */
+static bool serve(struct ipcfs_room *room, struct ipcfs_line *line)
 {
-	for (;;) {
+	for (unsigned served = 0; served < TURN; served++) {
 		struct ipcfs_waiter *head;
 		ssize_t result;
 
@@ -63,7 +68,7 @@ static void serve(struct ipcfs_room *room, struct ipcfs_line *line)
 			head->busy = true;
 		pthread_mutex_unlock(&room->lock);
 		if (!head)
-			return;
+			return true;
 		result = head->attempt(head, false);
 		pthread_mutex_lock(&room->lock);
 		head->busy = false;
@@ -71,20 +76,23 @@ static void serve(struct ipcfs_room *room, struct ipcfs_line *line)
 			ipcfs_waiter_leave(room, head);
 		pthread_mutex_unlock(&room->lock);
 		if (result == -EAGAIN)
-			return;
+			return true;
 		ipcfs_waiter_finish(room, head, result);
 	}
+	return false;
 }
 
 static void visit(struct ipcfs_room *room, struct ipcfs_line *line)
 {
-	bool idle, wanted;
+	bool idle, wanted, done = true;
 
 	if (ipcfs_line_has_descriptor(line))
-		serve(room, line);
+		done = serve(room, line);
 	ipcfs_line_notify(room, line);
 
 	pthread_mutex_lock(&room->lock);
+	if (!done)
+		ipcfs_line_touch(room, line);
 	idle = ipcfs_line_is_idle(line);
 	wanted = line->head || line->pollers;
 	if (idle)
@@ -98,22 +106,23 @@ static void visit(struct ipcfs_room *room, struct ipcfs_line *line)
 	}
 }
 
+/* Those that are dirty now: what becomes so meanwhile has its turn after everything else the loop does. */
 static void visit_dirty(struct ipcfs_room *room)
 {
-	for (;;) {
-		struct ipcfs_line *line;
+	struct ipcfs_line *line, *rest;
 
-		pthread_mutex_lock(&room->lock);
-		line = room->dirty;
-		if (line) {
-			room->dirty = line->next_dirty;
-			line->dirty = false;
-		}
+	pthread_mutex_lock(&room->lock);
+	rest = room->dirty;
+	room->dirty = NULL;
+	while (rest) {
+		line = rest;
+		rest = line->next_dirty;
+		line->dirty = false;
 		pthread_mutex_unlock(&room->lock);
-		if (!line)
-			return;
 		visit(room, line);
+		pthread_mutex_lock(&room->lock);
 	}
+	pthread_mutex_unlock(&room->lock);
 }
 
 /* Called with the lock held. True: it left its line and is the caller's to finish. */
@@ -129,7 +138,8 @@ static bool end_waiter(struct ipcfs_room *room, struct ipcfs_waiter *waiter, int
 	return true;
 }
 
-static void handle_interrupts(struct ipcfs_room *room)
+/* `look`: also at those that were interrupted before and went on waiting. */
+static void handle_interrupts(struct ipcfs_room *room, bool look)
 {
 	struct ipcfs_waiter *waiter, *next, *done = NULL;
 
@@ -139,8 +149,10 @@ static void handle_interrupts(struct ipcfs_room *room)
 	{
 		if (waiter->arming)
 			continue; /* whoever parks it wakes us again */
-		if (waiter->line && waiter->patient && !ipcfs_caller_interrupted(waiter->tid)) {
-			room->watching++; /* only one INTERRUPT comes: keep looking */
+		if (waiter->line && waiter->patient &&
+		    ((waiter->watched && !look) || !ipcfs_caller_interrupted(waiter->tid))) {
+			waiter->watched = true; /* only one INTERRUPT comes: keep looking */
+			room->watching++;
 			continue;
 		}
 		LL_DELETE2(room->interrupted, waiter, next_interrupted);
@@ -156,7 +168,7 @@ static void handle_interrupts(struct ipcfs_room *room)
 	}
 }
 
-static int64_t now(void)
+int64_t ipcfs_room_now(void)
 {
 	struct timespec time;
 
@@ -167,8 +179,11 @@ static int64_t now(void)
 /* What the kernel tells nobody is looked at here, only while somebody waits for it. */
 static void tick(struct ipcfs_room *room)
 {
+	bool recheck = ipcfs_room_now() - room->rechecked >= RECHECK;
 	struct ipcfs_line *line;
 
+	if (recheck)
+		room->rechecked = ipcfs_room_now();
 	pthread_mutex_lock(&room->lock);
 	DL_FOREACH(room->lines, line)
 	{
@@ -176,8 +191,8 @@ static void tick(struct ipcfs_room *room)
 			ipcfs_line_kick(room, line);
 		if (line->pollers && !ipcfs_line_has_descriptor(line))
 			ipcfs_line_touch(room, line);
-		/* a send under way must not outlive its sender's right to send */
-		if (line->calling && line->direction == IPCFS_SEND && !line->kick)
+		/* a send under way must not outlive its sender's right to send, whoever took it */
+		if (recheck && line->calling && line->direction == IPCFS_SEND && !line->kick)
 			ipcfs_line_kick(room, line);
 	}
 	pthread_mutex_unlock(&room->lock);
@@ -185,12 +200,15 @@ static void tick(struct ipcfs_room *room)
 
 static int timeout(struct ipcfs_room *room)
 {
-	bool wanted;
+	bool wanted, at_once;
 
 	pthread_mutex_lock(&room->lock);
+	at_once = room->dirty != NULL;
 	wanted = room->calls_to_end || room->watching || room->sampled || room->sending ||
 		 (room->stopping && (room->threads || room->lines));
 	pthread_mutex_unlock(&room->lock);
+	if (at_once)
+		return 0;
 	return wanted ? IPCFS_ROOM_TICK : -1;
 }
 
@@ -247,7 +265,7 @@ void *ipcfs_room_loop(void *arg)
 	struct ipcfs_room *room = arg;
 	struct epoll_event events[EVENTS];
 	int64_t last_tick = 0;
-	bool stopping;
+	bool stopping, ticks;
 
 	for (;;) {
 		int count = epoll_wait(room->epoll, events, EVENTS, timeout(room));
@@ -269,11 +287,12 @@ void *ipcfs_room_loop(void *arg)
 				drain(room->watches[i]);
 			touch_all(room);
 		}
-		if (now() - last_tick >= IPCFS_ROOM_TICK) {
-			last_tick = now();
+		ticks = ipcfs_room_now() - last_tick >= IPCFS_ROOM_TICK;
+		if (ticks) {
+			last_tick = ipcfs_room_now();
 			tick(room);
 		}
-		handle_interrupts(room);
+		handle_interrupts(room, ticks);
 		if (stopping)
 			end_all(room);
 		visit_dirty(room);

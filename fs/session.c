@@ -185,13 +185,13 @@ static void join_workers(struct session *session)
 		do {
 			for (unsigned j = i; j < session->nworkers; j++)
 				pthread_kill(session->workers[j], SIGUSR1);
-			clock_gettime(CLOCK_MONOTONIC, &until);
+			clock_gettime(CLOCK_REALTIME, &until);
 			until.tv_nsec += KICK_NS;
 			if (until.tv_nsec >= 1000000000) {
 				until.tv_nsec -= 1000000000;
 				until.tv_sec++;
 			}
-		} while (pthread_clockjoin_np(session->workers[i], NULL, CLOCK_MONOTONIC, &until) ==
+		} while (pthread_timedjoin_np(session->workers[i], NULL, &until) ==
 			 ETIMEDOUT);
 	}
 	session->nworkers = 0;

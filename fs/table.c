@@ -103,6 +103,8 @@ void ipcfs_table_free(struct ipcfs_table *table, uint32_t index)
 {
 	struct slot *slot = slot_at(table, index);
 
+	if (!slot)
+		return;
 	explicit_bzero(slot + 1, table->item_size - sizeof(*slot));
 	pthread_mutex_lock(&table->lock);
 	slot->generation++;

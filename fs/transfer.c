@@ -97,37 +97,28 @@ static bool is_drain(const struct ipcfs_waiter *waiter)
 	return waiter->open->node->key.kind == IPCFS_NODE_DRAIN;
 }
 
-/* drain gives what was there at its first read. Called with open->lock held. */
-static int drain_count(struct ipcfs_waiter *waiter)
-{
-	struct ipcfs_open *open = waiter->open;
-	struct ipcfs_info info;
-	int err;
-
-	if (open->counted)
-		return 0;
-	err = waiter->object->class->queue->look(waiter->handle, &info);
-	if (err && err != -EIDRM)
-		return err;
-	open->left = info.messages;
-	open->counted = true;
-	return 0;
-}
-
-/* How many messages a drain may still take; it takes them off its account at once. */
+/*
+ * How many messages a drain may still take: at its first read what is there. It takes them off its account
+ * at once.
+ */
 static int drain_begin(struct ipcfs_waiter *waiter, uint64_t *allowed)
 {
+	struct ipcfs_open *open = waiter->open;
+	struct ipcfs_info info = { 0 };
 	int err;
 
 	*allowed = UINT64_MAX;
 	if (!is_drain(waiter))
 		return 0;
-	err = drain_count(waiter);
-	pthread_mutex_lock(&waiter->open->lock);
-	*allowed = waiter->open->left;
-	waiter->open->left = 0;
-	pthread_mutex_unlock(&waiter->open->lock);
-	return err;
+	err = waiter->object->class->queue->look(waiter->handle, &info);
+	if (err && err != -EIDRM)
+		return err;
+	pthread_mutex_lock(&open->lock);
+	*allowed = open->counted ? open->left : info.messages;
+	open->left = 0;
+	open->counted = true;
+	pthread_mutex_unlock(&open->lock);
+	return 0;
 }
 
 static void drain_end(struct ipcfs_waiter *waiter, uint64_t left, bool empty)
@@ -347,7 +338,7 @@ int ipcfs_transfer_detached(struct ipcfs_waiter *waiter)
 		err = ipcfs_room_park(waiter->fs->room, waiter);
 		if (!err)
 			return 0;
-		if (err == -EAGAIN) {
+		if (err == -EAGAIN && waiter->counted) {
 			ipcfs_object_close(&waiter->fs->objects, waiter->object, IPCFS_SEND);
 			return err;
 		}

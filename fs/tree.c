@@ -73,14 +73,6 @@ static int parse_selector(const struct ipcfs_queue_ops *queue, const char *name,
 	return !err && *selector == 0 ? -ERANGE : err;
 }
 
-static int get_node(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
-		    struct ipcfs_node **node)
-{
-	ipcfs_object_hold(&fs->objects, key->object);
-	*node = ipcfs_node_get(&fs->nodes, key);
-	return *node ? 0 : -ENOMEM;
-}
-
 int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
 		      const struct ipcfs_info *info, struct ipcfs_node **node)
 {
@@ -89,7 +81,7 @@ int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *c
 	key.object = ipcfs_object_get(&fs->objects, class, &info->ref);
 	if (!key.object)
 		return -ENOMEM;
-	*node = ipcfs_node_get(&fs->nodes, &key);
+	*node = ipcfs_node_get(&fs->nodes, &key, 0);
 	return *node ? 0 : -ENOMEM;
 }
 
@@ -107,7 +99,7 @@ static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node 
 	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
 	if (!key.object)
 		return -ENOMEM;
-	found->node = ipcfs_node_get(&fs->nodes, &key);
+	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
 	return found->node ? 0 : -ENOMEM;
 }
 
@@ -126,7 +118,7 @@ static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *pa
 	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
 	if (!key.object)
 		return -ENOMEM;
-	found->node = ipcfs_node_get(&fs->nodes, &key);
+	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
 	return found->node ? 0 : -ENOMEM;
 }
 
@@ -162,7 +154,7 @@ int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipc
 }
 
 static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-			       const char *name, struct ipcfs_found *found)
+			       const char *name, pid_t tid, struct ipcfs_found *found)
 {
 	struct ipcfs_object *object = parent->key.object;
 	struct ipcfs_node_key key;
@@ -171,7 +163,7 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 	err = ipcfs_tree_key(parent, name, &key);
 	if (err)
 		return err;
-	err = object->class->stat(fs->space, &object->ref, &found->info);
+	err = object->class->glance(fs->space, &object->ref, &found->info);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
 	if (key.kind == IPCFS_NODE_PEEK) {
@@ -179,14 +171,16 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 		if (err)
 			return err;
 	}
-	return get_node(fs, &key, &found->node);
+	ipcfs_object_hold(&fs->objects, object);
+	found->node = ipcfs_node_get(&fs->nodes, &key, tid);
+	return found->node ? 0 : -ENOMEM;
 }
 
 int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-		      const char *name, struct ipcfs_found *found)
+		      const char *name, pid_t tid, struct ipcfs_found *found)
 {
 	if (parent->key.object)
-		return lookup_below_object(fs, parent, name, found);
+		return lookup_below_object(fs, parent, name, tid, found);
 	switch (parent->key.kind) {
 	case IPCFS_NODE_CLASS:
 		return lookup_in_class(fs, parent, name, found);

@@ -12,11 +12,11 @@ struct ipcfs_found {
 };
 
 /*
- * Look a name up. -ENOENT: there is none. -ESTALE: the directory's own object is gone (the kernel then
+ * Look a name up, for this thread. -ENOENT: there is none. -ESTALE: the directory's own object is gone (the kernel then
  * looks the whole path up anew). -EINVAL, -ERANGE: type/N and prio/N that are no number or out of range.
  */
 int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-		      const char *name, struct ipcfs_found *found);
+		      const char *name, pid_t tid, struct ipcfs_found *found);
 
 /*
  * The key of a name in a directory of an object; pure. The object's reference is the parent's. Errors as

@@ -5,12 +5,14 @@ load common
 
 # may COMMAND...: prints yes, or no if it is EACCES that it fails with.
 may() {
-	if run timeout -k 5 20 "$@" && [ "$status" = 0 ]; then
+	run "$@"
+	if [ "$status" = 0 ]; then
 		echo yes
 	elif [[ $output == *EACCES* || $output == *'Permission denied'* ]]; then
 		echo no
 	else
-		echo "status $status: $output"
+		echo "neither: $output" >&2
+		return 1
 	fi
 }
 
@@ -153,7 +155,7 @@ waiting_revoked() {
 	echo secret >"$Q/msg"
 	sleep 0.2
 	equals "$(cat "$OUT" | grep -c secret)" 0
-	kill -KILL "$JOB"
+	kill -KILL "$JOB" 2>/dev/null || :
 	wait_until '[ "$(parked)" = 0 ]'
 	equals "$(cat "$Q/drain")" secret
 }
@@ -200,7 +202,8 @@ opener_loses() {
 }
 
 @test "limits want what the kernel wants" {
-	fails '' as_weak_root bash -c 'echo 100 >"$MNT/limits/msgmni"'
+	equals "$(may as_weak_root bash -c 'echo 32000 >"$MNT/limits/msgmni"')" \
+		"$(may as_weak_root bash -c 'echo 32000 >/proc/sys/kernel/msgmni')"
 	fails 'Permission denied' as_user "$PEER" bash -c 'echo 100 >"$MNT/limits/msgmni"'
 	equals "$(cat "$MNT/limits/msgmni")" 32000
 }

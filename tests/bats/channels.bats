@@ -47,7 +47,7 @@ load common
 
 @test "lines: each line is a message, empty ones too, a last line without its newline at close" {
 	everywhere $'4\n<a>\n<>\n<b c>\nd\n' 'printf "a\n\nb c\nd" >"$Q/lines"; messages
-		for i in 1 2 3; do printf "<%s>\n" "$(cat "$Q/msg")"; done; cat "$Q/lines" | { read -r x; echo "$x"; }; echo'
+		for i in 1 2 3; do printf "<%s>\n" "$(cat "$Q/msg")"; done; head -n 1 "$Q/lines"; echo'
 }
 
 @test "a reader gets a newline where the message lacks one, and only there" {
@@ -114,7 +114,7 @@ load common
 
 @test "cat takes as many whole messages as are there, head one" {
 	everywhere $'a\n3\nb\nc\nd' 'printf "%s\n" a b c d >"$Q/lines"; head -n 1 "$Q/lines"; messages
-		timeout 0.3 cat "$Q/lines"; true'
+		timeout 0.5 cat "$Q/lines" 2>/dev/null; true'
 }
 
 @test "small buffers get one message, large ones whole messages" {
@@ -133,8 +133,6 @@ buffers() {
 }
 
 @test "tagged lines have a type or priority" {
-	SHELLS=(dash) everywhere $'3\na\n' 'printf "5\ta\n7\t\n5\tb\tc\n" >"$Q/tagged"; messages
-		case $Q in */sysv/*) cat "$Q/type/5/msg";; *) cat "$Q/drain" | { read -r x; [ -z "$x" ] && read -r x; echo "$x"; };; esac; echo'
 	new_queue sysv
 	printf '5\tone\n7\ttwo\n9223372036854775807\tthree' >"$Q/tagged"
 	equals "$(mqtool sysv "$NAME" tagged)" $'5\tone'
@@ -148,7 +146,7 @@ buffers() {
 bad_tags() {
 	local line
 	for line in x 'x\ty' '\ttext' '-1\ttext' '5 text' ' 5\ttext' '05\ttext'; do
-		fails 'Invalid argument' bash -c "printf '$line\n' >\"\$Q/tagged\"" || [[ $line == -1* && $output == *range* ]]
+		fails 'Invalid argument' bash -c "printf -- '$line\n' >\"\$Q/tagged\"" || [[ $line == -1* && $output == *range* ]]
 	done
 	fails 'out of range' bash -c "printf '99999999999999999999\ttext\n' >\"\$Q/tagged\""
 	equals "$(messages)" 0
@@ -187,10 +185,6 @@ packets() {
 
 @test "drain takes what is there and never waits" {
 	everywhere $'a\nb\n0' 'cat "$Q/drain"; echo a >"$Q/msg"; printf b >"$Q/msg"; cat "$Q/drain"; messages; cat "$Q/drain"'
-}
-
-@test "a drained file that stays open is read again" {
-	everywhere $'a\nb' 'exec 8<"$Q/drain"; cat <&8; echo a >"$Q/msg"; cat <&8; echo b >"$Q/msg"; cat <&8'
 }
 
 @test "plain files send type 1, priority 0, and receive any" {
@@ -256,14 +250,14 @@ packets() {
 waits_while_empty() {
 	local file
 	for file in msg lines tagged packets; do
-		background_output head -n 1 "$Q/$file"
+		background_output bash -c "head -n 1 \"\$Q/$file\" 2>/dev/null"
 		wait_parked 1
 		echo hello >"$Q/msg"
 		wait "$JOB"
 		[[ $(cat "$OUT") == *hello ]]
-		background_output head -n 1 "$Q/$file"
+		background_output bash -c "head -n 1 \"\$Q/$file\" 2>/dev/null"
 		wait_parked 1
-		mqtool "$KIND" "$NAME" send 1 direct
+		echo direct | mqtool "$KIND" "$NAME" send 1
 		wait "$JOB"
 		[[ $(head -n 1 "$OUT") == *direct ]]
 	done

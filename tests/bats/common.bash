@@ -12,12 +12,14 @@ PEER=1234 # an ordinary user; no account is needed
 SLOW=${IPCFS_TEST_SLOW:-1}
 
 # Put before every script: helpers in plain POSIX shell.
+# (coreutils' head complains that it can not seek back on what is no pipe, though it has nothing to put back.)
 PRELUDE='
+head() { command head "$@" 2>/dev/null; }
 field() { sed -n "s/^$1=//p" "${2-$Q}/status"; }
 messages() { field messages "$@"; }
 until_true() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 500 ] || { echo "never: $1"; exit 1; }; sleep 0.02; done; }
 fill() { for size in 1000 100 10 1; do
-	while repeat f $size | dd of="$Q/packets" oflag=nonblock bs=8192 iflag=fullblock status=none 2>/dev/null; do :; done; done; }
+	while repeat f $size | /bin/dd of="$Q/packets" oflag=nonblock bs=8192 iflag=fullblock status=none 2>/dev/null; do :; done; done; }
 repeat() { head -c "$2" /dev/zero | tr "\0" "$1"; }
 '
 
@@ -65,8 +67,14 @@ common_teardown() {
 	return "$status"
 }
 
+# As in a new IPC namespace.
 remove_queues() {
 	local view=$BATS_TEST_TMPDIR/mqueue
+	local name
+	for name in kernel/msgmax=8192 kernel/msgmnb=16384 kernel/msgmni=32000 fs/mqueue/queues_max=256 \
+		fs/mqueue/msg_max=10 fs/mqueue/msgsize_max=8192; do
+		echo "${name#*=}" >"/proc/sys/${name%=*}"
+	done
 	ipcrm --all=msg
 	mkdir -p "$view" && mount -t mqueue mqueue "$view"
 	find "$view" -mindepth 1 -delete
@@ -122,12 +130,12 @@ wait_until() {
 
 # within MILLISECONDS COMMAND...: succeeds, and that soon.
 within() {
-	local limit=$(($1 * SLOW)) start=${EPOCHREALTIME/./} took status=0
+	local limit=$(($1 * SLOW)) start=${EPOCHREALTIME/./} took result=0
 	shift
-	"$@" || status=$?
+	"$@" || result=$?
 	took=$(((${EPOCHREALTIME/./} - start) / 1000))
 	[ "$took" -le "$limit" ] || { echo "took $took ms: $*"; return 1; }
-	return "$status"
+	return "$result"
 }
 
 # as_user UID[:GID[:GROUP,...]] COMMAND...
@@ -136,9 +144,9 @@ as_user() {
 	IFS=: read -r uid gid groups <<<"$1"
 	shift
 	if [ -n "$groups" ]; then
-		setpriv --reuid "$uid" --regid "${gid:-$uid}" --groups "$groups" -- "$@"
+		${EXEC-} setpriv --reuid "$uid" --regid "${gid:-$uid}" --groups "$groups" -- "$@"
 	else
-		setpriv --reuid "$uid" --regid "${gid:-$uid}" --clear-groups -- "$@"
+		${EXEC-} setpriv --reuid "$uid" --regid "${gid:-$uid}" --clear-groups -- "$@"
 	fi
 }
 
@@ -149,7 +157,7 @@ as_weak_root() {
 
 # background COMMAND...: its process id in $JOB; killed by teardown.
 background() {
-	"$@" 3>&- 4>&- &
+	EXEC=exec "$@" 3>&- 4>&- &
 	JOB=$!
 	JOBS+=("$JOB")
 }
@@ -157,7 +165,7 @@ background() {
 # The same, its output in $OUT.
 background_output() {
 	OUT=$BATS_TEST_TMPDIR/out.${#JOBS[@]}
-	"$@" >"$OUT" 2>&1 3>&- 4>&- &
+	EXEC=exec "$@" >"$OUT" 2>&1 3>&- 4>&- &
 	JOB=$!
 	JOBS+=("$JOB")
 }
@@ -251,11 +259,20 @@ each_kind() {
 	done
 }
 
+# bounded COMMAND...: by time, where it is a program.
+bounded() {
+	if [ "$(type -t "$1")" = file ]; then
+		timeout -k 5 $((20 * SLOW)) "$@"
+	else
+		"$@"
+	fi
+}
+
 # fails MESSAGE COMMAND...: not 0, and says so.
 fails() {
 	local message=$1
 	shift
-	run timeout -k 5 $((20 * SLOW)) "$@"
+	run bounded "$@"
 	if [ "$status" = 0 ] || [ "$status" = 124 ] || [[ $output != *"$message"* ]]; then
 		echo "expected '$message' from: $*"
 		echo "status $status, output: $output"

@@ -43,19 +43,3 @@ copy() {
 	# It has taken nothing.
 	equals "$(messages)" 1
 }
-
-@test "systemd-tmpfiles makes the queues of the recipe, and leaves what is there" {
-	local recipe=$BATS_TEST_TMPDIR/queues.conf
-	sed "s,/run/ipcfs,$MNT," "$EXAMPLES/ipcfs-queues.conf" >"$recipe"
-	systemd-tmpfiles --create "$recipe"
-	equals "$(mqtool posix jobs mode)" "0660 0 $(id -g daemon)"
-	equals "$(mqtool sysv 0x4b45 mode | cut -d' ' -f1-3)" "0600 $(id -u daemon) $(id -g daemon)"
-	equals "$(mqtool posix thumbnails mode)" '0660 0 0'
-	equals "$(. "$MNT/posix/mq/thumbnails/status"; echo "$max_messages $max_message_size")" '5 1024'
-	# Again, as after an upgrade: messages stay, permissions come back.
-	echo kept >"$MNT/posix/mq/jobs/msg"
-	chmod 600 "$MNT/posix/mq/jobs"
-	systemd-tmpfiles --create "$recipe" || :
-	equals "$(mqtool posix jobs mode)" "0660 0 $(id -g daemon)"
-	equals "$(cat "$MNT/posix/mq/jobs/drain")" kept
-}

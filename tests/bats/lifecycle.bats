@@ -72,7 +72,7 @@ background_daemon_ends() {
 	background_output ipcfs -d "$MNT"
 	wait_until 'mountpoint -q "$MNT"'
 	ls "$MNT"
-	grep -q LOOKUP "$OUT"
+	grep -qE "OPENDIR|LOOKUP" "$OUT"
 	kill -TERM "$JOB"
 	wait "$JOB"
 }
@@ -152,8 +152,10 @@ background_daemon_ends() {
 }
 
 hundred_waiters() {
-	local i pipe=$BATS_TEST_TMPDIR/ended
-	new_queue posix && first=$Q
+	local i
+	local first
+	new_queue posix
+	first=$Q
 	new_queue sysv
 	for ((i = 0; i < 50; i++)); do
 		background cat "$first/msg" 2>/dev/null
@@ -172,14 +174,14 @@ hundred_waiters() {
 		equals "$(mounts)" 0
 		within 1000 wait "${JOBS[@]}" || :
 		JOBS=()
-		remove_queues
 	done
 }
 
 @test "umount -f ends it with 0 within a second, with a hundred waiters" {
 	start_mount
 	hundred_waiters
-	umount -f "$MNT" || umount -l "$MNT"
+	# It says EBUSY, and has ended the connection all the same.
+	umount -f "$MNT" || :
 	within 1000 daemon_ends
 	equals "$(mounts)" 0
 }
@@ -252,7 +254,7 @@ hundred_waiters() {
 	chmod 777 "$MNT"
 	run as_user 1234 timeout 20 unshare --user --map-root-user --ipc --mount bash -e -c '
 		ipcfs -o allow_other "$MNT"
-		for queue in posix/mq/jobs sysv/msg/0x51; do
+		for queue in posix/mq/jobs sysv/msg/0x00000051; do
 			mkdir "$MNT/$queue"
 			echo hello >"$MNT/$queue/msg"
 			cat "$MNT/$queue/msg"
@@ -268,7 +270,8 @@ hundred_waiters() {
 @test "an ordinary user mounts with fusermount3, where there is a /dev/mqueue" {
 	chmod 777 "$MNT"
 	run timeout 20 unshare --mount bash -e -c '
-		as_user() { setpriv --reuid 1234 --regid 1234 --clear-groups "$@"; }
+		# fusermount3 wants a user with a name.
+		as_user() { setpriv --reuid nobody --regid nogroup --clear-groups "$@"; }
 		mount -t tmpfs -o mode=755 none /mnt
 		mkdir /mnt/mqueue /mnt/shm
 		cp -a /dev/null /dev/zero /dev/fuse /mnt/
@@ -277,13 +280,14 @@ hundred_waiters() {
 		echo none
 		mount -t mqueue mqueue /dev/mqueue
 		as_user ipcfs "$MNT"
-		for queue in posix/mq/jobs sysv/msg/0x51; do
+		for queue in posix/mq/jobs sysv/msg/0x00000051; do
 			as_user mkdir "$MNT/$queue"
 			echo hello | as_user dd status=none of="$MNT/$queue/msg"
 			as_user cat "$MNT/$queue/msg"
 			as_user rmdir "$MNT/$queue"
 		done
 		as_user fusermount3 -u "$MNT"'
+	echo "$output"
 	[ "$status" = 0 ]
 	[[ $output == *mqueue*none*hello*hello* ]]
 	wait_until '! pgrep -x ipcfs'
@@ -299,10 +303,10 @@ hundred_waiters() {
 	start_mount
 	local i
 	for ((i = 0; i < 250; i++)); do
-		mkdir "$MNT/sysv/msg/0x77" "$MNT/posix/mq/x"
-		echo "$i" >"$MNT/sysv/msg/0x77/msg"
+		mkdir "$MNT/sysv/msg/0x00000077" "$MNT/posix/mq/x"
+		echo "$i" >"$MNT/sysv/msg/0x00000077/msg"
 		echo "$i" >"$MNT/posix/mq/x/lines"
-		rmdir "$MNT/sysv/msg/0x77" "$MNT/posix/mq/x"
+		rmdir "$MNT/sysv/msg/0x00000077" "$MNT/posix/mq/x"
 	done
 	equals "$(ls "$MNT/posix/mq" "$MNT/sysv/msg" | wc -l)" 3
 	local files

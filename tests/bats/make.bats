@@ -141,7 +141,7 @@ changing() {
 	equals "$(direct | cut -d' ' -f1)" 0666
 	chmod 604 "$Q/msg"
 	equals "$(direct | cut -d' ' -f1)" 0604
-	chmod g+w "$Q/status"
+	chmod 624 "$Q/status"
 	equals "$(direct | cut -d' ' -f1)" 0624
 	chown 1234 "$Q"
 	chgrp 5678 "$Q/lines"

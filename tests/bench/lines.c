@@ -131,7 +131,8 @@ int main(int argc, char **argv)
 	sysv = !strcmp(argv[2], "direct-sysv");
 	if (posix) {
 		queue = mq_open("/bench-lines-direct", O_RDWR | O_CREAT, 0600, NULL);
-		mq_unlink("/bench-lines-direct");
+		if (queue >= 0)
+			mq_unlink("/bench-lines-direct");
 	} else if (sysv) {
 		queue = msgget(IPC_PRIVATE, 0600);
 	} else {

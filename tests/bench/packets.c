@@ -7,7 +7,8 @@
  * A subject is a file (opened twice, for writing and for reading), or `direct-posix` or
  * `direct-sysv`. Batches of PAIRS writes, each followed by a read, go round the subjects, so that
  * what else the machine does meets them all. Prints for each: subject, microseconds of a write and
- * of a read, as medians of the batches' means.
+ * of a read, and how many times the first subject's each is; all are medians over the batches, the
+ * latter of the ratios of neighbouring batches.
  */
 #include <mqueue.h>
 #include <sys/ipc.h>
@@ -108,10 +109,14 @@ static int by_value(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static double median(double *values, size_t count)
+static double median(const double *values, const double *divisors, size_t count)
 {
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
+	static double sorted[BATCHES];
+
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = values[i] / (divisors ? divisors[i] : 1);
+	qsort(sorted, count, sizeof(*sorted), by_value);
+	return sorted[count / 2];
 }
 
 int main(int argc, char **argv)
@@ -135,8 +140,11 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < count; i++) {
 		if (subjects[i].way == WAY_SYSV)
 			msgctl(subjects[i].in, IPC_RMID, NULL);
-		printf("%s %.3f %.3f\n", subjects[i].name, median(subjects[i].writes, batches),
-		       median(subjects[i].reads, batches));
+		printf("%s %.3f %.3f %.3f %.3f\n", subjects[i].name,
+		       median(subjects[i].writes, NULL, batches),
+		       median(subjects[i].reads, NULL, batches),
+		       median(subjects[i].writes, subjects[0].writes, batches),
+		       median(subjects[i].reads, subjects[0].reads, batches));
 	}
 	return 0;
 }

@@ -53,7 +53,10 @@ static void what_is_made_is_found(void **state)
 		assert_int_equal(made.perm.mode, 0600);
 		assert_int_equal(make(backend, name, &again), -EEXIST);
 		assert_int_equal(backend->find(space, name, &found), 0);
-		assert_memory_equal(&found, &made, sizeof(found));
+		assert_memory_equal(&found.ref, &made.ref, sizeof(found.ref));
+		assert_memory_equal(&found.perm, &made.perm, sizeof(found.perm));
+		assert_int_equal(backend->glance(space, &made.ref, &again), 0);
+		assert_memory_equal(&again, &found, sizeof(found));
 		assert_int_equal(backend->stat(space, &made.ref, &found), 0);
 		assert_memory_equal(&found, &made, sizeof(found));
 		remove_it(backend, &made);
