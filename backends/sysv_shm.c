@@ -232,9 +232,8 @@ static int read_memory(int id, unsigned long long *resident, unsigned long long 
 	while (error && fgets(line, sizeof(line), table)) {
 		int row;
 
-		if (sscanf(line,
-			   "%*d %d %*o %*u %*d %*d %*u %*u %*u %*u %*u %*u %*u %*u %llu %llu", &row,
-			   resident, swapped) == 3 &&
+		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*u %*u %*u %*u %*u %*u %*u %*u %llu %llu",
+			   &row, resident, swapped) == 3 &&
 		    row == id)
 			error = 0;
 	}
@@ -264,34 +263,32 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	if (error)
 		return error;
 	ipcfs_sysv_name(ref->key, id, name);
-	error = ipcfs_text_printf(out,
-				  "class=sysv/shm\n"
-				  "name=%s\n"
-				  "key=0x%08x\n"
-				  "id=%d\n"
-				  "uid=%u\n"
-				  "gid=%u\n"
-				  "cuid=%u\n"
-				  "cgid=%u\n"
-				  "mode=0%03o\n"
-				  "size=%llu\n"
-				  "nattch=%llu\n"
-				  "creator_pid=%d\n"
-				  "last_pid=%d\n"
-				  "attach_time=%lld\n"
-				  "detach_time=%lld\n"
-				  "change_time=%lld\n"
-				  "locked=%s\n"
-				  "dest=%s\n",
-				  name, ref->key, id, ds.shm_perm.uid, ds.shm_perm.gid,
-				  ds.shm_perm.cuid, ds.shm_perm.cgid,
-				  (unsigned)ds.shm_perm.mode & 0777,
-				  (unsigned long long)ds.shm_segsz,
-				  (unsigned long long)ds.shm_nattch, ds.shm_cpid, ds.shm_lpid,
-				  (long long)ds.shm_atime, (long long)ds.shm_dtime,
-				  (long long)ds.shm_ctime,
-				  ds.shm_perm.mode & SHM_LOCKED ? "yes" : "no",
-				  ds.shm_perm.mode & SHM_DEST ? "yes" : "no");
+	error = ipcfs_text_printf(
+		out,
+		"class=sysv/shm\n"
+		"name=%s\n"
+		"key=0x%08x\n"
+		"id=%d\n"
+		"uid=%u\n"
+		"gid=%u\n"
+		"cuid=%u\n"
+		"cgid=%u\n"
+		"mode=0%03o\n"
+		"size=%llu\n"
+		"nattch=%llu\n"
+		"creator_pid=%d\n"
+		"last_pid=%d\n"
+		"attach_time=%lld\n"
+		"detach_time=%lld\n"
+		"change_time=%lld\n"
+		"locked=%s\n"
+		"dest=%s\n",
+		name, ref->key, id, ds.shm_perm.uid, ds.shm_perm.gid, ds.shm_perm.cuid,
+		ds.shm_perm.cgid, (unsigned)ds.shm_perm.mode & 0777,
+		(unsigned long long)ds.shm_segsz, (unsigned long long)ds.shm_nattch, ds.shm_cpid,
+		ds.shm_lpid, (long long)ds.shm_atime, (long long)ds.shm_dtime,
+		(long long)ds.shm_ctime, ds.shm_perm.mode & SHM_LOCKED ? "yes" : "no",
+		ds.shm_perm.mode & SHM_DEST ? "yes" : "no");
 	if (!error)
 		error = add_memory(out, id);
 	if (!error)

@@ -206,7 +206,8 @@ int ipcfs_segment_resize(fuse_req_t req, const struct ipcfs_node *node, struct i
 			return -EINVAL; /* as ftruncate(2) */
 		err = ipcfs_open_check(open, IPCFS_SEND, fuse_req_ctx(req)->pid);
 		return err ? err
-			   : object->class->segment->resize(open->handle[IPCFS_SEND], (uint64_t)size);
+			   : object->class->segment->resize(open->handle[IPCFS_SEND],
+							    (uint64_t)size);
 	}
 	err = ipcfs_op_allowed(req, object, IPCFS_WANT_WRITE);
 	if (err)

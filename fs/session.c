@@ -266,6 +266,7 @@ static void hold_signals(bool foreground, sigset_t *ends, sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, ends, before);
 
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* too large is an error, also where ulimit says so */
 	sigaction(SIGUSR1, &wake, NULL);
 	sigemptyset(&kick);
 	sigaddset(&kick, SIGUSR1);

@@ -152,7 +152,8 @@ static void with_atomics(const struct segment *segment, int fd)
 	/* What is mapped is what is read. */
 	atomic_store(&mapped->other, 0x12345678);
 	result = 0;
-	CHECK(pread(fd, &result, sizeof(result), offsetof(struct shared, other)) == sizeof(result) &&
+	CHECK(pread(fd, &result, sizeof(result), offsetof(struct shared, other)) ==
+			      sizeof(result) &&
 		      result == 0x12345678,
 	      "%s: read %x", segment->data, (unsigned)result);
 	munmap(mapped, SIZE);
@@ -223,8 +224,8 @@ static void fixed_size(size_t size)
 	CHECK(!truncate(segment.data, (off_t)size), "truncate to its size: %s", strerror(errno));
 	CHECK(fallocate(fd, 0, 0, 1 << 24), "fallocate makes it longer");
 	CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1), "it gets a hole");
-	CHECK(pwrite(fd, bytes, 100, (off_t)size) < 0 && errno == ENOSPC, "a write past the end: %s",
-	      strerror(errno));
+	CHECK(pwrite(fd, bytes, 100, (off_t)size) < 0 && errno == ENOSPC,
+	      "a write past the end: %s", strerror(errno));
 	CHECK(pwrite(fd, bytes, 100, (off_t)1 << 40) < 0 && errno == ENOSPC, "far past it: %s",
 	      strerror(errno));
 	CHECK(pwrite(fd, bytes, 100, (off_t)size - 1) == 1, "a write over the end");

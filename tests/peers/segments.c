@@ -331,8 +331,9 @@ static void compare_all(void)
 			compare(&segments[i]);
 	compare_table("ipcs -m", ipcs, 6);
 	compare_table("ipcs -m -p", pids, 4);
-	compare_table("lsipc -m -r -b --noheadings -o KEY,ID,UID,GID,CUID,CGID,SIZE,NATTCH,CPID,LPID",
-		      lsipc, 10);
+	compare_table(
+		"lsipc -m -r -b --noheadings -o KEY,ID,UID,GID,CUID,CGID,SIZE,NATTCH,CPID,LPID",
+		lsipc, 10);
 }
 
 static void change_through_mount(struct segment *segment)
