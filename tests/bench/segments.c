@@ -2,11 +2,11 @@
 /*
  * How fast a file is read, written and mapped, against another.
  *
- *	segments read|write|map DIRECT THROUGH BLOCK [SECONDS]
+ *	segments read|write|map DIRECT THROUGH BLOCK
  *
- * Both files are 64 MiB of memory. They take turns, so that what else the machine does hits both; a line for
- * each is printed: MiB/s, the median of its turns, and the second's share of the first.
- * DIRECT may be `sysv:ID`: the segment, attached, and copied from and to.
+ * Both files are 64 MiB of memory. They take turns, so that what else the machine does hits both. Prints the
+ * medians of both, in MiB/s, and the second's share of the first. DIRECT may be `sysv:ID`: that segment,
+ * attached, and copied from and to, as with map.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,8 +130,7 @@ int main(int argc, char **argv)
 			sides[i].rates[turn] = pass(&sides[i], map ? turn % 2 : write);
 	for (int i = 0; i < 2; i++)
 		qsort(sides[i].rates, TURNS, sizeof(double), by_value);
-	printf("%s %zu: direct %.0f MiB/s, through %.0f MiB/s, %.2f\n", argv[1], block_size,
-	       sides[0].rates[TURNS / 2], sides[1].rates[TURNS / 2],
+	printf("%.0f %.0f %.3f\n", sides[0].rates[TURNS / 2], sides[1].rates[TURNS / 2],
 	       sides[1].rates[TURNS / 2] / sides[0].rates[TURNS / 2]);
 	return 0;
 }
