@@ -47,8 +47,9 @@ static int look_at(int place, struct ipcfs_info *info)
 
 static int highest(void)
 {
-	struct shm_info used;
-	int index = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&used);
+	struct shminfo limits;
+	/* Not SHM_INFO, which adds up the memory of all. */
+	int index = shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&limits);
 
 	return index < 0 ? -errno : index;
 }
