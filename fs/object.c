@@ -162,13 +162,19 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      struct ipcfs_info *info)
 {
-	int err = -ENOENT;
+	int direction = IPCFS_RECEIVE, handle, err;
 
-	/* With the lock, so that it is not closed meanwhile; looking is one system call. */
 	pthread_mutex_lock(&objects->lock);
-	for (int i = 0; i < 2 && err == -ENOENT; i++)
-		if (object->side[i].users)
-			err = object->class->segment->look(object->side[i].handle, info);
+	if (!object->side[direction].users)
+		direction = IPCFS_SEND;
+	err = object->side[direction].users ? 0 : -ENOENT;
+	if (!err)
+		object->side[direction].users++; /* it is not closed meanwhile */
+	handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
+	if (err)
+		return err;
+	err = object->class->segment->look(handle, info);
+	ipcfs_object_close(objects, object, direction);
 	return err;
 }
