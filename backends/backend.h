@@ -34,11 +34,12 @@ void ipcfs_space_close(struct ipcfs_space *space);
 struct ipcfs_caller {
 	uid_t uid;
 	gid_t gid;
-	pid_t tid;	 /* thread id in our pid namespace; 0 = unknown */
-	bool loaded;	 /* what stands below is known */
-	uid_t ruid;	 /* real ids: POSIX queues are charged to them */
+	pid_t tid;   /* thread id in our pid namespace; 0 = unknown */
+	bool loaded; /* what stands below is known */
+	uid_t ruid;  /* real ids: POSIX queues are charged to them */
 	gid_t rgid;
-	uint64_t caps;	 /* effective capabilities, 1 << CAP_x, in the user namespace of the IPC namespace */
+	uint64_t
+		caps; /* effective capabilities, 1 << CAP_x, in the user namespace of the IPC namespace */
 	size_t ngroups;
 	gid_t *groups; /* supplementary groups; owned by whoever owns the struct */
 };
@@ -221,12 +222,12 @@ enum ipcfs_rule {
 };
 
 struct ipcfs_backend {
-	const char *family; /* "posix", "sysv": the directory above */
-	const char *class_name;	 /* "mq", "msg": the directory */
+	const char *family;	/* "posix", "sysv": the directory above */
+	const char *class_name; /* "mq", "msg": the directory */
 	enum ipcfs_rule rule;
-	uint32_t spec_keys; /* IPCFS_SPEC_* it understands */
+	uint32_t spec_keys;	/* IPCFS_SPEC_* it understands */
 	uint32_t change_fields; /* IPCFS_CHANGE_* it understands */
-	bool by_id;	    /* objects have numbers: by-id/ links, bare decimal names */
+	bool by_id;		/* objects have numbers: by-id/ links, bare decimal names */
 
 	/* Is this a name that make would take (System V: a key in any spelling)? 0, -EINVAL, -ENAMETOOLONG. */
 	int (*check_name)(const char *name);
@@ -243,7 +244,8 @@ struct ipcfs_backend {
 		      struct ipcfs_info *info);
 
 	/* All of it. -ENOENT as above. */
-	int (*stat)(const struct ipcfs_space *space, const struct ipcfs_ref *ref, struct ipcfs_info *info);
+	int (*stat)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		    struct ipcfs_info *info);
 
 	/* Call `each` for every object, readable or not; ends early with its result when not 0. */
 	int (*list)(const struct ipcfs_space *space,
@@ -276,7 +278,7 @@ struct ipcfs_backend {
 	 */
 	int (*watch)(const struct ipcfs_space *space);
 
-	const struct ipcfs_queue_ops *queue; /* NULL: not a queue */
+	const struct ipcfs_queue_ops *queue;	 /* NULL: not a queue */
 	const struct ipcfs_segment_ops *segment; /* NULL: not a segment */
 };
 

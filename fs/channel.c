@@ -83,7 +83,8 @@ static void send_left_over(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 		struct ipcfs_waiter waiter = {
 			.fs = fs,
 			.object = open->object,
-			.type = key->selected ? key->selector : open->object->class->queue->type_plain,
+			.type = key->selected ? key->selector
+					      : open->object->class->queue->type_plain,
 			.framing = ipcfs_channel_framing(open->node),
 			.last = true,
 			.data = pending->text,

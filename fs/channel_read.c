@@ -114,7 +114,8 @@ static void answer_read(struct ipcfs_waiter *waiter, ssize_t result)
 		ipcfs_transfer_give_back(waiter);
 		ipcfs_reply_error(waiter->req, err);
 	} else if (ipcfs_reply_bytes(waiter->req, waiter->data.data, fits)) {
-		ipcfs_transfer_give_back(waiter); /* no close can come either: the rest goes with the file */
+		ipcfs_transfer_give_back(
+			waiter); /* no close can come either: the rest goes with the file */
 	}
 	ipcfs_transfer_clear(waiter);
 }

@@ -65,7 +65,8 @@ static int peek_text(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *k
 }
 
 /* What the file says now. */
-static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node, struct ipcfs_text *out)
+static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
+		   struct ipcfs_text *out)
 {
 	int err;
 
@@ -189,7 +190,8 @@ static ssize_t write_specs(fuse_req_t req, struct ipcfs_open *open, const char *
 }
 
 /* A number and perhaps a newline. */
-static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const char *bytes, size_t size)
+static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const char *bytes,
+			   size_t size)
 {
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_change change = { .mask = IPCFS_CHANGE_MAX_BYTES };

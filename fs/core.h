@@ -20,12 +20,12 @@ struct ipcfs_filesystem {
 	struct fuse_session *session;
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
-	struct ipcfs_table opens;  /* struct ipcfs_open, by file handle */
-	struct ipcfs_room *room;   /* the waiters */
+	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */
+	struct ipcfs_room *room;  /* the waiters */
 	struct ipcfs_buffers buffers;
-	_Atomic bool passthrough;  /* the kernel may be asked to use files in our place */
-	struct timespec started;   /* the times of fixed nodes */
-	uid_t uid;		   /* the owner of fixed nodes: who runs the daemon */
+	_Atomic bool passthrough; /* the kernel may be asked to use files in our place */
+	struct timespec started;  /* the times of fixed nodes */
+	uid_t uid;		  /* the owner of fixed nodes: who runs the daemon */
 	gid_t gid;
 };
 

@@ -97,8 +97,9 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 
 static void op_init(void *arg, struct fuse_conn_info *conn)
 {
-	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS |
-				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS;
+	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK |
+				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+				FUSE_CAP_PARALLEL_DIROPS;
 
 	conn->want |= wanted & conn->capable;
 #ifdef FUSE_CAP_PASSTHROUGH

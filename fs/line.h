@@ -26,9 +26,9 @@ struct ipcfs_line {
 	bool registered; /* with epoll */
 
 	/* lines that wait by a call */
-	bool threaded;	  /* it has a thread */
-	bool calling;	  /* which sits in the call, or is about to */
-	bool kick;	  /* and is to come out of it */
+	bool threaded; /* it has a thread */
+	bool calling;  /* which sits in the call, or is about to */
+	bool kick;     /* and is to come out of it */
 	pid_t tid;
 	pthread_cond_t arrival;
 };
@@ -47,8 +47,8 @@ struct ipcfs_room {
 	struct ipcfs_line *lines, *dirty;
 	struct ipcfs_waiter *interrupted;
 	struct ipcfs_uid_count *counts;
-	unsigned waiting; /* counted waiters, of all uids */
-	unsigned threads; /* of lines */
+	unsigned waiting;      /* counted waiters, of all uids */
+	unsigned threads;      /* of lines */
 	unsigned calls_to_end; /* lines with kick set */
 	unsigned watching;     /* interrupted waiters that wait on */
 	unsigned sampled;      /* lines without descriptor that have pollers */

@@ -102,9 +102,9 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 		const char *name;
 		mode_t type;
 	} names[] = {
-		{ "msg", S_IFREG },   { "lines", S_IFREG },  { "tagged", S_IFREG },
-		{ "packets", S_IFREG }, { "drain", S_IFREG },	{ "status", S_IFREG },
-		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },	{ "prio", S_IFDIR },
+		{ "msg", S_IFREG },	{ "lines", S_IFREG }, { "tagged", S_IFREG },
+		{ "packets", S_IFREG }, { "drain", S_IFREG }, { "status", S_IFREG },
+		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },  { "prio", S_IFDIR },
 		{ "type", S_IFDIR },	{ "data", S_IFREG },
 	};
 	int err = 0;
@@ -113,7 +113,8 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 		struct ipcfs_node_key key;
 
 		if (ipcfs_tree_key(node, names[i].name, &key) == 0)
-			err = add_entry(listing, names[i].name, names[i].type, ipcfs_attr_ino(&key));
+			err = add_entry(listing, names[i].name, names[i].type,
+					ipcfs_attr_ino(&key));
 	}
 	return err;
 }

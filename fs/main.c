@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,8 +48,8 @@ enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SERVE = 2 };
 #endif
 
 /* libfuse's messages go where ours go. */
-__attribute__((format(printf, 2, 0)))
-static void log_libfuse(enum fuse_log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_libfuse(enum fuse_log_level level,
+							      const char *format, va_list args)
 {
 	char line[512];
 	size_t length;
@@ -134,8 +135,10 @@ static void explain_mount_failure(const char *mountpoint)
 	if (can_mount())
 		ipcfs_log(LOG_ERR, "can't mount on %s", mountpoint);
 	else
-		ipcfs_log(LOG_ERR, "can't mount on %s: without the capability CAP_SYS_ADMIN the "
-			  "set-user-id program fusermount3 must be there and allow it", mountpoint);
+		ipcfs_log(LOG_ERR,
+			  "can't mount on %s: without the capability CAP_SYS_ADMIN the "
+			  "set-user-id program fusermount3 must be there and allow it",
+			  mountpoint);
 }
 
 static int close_on_exec(int fd)
@@ -187,7 +190,7 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 	result = ipcfs_filesystem_create(&options->settings, &fs);
 	if (result == -ENOENT)
 		ipcfs_log(LOG_ERR, "POSIX message queues can't be reached: no privilege to mount "
-			  "them, and nothing on /dev/mqueue");
+				   "them, and nothing on /dev/mqueue");
 	else if (result < 0)
 		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
 	if (result < 0)
@@ -206,6 +209,14 @@ out:
 		ipcfs_filesystem_destroy(fs);
 	free(mountpoint);
 	return result;
+}
+
+/* An arena for each thread that ever waited would keep what only one of them needs at a time. */
+static void share_arenas(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 2);
+#endif
 }
 
 int main(int argc, char **argv)
@@ -234,6 +245,7 @@ int main(int argc, char **argv)
 		/* Modes are what the caller asked for. */
 		umask(0);
 		raise_descriptors();
+		share_arenas();
 		if (run(&args, &options) < 0)
 			status = EXIT_SERVE;
 	}

@@ -119,8 +119,10 @@ static int look(const char *path)
 		return -EBUSY;
 	}
 	if (error == ENOTCONN)
-		ipcfs_log(LOG_ERR, "%s: a dead file system of another kind is mounted there; "
-			  "take it off first (umount -l)", path);
+		ipcfs_log(LOG_ERR,
+			  "%s: a dead file system of another kind is mounted there; "
+			  "take it off first (umount -l)",
+			  path);
 	else if (error != 0)
 		ipcfs_log(LOG_ERR, "mount point %s: %s", path, strerror(error));
 	else if (!S_ISDIR(info.stx_mode))
@@ -141,8 +143,10 @@ int ipcfs_mountpoint_prepare(const char *path, char **resolved)
 	for (int cleared = 0; (result = look(real)) == 1; cleared++) {
 		result = cleared < STALE_MAX ? ipcfs_mountpoint_detach(real) : -EBUSY;
 		if (result < 0) {
-			ipcfs_log(LOG_ERR, "%s: a dead ipcfs is mounted there and can't be taken "
-				  "off: %s", real, strerror(-result));
+			ipcfs_log(LOG_ERR,
+				  "%s: a dead ipcfs is mounted there and can't be taken "
+				  "off: %s",
+				  real, strerror(-result));
 			break;
 		}
 		ipcfs_log(LOG_NOTICE, "%s: took off a dead ipcfs mount", real);
@@ -167,13 +171,17 @@ int ipcfs_mountpoint_check_device(void)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		ipcfs_log(LOG_ERR, DEVICE " is missing (%s): load the kernel's module (modprobe "
-			  "fuse), or start the container with --device " DEVICE, strerror(error));
+		ipcfs_log(LOG_ERR,
+			  DEVICE " is missing (%s): load the kernel's module (modprobe "
+				 "fuse), or start the container with --device " DEVICE,
+			  strerror(error));
 		break;
 	case EACCES:
 	case EPERM:
-		ipcfs_log(LOG_ERR, DEVICE " can't be opened (%s): look at its mode; "
-			  "a container needs --device " DEVICE, strerror(error));
+		ipcfs_log(LOG_ERR,
+			  DEVICE " can't be opened (%s): look at its mode; "
+				 "a container needs --device " DEVICE,
+			  strerror(error));
 		break;
 	default:
 		ipcfs_log(LOG_ERR, DEVICE ": %s", strerror(error));

@@ -27,8 +27,8 @@ static int add_limits(struct ipcfs_nodes *nodes, const struct ipcfs_node *root)
 	if (!directory)
 		return -ENOMEM;
 	for (size_t i = 0; ipcfs_limits[i].name; i++) {
-		struct ipcfs_node *node =
-			add_fixed(nodes, directory, IPCFS_NODE_LIMIT, ipcfs_limits[i].name);
+		struct ipcfs_node *node = add_fixed(nodes, directory, IPCFS_NODE_LIMIT,
+						    ipcfs_limits[i].name);
 
 		if (!node)
 			return -ENOMEM;

@@ -13,28 +13,28 @@
 enum ipcfs_node_kind {
 	IPCFS_NODE_NONE,
 	/* fixed */
-	IPCFS_NODE_DIRECTORY,	/* root, posix, sysv, by-id: nothing but names of fixed nodes */
+	IPCFS_NODE_DIRECTORY, /* root, posix, sysv, by-id: nothing but names of fixed nodes */
 	IPCFS_NODE_CREATE,
 	IPCFS_NODE_LIMITS,
-	IPCFS_NODE_LIMIT,	/* selector: index into ipcfs_limits */
+	IPCFS_NODE_LIMIT, /* selector: index into ipcfs_limits */
 	IPCFS_NODE_CLASS,
-	IPCFS_NODE_IDS,		/* by-id/CLASS */
+	IPCFS_NODE_IDS, /* by-id/CLASS */
 	/* of an object */
-	IPCFS_NODE_ID_LINK,	/* by-id/CLASS/ID */
-	IPCFS_NODE_ALIAS,	/* another spelling of its name */
+	IPCFS_NODE_ID_LINK, /* by-id/CLASS/ID */
+	IPCFS_NODE_ALIAS,   /* another spelling of its name */
 	IPCFS_NODE_OBJECT,
-	IPCFS_NODE_SELECTORS,	/* prio/ or type/ */
-	IPCFS_NODE_SELECTED,	/* prio/N/ or type/N/; selector: N */
+	IPCFS_NODE_SELECTORS, /* prio/ or type/ */
+	IPCFS_NODE_SELECTED,  /* prio/N/ or type/N/; selector: N */
 	IPCFS_NODE_MSG,
 	IPCFS_NODE_LINES,
 	IPCFS_NODE_TAGGED,
 	IPCFS_NODE_PACKETS,
 	IPCFS_NODE_DRAIN,
 	IPCFS_NODE_STATUS,
-	IPCFS_NODE_MAX_BYTES,	/* qbytes */
-	IPCFS_NODE_PEEKS,	/* peek/ */
-	IPCFS_NODE_PEEK,	/* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
-	IPCFS_NODE_DATA,	/* the memory of a segment */
+	IPCFS_NODE_MAX_BYTES, /* qbytes */
+	IPCFS_NODE_PEEKS,     /* peek/ */
+	IPCFS_NODE_PEEK,      /* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
+	IPCFS_NODE_DATA,      /* the memory of a segment */
 };
 
 struct ipcfs_node_key {

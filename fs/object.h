@@ -34,10 +34,11 @@ struct ipcfs_object {
 		int id;
 	} backing; /* guarded as well */
 
-	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
-	bool removed;		   /* through the mount: nothing to remember it for */
-	_Atomic size_t room;	   /* bytes that the longest message so far took */
-	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
+	_Atomic uint64_t
+		returned; /* messages put back at the tail; status tells for as long as it exists */
+	bool removed;	  /* through the mount: nothing to remember it for */
+	_Atomic size_t room;	    /* bytes that the longest message so far took */
+	struct ipcfs_line *lines;   /* guarded by the waiting room's lock */
 	_Atomic unsigned parked[2]; /* requests parked, by direction */
 	_Atomic unsigned pollers;
 	UT_hash_handle hh;

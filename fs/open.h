@@ -9,8 +9,8 @@
 struct ipcfs_pending {
 	uint64_t owner; /* FUSE's lock owner: one for each process */
 	struct ipcfs_text text;
-	bool refused;	/* too long: what follows belongs to no message */
-	bool nonblock;	/* O_NONBLOCK at its last write */
+	bool refused;  /* too long: what follows belongs to no message */
+	bool nonblock; /* O_NONBLOCK at its last write */
 	struct ipcfs_pending *next;
 };
 
@@ -29,7 +29,7 @@ struct ipcfs_open {
 	struct ipcfs_object *object; /* of the node; NULL in fixed files */
 	bool reads, writes;
 	int handle[2]; /* of the queue or segment, by direction, where it reads, writes */
-	int backing; /* the id of the file that the kernel uses in our place; 0: none */
+	int backing;   /* the id of the file that the kernel uses in our place; 0: none */
 
 	pthread_mutex_t lock; /* guards what follows, up to the pollers */
 	struct ipcfs_caller opener;

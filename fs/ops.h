@@ -54,7 +54,9 @@ static inline struct ipcfs_caller ipcfs_op_caller(fuse_req_t req)
 {
 	const struct fuse_ctx *context = fuse_req_ctx(req);
 
-	return (struct ipcfs_caller){ .uid = context->uid, .gid = context->gid, .tid = context->pid };
+	return (struct ipcfs_caller){ .uid = context->uid,
+				      .gid = context->gid,
+				      .tid = context->pid };
 }
 
 /* May the caller of the request do this (IPCFS_WANT_*) to the object now? 0, -EACCES, -ESTALE. */

@@ -13,7 +13,9 @@
 #include "segment.h"
 #include "tree.h"
 
-#define TIMES (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
+#define TIMES                                                                                      \
+	(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |                     \
+	 FUSE_SET_ATTR_MTIME_NOW)
 #define OWNER_AND_MODE (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
 
 void ipcfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -116,8 +118,8 @@ static int set_size(fuse_req_t req, const struct ipcfs_node *node, off_t size,
 		    struct fuse_file_info *fi)
 {
 	if (ipcfs_node_is_segment(node))
-		return ipcfs_segment_resize(
-			req, node, fi ? ipcfs_open_at(ipcfs_of(req), fi->fh) : NULL, size);
+		return ipcfs_segment_resize(req, node,
+					    fi ? ipcfs_open_at(ipcfs_of(req), fi->fh) : NULL, size);
 	if (size != 0)
 		return -EINVAL;
 	if (!node->key.object || node->key.kind == IPCFS_NODE_MAX_BYTES)

@@ -117,7 +117,9 @@ void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 		else
 			err = ipcfs_op_allowed(req, node->key.object, want);
 	} else if (!err && want) {
-		struct ipcfs_perm perm = { .uid = st.st_uid, .gid = st.st_gid, .mode = st.st_mode & 0777 };
+		struct ipcfs_perm perm = { .uid = st.st_uid,
+					   .gid = st.st_gid,
+					   .mode = st.st_mode & 0777 };
 
 		err = ipcfs_access(IPCFS_RULE_FILE, &perm, &caller, want, ipcfs_caller_load);
 		ipcfs_caller_free(&caller);
@@ -176,8 +178,8 @@ static size_t add_plain(struct page *page, const char *name,
 {
 	struct stat st = { .st_ino = entry->ino, .st_mode = entry->type };
 
-	return fuse_add_direntry(page->req, page->bytes + page->used, page->size - page->used, name, &st,
-				 next);
+	return fuse_add_direntry(page->req, page->bytes + page->used, page->size - page->used, name,
+				 &st, next);
 }
 
 /* With what lookup would tell, so that `ls -l` need not ask for every object. */
@@ -199,7 +201,8 @@ static size_t add_plus(struct page *page, const struct ipcfs_node *directory, co
 		if (ipcfs_tree_object(fs, directory->class, &found.info, &found.node) == 0)
 			ipcfs_reply_fill_entry(fs, &found, true, &param);
 	}
-	size = fuse_add_direntry_plus(page->req, page->bytes + page->used, room, name, &param, next);
+	size = fuse_add_direntry_plus(page->req, page->bytes + page->used, room, name, &param,
+				      next);
 	if (size > room && param.ino)
 		ipcfs_node_forget(&fs->nodes, param.ino, 1);
 	return size;

@@ -31,18 +31,12 @@ enum key {
 };
 
 static const struct fuse_opt specs[] = {
-	FUSE_OPT_KEY("-f", KEY_FOREGROUND),
-	FUSE_OPT_KEY("-d", KEY_DEBUG),
-	FUSE_OPT_KEY("--debug", KEY_DEBUG),
-	FUSE_OPT_KEY("debug", KEY_DEBUG),
-	FUSE_OPT_KEY("-h", KEY_HELP),
-	FUSE_OPT_KEY("--help", KEY_HELP),
-	FUSE_OPT_KEY("-V", KEY_VERSION),
-	FUSE_OPT_KEY("--version", KEY_VERSION),
-	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
-	FUSE_OPT_KEY("rw", KEY_READ_WRITE),
-	FUSE_OPT_KEY("fsname=", KEY_SOURCE),
-	FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
+	FUSE_OPT_KEY("-f", KEY_FOREGROUND), FUSE_OPT_KEY("-d", KEY_DEBUG),
+	FUSE_OPT_KEY("--debug", KEY_DEBUG), FUSE_OPT_KEY("debug", KEY_DEBUG),
+	FUSE_OPT_KEY("-h", KEY_HELP), FUSE_OPT_KEY("--help", KEY_HELP),
+	FUSE_OPT_KEY("-V", KEY_VERSION), FUSE_OPT_KEY("--version", KEY_VERSION),
+	FUSE_OPT_KEY("ro", KEY_READ_ONLY), FUSE_OPT_KEY("rw", KEY_READ_WRITE),
+	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
 	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL),
 
 	/* libfuse's. */
@@ -50,31 +44,27 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("allow_root", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("auto_unmount", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("default_permissions", FUSE_OPT_KEY_KEEP),
-	FUSE_OPT_KEY("context=", FUSE_OPT_KEY_KEEP),
-	FUSE_OPT_KEY("fscontext=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("context=", FUSE_OPT_KEY_KEEP), FUSE_OPT_KEY("fscontext=", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("defcontext=", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("rootcontext=", FUSE_OPT_KEY_KEEP),
 
 	/* What mount(8) and its helpers may say, and -s: nothing to be done about it. */
-	FUSE_OPT_KEY("-s", KEY_IGNORED),
-	FUSE_OPT_KEY("-n", KEY_IGNORED),
-	FUSE_OPT_KEY("-v", KEY_IGNORED),
-	FUSE_OPT_KEY("-t ", KEY_IGNORED),
-	FUSE_OPT_KEY("subtype=", KEY_IGNORED),
-	FUSE_OPT_KEY("comment=", KEY_IGNORED),
-	FUSE_OPT_KEY("user=", KEY_IGNORED),
-	FUSE_OPT_KEY("uhelper=", KEY_IGNORED),
-	FUSE_OPT_KEY("helper=", KEY_IGNORED),
-	FUSE_OPT_END
+	FUSE_OPT_KEY("-s", KEY_IGNORED), FUSE_OPT_KEY("-n", KEY_IGNORED),
+	FUSE_OPT_KEY("-v", KEY_IGNORED), FUSE_OPT_KEY("-t ", KEY_IGNORED),
+	FUSE_OPT_KEY("subtype=", KEY_IGNORED), FUSE_OPT_KEY("comment=", KEY_IGNORED),
+	FUSE_OPT_KEY("user=", KEY_IGNORED), FUSE_OPT_KEY("uhelper=", KEY_IGNORED),
+	FUSE_OPT_KEY("helper=", KEY_IGNORED), FUSE_OPT_END
 };
 
 /* More of the same. dev, suid and exec too: the tree has nothing that they could be about. */
 static const char *const ignored[] = {
-	"defaults", "auto", "noauto", "nofail", "_netdev", "_rnetdev", "user", "nouser", "users",
-	"nousers", "owner", "noowner", "group", "nogroup", "dev", "nodev", "suid", "nosuid", "exec",
-	"noexec", "sync", "async", "dirsync", "atime", "noatime", "diratime", "nodiratime",
-	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
-	"iversion", "noiversion", "mand", "nomand", "silent", "loud",
+	"defaults",	 "auto",     "noauto",	   "nofail",   "_netdev",    "_rnetdev",
+	"user",		 "nouser",   "users",	   "nousers",  "owner",	     "noowner",
+	"group",	 "nogroup",  "dev",	   "nodev",    "suid",	     "nosuid",
+	"exec",		 "noexec",   "sync",	   "async",    "dirsync",    "atime",
+	"noatime",	 "diratime", "nodiratime", "relatime", "norelatime", "strictatime",
+	"nostrictatime", "lazytime", "nolazytime", "iversion", "noiversion", "mand",
+	"nomand",	 "silent",   "loud",
 };
 
 static int out_of_memory(void)

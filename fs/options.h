@@ -9,9 +9,9 @@ struct fuse_args;
 
 /* What the file system itself wants to know. */
 struct ipcfs_settings {
-	bool read_only;		   /* -o ro: opening what would consume is EROFS */
-	unsigned max_waiters;	   /* parked requests per uid */
-	unsigned max_waiters_all;  /* parked requests altogether */
+	bool read_only;		  /* -o ro: opening what would consume is EROFS */
+	unsigned max_waiters;	  /* parked requests per uid */
+	unsigned max_waiters_all; /* parked requests altogether */
 };
 
 struct ipcfs_options {

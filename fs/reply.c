@@ -29,8 +29,8 @@ static double attr_timeout(const struct ipcfs_node *node)
 	return node->key.object || ipcfs_node_is_sizeless(node) ? 0 : FOREVER;
 }
 
-void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found, bool brief,
-			    struct fuse_entry_param *entry)
+void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found,
+			    bool brief, struct fuse_entry_param *entry)
 {
 	const struct ipcfs_node *node = found->node;
 

@@ -28,15 +28,15 @@ void ipcfs_reply_attr(fuse_req_t req, const struct ipcfs_node *node, const struc
 int ipcfs_reply_open(fuse_req_t req, const struct ipcfs_open *open, unsigned flags);
 
 /* Fill the entry of one directory entry as lookup would. `brief`: it may be kept for a moment. */
-void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found, bool brief,
-			    struct fuse_entry_param *entry);
+void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found,
+			    bool brief, struct fuse_entry_param *entry);
 
 /* FOPEN_* of <linux/fuse.h>; the library has no names for all of them. */
 enum ipcfs_open_flags {
 	IPCFS_OPEN_DIRECT_IO = 1 << 0,
 	IPCFS_OPEN_NONSEEKABLE = 1 << 2,
-	IPCFS_OPEN_STREAM = 1 << 4, /* reads of one open file don't wait for each other */
-	IPCFS_OPEN_NOFLUSH = 1 << 5, /* close(2) has nothing to say */
+	IPCFS_OPEN_STREAM = 1 << 4,	 /* reads of one open file don't wait for each other */
+	IPCFS_OPEN_NOFLUSH = 1 << 5,	 /* close(2) has nothing to say */
 	IPCFS_OPEN_PASSTHROUGH = 1 << 7, /* the kernel uses open->backing in our place */
 };
 

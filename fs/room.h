@@ -18,14 +18,14 @@ struct ipcfs_line;
  */
 struct ipcfs_waiter {
 	struct ipcfs_filesystem *fs;
-	fuse_req_t req;		     /* NULL: nobody waits for the answer (detached) */
-	struct ipcfs_open *open;     /* NULL when detached; cannot go before the answer */
+	fuse_req_t req;		 /* NULL: nobody waits for the answer (detached) */
+	struct ipcfs_open *open; /* NULL when detached; cannot go before the answer */
 	struct ipcfs_object *object;
 	enum ipcfs_direction direction;
-	int handle;		     /* of the queue; a detached waiter owns a use of it */
-	long selector;		     /* which messages to receive */
-	bool patient;		     /* signals whose default is to be ignored don't end it */
-	bool counted;		     /* against the limits on waiters */
+	int handle;    /* of the queue; a detached waiter owns a use of it */
+	long selector; /* which messages to receive */
+	bool patient;  /* signals whose default is to be ignored don't end it */
+	bool counted;  /* against the limits on waiters */
 	uid_t uid;
 	pid_t tid;
 
@@ -38,14 +38,14 @@ struct ipcfs_waiter {
 	void (*answer)(struct ipcfs_waiter *waiter, ssize_t result);
 
 	/* transfer.c, channel_read.c and channel_write.c: what is moved and how far */
-	size_t size;		  /* bytes asked for, bytes given by write(2) */
-	struct ipcfs_text data;	  /* bytes received as they are shown; bytes to send */
-	struct ipcfs_text taken;  /* of struct ipcfs_taken: where messages stand in data */
-	size_t carried, sent;	  /* bytes of data from earlier writes; bytes done */
+	size_t size;		 /* bytes asked for, bytes given by write(2) */
+	struct ipcfs_text data;	 /* bytes received as they are shown; bytes to send */
+	struct ipcfs_text taken; /* of struct ipcfs_taken: where messages stand in data */
+	size_t carried, sent;	 /* bytes of data from earlier writes; bytes done */
 	uint64_t owner;
-	long type;		  /* plain messages are sent with it */
-	int framing;		  /* enum ipcfs_framing, or -1: all of data is one message */
-	bool last;		  /* nothing follows: an unfinished line is one */
+	long type;   /* plain messages are sent with it */
+	int framing; /* enum ipcfs_framing, or -1: all of data is one message */
+	bool last;   /* nothing follows: an unfinished line is one */
 
 	/* the room's own; guarded by its lock */
 	struct ipcfs_line *line;

@@ -19,8 +19,10 @@
 #include "log.h"
 
 #define EVENTS 64
-#define RECHECK 100 /* ms: how long a direct chmod may go unnoticed by a System V send that blocks */
-#define TURN 32 /* waiters served in one visit: readers that come back at once hold up no other line */
+#define RECHECK                                                                                    \
+	100 /* ms: how long a direct chmod may go unnoticed by a System V send that blocks */
+#define TURN                                                                                       \
+	32 /* waiters served in one visit: readers that come back at once hold up no other line */
 
 static void drain(int fd)
 {
@@ -185,8 +187,7 @@ static void tick(struct ipcfs_room *room)
 	if (recheck)
 		room->rechecked = ipcfs_room_now();
 	pthread_mutex_lock(&room->lock);
-	DL_FOREACH(room->lines, line)
-	{
+	DL_FOREACH (room->lines, line) {
 		if (line->kick)
 			ipcfs_line_kick(room, line);
 		if (line->pollers && !ipcfs_line_has_descriptor(line))
@@ -218,7 +219,7 @@ static void touch_all(struct ipcfs_room *room)
 	struct ipcfs_line *line;
 
 	pthread_mutex_lock(&room->lock);
-	DL_FOREACH(room->lines, line)
+	DL_FOREACH (room->lines, line)
 		if (ipcfs_line_has_descriptor(line))
 			ipcfs_line_touch(room, line);
 	pthread_mutex_unlock(&room->lock);
@@ -230,17 +231,15 @@ static void end_all(struct ipcfs_room *room)
 	struct ipcfs_line *line;
 
 	pthread_mutex_lock(&room->lock);
-	DL_FOREACH(room->lines, line)
-	{
-		DL_FOREACH_SAFE(line->head, waiter, next)
+	DL_FOREACH (room->lines, line) {
+		DL_FOREACH_SAFE (line->head, waiter, next)
 			if (end_waiter(room, waiter, -ENOTCONN))
 				DL_APPEND(done, waiter);
 		ipcfs_line_touch(room, line);
 		pthread_cond_signal(&line->arrival);
 	}
 	pthread_mutex_unlock(&room->lock);
-	DL_FOREACH_SAFE(done, waiter, next)
-	{
+	DL_FOREACH_SAFE (done, waiter, next) {
 		waiter->next = waiter->prev = NULL;
 		ipcfs_waiter_finish(room, waiter, -ENOTCONN);
 	}
@@ -253,7 +252,7 @@ static bool is_over(struct ipcfs_room *room)
 	bool waiters = false, over;
 
 	pthread_mutex_lock(&room->lock);
-	DL_FOREACH(room->lines, line)
+	DL_FOREACH (room->lines, line)
 		waiters |= line->head != NULL;
 	over = room->stopping && !waiters && !room->threads;
 	pthread_mutex_unlock(&room->lock);

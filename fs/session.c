@@ -191,8 +191,7 @@ static void join_workers(struct session *session)
 				until.tv_nsec -= 1000000000;
 				until.tv_sec++;
 			}
-		} while (pthread_timedjoin_np(session->workers[i], NULL, &until) ==
-			 ETIMEDOUT);
+		} while (pthread_timedjoin_np(session->workers[i], NULL, &until) == ETIMEDOUT);
 	}
 	session->nworkers = 0;
 }

@@ -44,7 +44,8 @@ static struct slot *slot_at(const struct ipcfs_table *table, uint64_t index)
 
 	if (index == 0 || index / IPCFS_TABLE_CHUNK >= IPCFS_TABLE_CHUNKS)
 		return NULL;
-	chunk = atomic_load_explicit(&table->chunks[index / IPCFS_TABLE_CHUNK], memory_order_acquire);
+	chunk = atomic_load_explicit(&table->chunks[index / IPCFS_TABLE_CHUNK],
+				     memory_order_acquire);
 	if (!chunk)
 		return NULL;
 	return (struct slot *)(void *)(chunk + index % IPCFS_TABLE_CHUNK * table->item_size);

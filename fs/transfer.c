@@ -30,7 +30,8 @@ static ssize_t receive_one(struct ipcfs_waiter *waiter, struct ipcfs_text *space
 	*message = message_reserve(space, room);
 	if (!*message)
 		return -ENOMEM;
-	got = waiter->object->class->queue->receive(waiter->handle, waiter->selector, *message, room);
+	got = waiter->object->class->queue->receive(waiter->handle, waiter->selector, *message,
+						    room);
 	if (got >= 0)
 		space->size = sizeof(**message) + (size_t)got;
 	return got;
@@ -45,7 +46,8 @@ static ssize_t receive_any(struct ipcfs_waiter *waiter, struct ipcfs_text *space
 
 	if (room < ROOM_MIN)
 		room = ROOM_MIN;
-	while ((got = receive_one(waiter, space, room, message)) == -EMSGSIZE && room < INT_MAX / 2) {
+	while ((got = receive_one(waiter, space, room, message)) == -EMSGSIZE &&
+	       room < INT_MAX / 2) {
 		room *= 2;
 		waiter->object->room = room;
 	}
@@ -68,7 +70,8 @@ static int keep(struct ipcfs_waiter *waiter, const struct ipcfs_message *message
 		return err;
 	taken.start = before;
 	if (waiter->framing == IPCFS_FRAMING_TAGGED) {
-		const char *tab = memchr(waiter->data.data + before, '\t', waiter->data.size - before);
+		const char *tab = memchr(waiter->data.data + before, '\t',
+					 waiter->data.size - before);
 
 		taken.start = (size_t)(tab + 1 - waiter->data.data);
 	}

@@ -14,8 +14,8 @@ static const struct {
 	const char *name;
 	enum ipcfs_node_kind kind;
 } channel_names[] = {
-	{ "msg", IPCFS_NODE_MSG },	   { "lines", IPCFS_NODE_LINES },
-	{ "tagged", IPCFS_NODE_TAGGED },   { "packets", IPCFS_NODE_PACKETS },
+	{ "msg", IPCFS_NODE_MSG },	 { "lines", IPCFS_NODE_LINES },
+	{ "tagged", IPCFS_NODE_TAGGED }, { "packets", IPCFS_NODE_PACKETS },
 	{ "drain", IPCFS_NODE_DRAIN },
 };
 #define CHANNELS (sizeof(channel_names) / sizeof(*channel_names))

@@ -30,10 +30,10 @@ int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *c
 
 /* Directories are listed from a snapshot that is taken when they are opened. */
 struct ipcfs_listing_entry {
-	size_t name;	      /* where its name starts in names.data, with NUL */
-	bool has_info;	      /* an object of the class: info is at `infos`[info] */
+	size_t name;   /* where its name starts in names.data, with NUL */
+	bool has_info; /* an object of the class: info is at `infos`[info] */
 	size_t info;
-	mode_t type;	      /* S_IFDIR, ... */
+	mode_t type; /* S_IFDIR, ... */
 	uint64_t ino;
 };
 

@@ -533,7 +533,8 @@ static bool let_thread_exit(void)
 static void check_zombie(bool (*body)(void), int signal, bool dying)
 {
 	pid_t pid = zombie_start(body, signal);
-	bool got = ipcfs_caller_state(pid) == IPCFS_CALLER_KILLED, interrupted = ipcfs_caller_interrupted(pid);
+	bool got = ipcfs_caller_state(pid) == IPCFS_CALLER_KILLED,
+	     interrupted = ipcfs_caller_interrupted(pid);
 
 	child_end(pid);
 	assert_true(interrupted);
