@@ -98,3 +98,33 @@ postgres_programs() {
 	wait "$JOB"
 	ls -lR "$MNT" >/dev/null
 }
+
+@test "the picture that one program draws another shows" {
+	local examples=$BATS_TEST_DIRNAME/../../examples object=$MNT/posix/shm/picture
+	timeout 20 "$examples/shared-picture" draw "$object" 5
+	run timeout 20 "$examples/shared-picture" show "$object" 1
+	equals "$status ${#lines[@]} ${lines[5]}" "0 20 .....O................................."
+	equals "$(tr -d 'O\n' </dev/shm/picture | wc -c)" 779
+	background "$examples/shared-picture" draw "$object" 30
+	run timeout 20 "$examples/shared-picture" show "$object" 10
+	[ "$(grep -c O <<<"$output")" -ge 5 ]
+}
+
+@test "clean-segments lists what leaked, and removes it when told" {
+	local clean=$BATS_TEST_DIRNAME/../../examples/clean-segments
+	python3 -c '
+import ctypes
+libc = ctypes.CDLL(None)
+for key in (0x51, 0x52, 0):
+    libc.shmget(key, 8192, 0o1600)'
+	mkdir "$MNT/sysv/shm/0x53"
+	equals "$("$clean" "$MNT")" ''
+	run "$clean" "$MNT" 0
+	echo "$output"
+	equals "$status ${#lines[@]}" '0 3'
+	[[ $output == *$'0x00000051\tid '*$'\tuid 0\t8192 bytes\t0 hours'* ]]
+	equals "$(find "$MNT/sysv/shm" -mindepth 1 -maxdepth 1 | wc -l)" 4
+	run "$clean" -r "$MNT" 0
+	equals "$status ${#lines[@]}" '0 3'
+	equals "$(ls "$MNT/sysv/shm")" 0x00000053
+}
