@@ -20,7 +20,7 @@
 
 #include "text.h"
 
-/* One IPC namespace, as its objects are reached: the opened POSIX queue file system. */
+/* One IPC namespace, as its objects are reached: the opened file systems of the POSIX kinds. */
 struct ipcfs_space;
 
 /*
@@ -54,7 +54,7 @@ struct ipcfs_perm {
 /* What names one object for ever; plain data. Two refs with equal serial and key are one object. */
 struct ipcfs_ref {
 	uint64_t serial; /* System V: the id with its sequence number; POSIX: the inode number */
-	uint32_t key;	 /* System V: the key, 0 = none; POSIX: 0 */
+	uint32_t key;	 /* System V: the key, 0 = none; POSIX: what else tells two files apart */
 	char name[NAME_MAX + 1]; /* canonical name in the class directory */
 };
 
@@ -63,10 +63,11 @@ struct ipcfs_info {
 	struct ipcfs_ref ref;
 	struct ipcfs_perm perm;
 	struct timespec atime, mtime, ctime;
-	uint64_t size;	      /* bytes queued */
+	uint64_t size;	      /* bytes queued, bytes of a segment */
 	uint64_t messages;    /* messages queued */
 	uint64_t max_bytes;   /* System V: msg_qbytes */
 	uint64_t max_message; /* the largest message that can ever be sent, bytes; look tells */
+	uint64_t allocated;   /* segments: bytes of memory behind it, as far as that is known */
 };
 
 /* What mkdir and `create` ask for. `given` says which of the values below name were set. */
@@ -76,6 +77,7 @@ struct ipcfs_spec {
 	uint32_t given;		 /* IPCFS_SPEC_* */
 	mode_t mode;		 /* always set: 0600 where nobody asked for another */
 	uint64_t max_messages, max_message, max_bytes;
+	uint64_t size;
 };
 
 enum ipcfs_spec_key {
@@ -83,6 +85,7 @@ enum ipcfs_spec_key {
 	IPCFS_SPEC_MAX_MESSAGES = 1 << 1, /* maxmsg=, POSIX queues */
 	IPCFS_SPEC_MAX_MESSAGE = 1 << 2,  /* msgsize=, POSIX queues */
 	IPCFS_SPEC_MAX_BYTES = 1 << 3,	  /* qbytes=, System V queues */
+	IPCFS_SPEC_SIZE = 1 << 4,	  /* size=, segments */
 };
 
 /* chmod, chown and writes to qbytes; several at once are one change. */
@@ -173,6 +176,46 @@ struct ipcfs_queue_ops {
 	ssize_t (*peek)(int handle, size_t index, struct ipcfs_message *message, size_t room);
 };
 
+/*
+ * Shared memory. A handle is what open gave and stays valid until close, also after the segment was
+ * removed. Offsets and sizes are bytes, offsets never negative.
+ */
+struct ipcfs_segment_ops {
+	bool resizable;
+
+	/*
+	 * For reading, or for both. -ENOENT, -EIDRM (another object has the name now), -EACCES (the
+	 * daemon may not), -ENOMEM.
+	 */
+	int (*open)(const struct ipcfs_space *space, const struct ipcfs_ref *ref, bool write,
+		    int *handle);
+	void (*close)(int handle);
+
+	/*
+	 * Look at the segment now: perm, size, allocated and the times; the rest of info is left
+	 * alone. -EIDRM: a System V segment that is gone (POSIX objects live while they are open).
+	 */
+	int (*look)(int handle, struct ipcfs_info *info);
+
+	/* How many bytes were read, 0 at the end. -EIO: memory that can't be had. Never SIGBUS. */
+	ssize_t (*read)(int handle, void *bytes, size_t size, off_t offset);
+
+	/*
+	 * How many bytes were written, perhaps fewer: at the end of a segment that can't grow, which is
+	 * then -ENOSPC. -EFBIG, -ENOSPC (no memory left), -EIO.
+	 */
+	ssize_t (*write)(int handle, const void *bytes, size_t size, off_t offset);
+
+	/* Make it so long, what is new being zero. -EFBIG, -EPERM where it is not resizable. */
+	int (*resize)(int handle, uint64_t size);
+
+	/*
+	 * A file that is the memory itself, for the kernel to read, write and map in our place; it
+	 * belongs to the handle. -EOPNOTSUPP: there is none.
+	 */
+	int (*backing)(int handle);
+};
+
 enum ipcfs_rule {
 	IPCFS_RULE_FILE, /* as on a file: owner, group, other (POSIX objects) */
 	IPCFS_RULE_SYSV, /* ipcperms: owner or creator, either's group, other */
@@ -235,7 +278,8 @@ struct ipcfs_backend {
 	 */
 	int (*watch)(const struct ipcfs_space *space);
 
-	const struct ipcfs_queue_ops *queue; /* NULL: not a queue */
+	const struct ipcfs_queue_ops *queue;	 /* NULL: not a queue */
+	const struct ipcfs_segment_ops *segment; /* NULL: not a segment */
 };
 
 /* All kinds, in the order they are listed; ends with NULL. */

@@ -3,7 +3,5 @@
 #include "kinds.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
-	&ipcfs_posix_mq,
-	&ipcfs_sysv_msg,
-	NULL,
+	&ipcfs_posix_mq, &ipcfs_posix_shm, &ipcfs_sysv_msg, &ipcfs_sysv_shm, NULL,
 };

@@ -16,6 +16,7 @@
 #include "descriptor.h"
 #include "identity.h"
 #include "kinds.h"
+#include "posix_file.h"
 #include "posix_mq.h"
 #include "space.h"
 
@@ -24,15 +25,6 @@ struct queue_text {
 	uint64_t bytes;
 	int notify, notify_signal, notify_pid;
 };
-
-int ipcfs_posix_mq_name_check(const char *name)
-{
-	if (strnlen(name, NAME_MAX + 1) > NAME_MAX)
-		return -ENAMETOOLONG;
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
-		return -EINVAL;
-	return 0;
-}
 
 void ipcfs_posix_mq_perm(const struct stat *st, struct ipcfs_perm *perm)
 {
@@ -58,7 +50,7 @@ int ipcfs_posix_mq_open(const struct ipcfs_space *space, const char *name, uint6
 {
 	int fd, error;
 
-	if (ipcfs_posix_mq_name_check(name))
+	if (ipcfs_posix_name_check(name))
 		return -ENOENT;
 	fd = openat(space->mq, name, flags | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -105,7 +97,7 @@ static int glance_at(const struct ipcfs_space *space, const char *name, uint64_t
 {
 	struct stat st;
 
-	if (ipcfs_posix_mq_name_check(name))
+	if (ipcfs_posix_name_check(name))
 		return -ENOENT;
 	if (fstatat(space->mq, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
@@ -217,7 +209,7 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 	struct stat st;
 	int error;
 
-	if (ipcfs_posix_mq_name_check(ref->name))
+	if (ipcfs_posix_name_check(ref->name))
 		return -ENOENT;
 	if (fstatat(space->mq, ref->name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
@@ -232,53 +224,16 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 	return error;
 }
 
-/* With the caller's identity. A descriptor that was opened with O_PATH can't be given to fchmod. */
-static int change_mode(int fd, mode_t mode)
-{
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return chmod(path, mode & IPCFS_POSIX_MQ_MODE_BITS) ? -errno : 0;
-}
-
-static int change_as_caller(int fd, const struct stat *st, const struct ipcfs_change *wanted)
-{
-	uid_t uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : (uid_t)-1;
-	gid_t gid = wanted->mask & IPCFS_CHANGE_GID ? wanted->gid : (gid_t)-1;
-	int error = 0;
-
-	/* The mode first: who gives a queue away may change it no more. */
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		error = change_mode(fd, wanted->mode);
-	if (error || !(wanted->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)))
-		return error;
-	if (!fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
-		return 0;
-	error = -errno;
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		(void)change_mode(fd, st->st_mode); /* it was ours to change a moment ago */
-	return error;
-}
-
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
 {
-	struct ipcfs_identity own;
 	struct stat st;
 	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_posix_mq_open(space, ref->name, ref->serial, O_PATH,
 							   &st);
-	int error;
 
 	if (fd < 0)
 		return fd == -EIDRM ? -ENOENT : fd;
-	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES)
-		return -EINVAL;
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	error = change_as_caller(fd, &st, wanted);
-	ipcfs_identity_give_back(&own);
-	return error;
+	return ipcfs_posix_file_change(fd, st.st_mode, wanted, caller);
 }
 
 /* The count of messages and their bytes come from two calls: repeat until they belong together. */
@@ -371,7 +326,7 @@ const struct ipcfs_backend ipcfs_posix_mq = {
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_MESSAGES | IPCFS_SPEC_MAX_MESSAGE,
 	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
 	.by_id = false,
-	.check_name = ipcfs_posix_mq_name_check,
+	.check_name = ipcfs_posix_name_check,
 	.find = find,
 	.glance = glance,
 	.stat = stat_ref,

@@ -7,12 +7,6 @@
 
 #include "backend.h"
 
-/* Execute, setuid and sticky bits mean nothing on a queue. */
-#define IPCFS_POSIX_MQ_MODE_BITS 0666
-
-/* Does the system take this name: 0, -EINVAL, -ENAMETOOLONG. */
-int ipcfs_posix_mq_name_check(const char *name);
-
 void ipcfs_posix_mq_perm(const struct stat *st, struct ipcfs_perm *perm);
 
 /*

@@ -20,6 +20,7 @@
 
 #include "descriptor.h"
 #include "identity.h"
+#include "posix_file.h"
 #include "posix_mq.h"
 
 #define SYS_FS_MQUEUE "/proc/sys/fs/mqueue/"
@@ -193,9 +194,9 @@ int ipcfs_posix_mq_make(const struct ipcfs_spec *spec, const struct ipcfs_caller
 	__attribute__((cleanup(free_order))) struct order order = {
 		.caller = caller,
 		.name = spec->name,
-		.mode = spec->mode & IPCFS_POSIX_MQ_MODE_BITS,
+		.mode = spec->mode & IPCFS_POSIX_MODE_BITS,
 	};
-	int error = ipcfs_posix_mq_name_check(spec->name);
+	int error = ipcfs_posix_name_check(spec->name);
 
 	*limit = NULL;
 	if (error)

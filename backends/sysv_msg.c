@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * System V message queues as objects. Looking is done with MSG_STAT_ANY, which needs no right to
- * read: it takes an index of the kernel's table, or an id, of which it drops the sequence number,
- * and returns the id of what is there now.
- */
+/* System V message queues as objects. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "identity.h"
 #include "kinds.h"
 #include "sysv_key.h"
 #include "sysv_msg.h"
+#include "sysv_object.h"
 
 #define MODE_BITS 0666
 
@@ -27,13 +23,7 @@ int ipcfs_sysv_msg_look(int id, struct msqid_ds *ds)
 
 void ipcfs_sysv_msg_perm(const struct msqid_ds *ds, struct ipcfs_perm *perm)
 {
-	*perm = (struct ipcfs_perm){
-		.uid = ds->msg_perm.uid,
-		.cuid = ds->msg_perm.cuid,
-		.gid = ds->msg_perm.gid,
-		.cgid = ds->msg_perm.cgid,
-		.mode = ds->msg_perm.mode & 0777,
-	};
+	ipcfs_sysv_perm(&ds->msg_perm, perm);
 }
 
 uint64_t ipcfs_sysv_msg_largest(const struct msqid_ds *ds)
@@ -48,97 +38,74 @@ uint64_t ipcfs_sysv_msg_largest(const struct msqid_ds *ds)
 	return ds->msg_qbytes;
 }
 
+static int look_at(int place, struct ipcfs_info *info)
+{
+	struct msqid_ds ds;
+	int id = msgctl(place, MSG_STAT_ANY, &ds);
+
+	if (id < 0)
+		return -errno;
+	info->ref.key = (uint32_t)ds.msg_perm.__key;
+	ipcfs_sysv_msg_perm(&ds, &info->perm);
+	info->ctime.tv_sec = ds.msg_ctime;
+	info->mtime.tv_sec = ds.msg_stime ? ds.msg_stime : ds.msg_ctime;
+	info->atime.tv_sec = ds.msg_rtime ? ds.msg_rtime : ds.msg_ctime;
+	info->size = ds.__msg_cbytes;
+	info->messages = ds.msg_qnum;
+	info->max_bytes = ds.msg_qbytes;
+	return id;
+}
+
+static int highest(void)
+{
+	struct msginfo used;
+	int index = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&used);
+
+	return index < 0 ? -errno : index;
+}
+
+static int get(key_t key)
+{
+	int id = msgget(key, 0);
+
+	return id < 0 ? -errno : id;
+}
+
+static int remove_id(int id)
+{
+	return msgctl(id, IPC_RMID, NULL) ? -errno : 0;
+}
+
+static const struct ipcfs_sysv_kind kind = {
+	.look = look_at,
+	.highest = highest,
+	.get = get,
+	.remove = remove_id,
+};
+
 int ipcfs_sysv_msg_verify(const struct ipcfs_ref *ref)
 {
-	struct msqid_ds ds;
-	int error = ipcfs_sysv_msg_look((int)ref->serial, &ds);
-
-	if (!error && (uint32_t)ds.msg_perm.__key == ref->key)
-		return 0;
-	if (error && error != -EIDRM)
-		return error;
-	/* Asking for no permission, msgget tells whether there is one, whoever owns it. */
-	if (ref->key && msgget((key_t)ref->key, 0) >= 0)
-		return -EIDRM;
-	return -ENOENT;
-}
-
-static void fill_info(const struct msqid_ds *ds, int id, struct ipcfs_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->ref.serial = (uint64_t)id;
-	info->ref.key = (uint32_t)ds->msg_perm.__key;
-	ipcfs_sysv_name(info->ref.key, id, info->ref.name);
-	ipcfs_sysv_msg_perm(ds, &info->perm);
-	info->ctime.tv_sec = ds->msg_ctime;
-	info->mtime.tv_sec = ds->msg_stime ? ds->msg_stime : ds->msg_ctime;
-	info->atime.tv_sec = ds->msg_rtime ? ds->msg_rtime : ds->msg_ctime;
-	info->size = ds->__msg_cbytes;
-	info->messages = ds->msg_qnum;
-	info->max_bytes = ds->msg_qbytes;
-}
-
-static int find_id(int id, struct ipcfs_info *info)
-{
-	struct msqid_ds ds;
-	int error = ipcfs_sysv_msg_look(id, &ds);
-
-	if (error)
-		return error == -EIDRM ? -ENOENT : error;
-	fill_info(&ds, id, info);
-	return 0;
+	return ipcfs_sysv_verify(&kind, ref);
 }
 
 static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
 {
-	uint32_t key;
-	int id, error;
-
 	(void)space;
-	if (!ipcfs_sysv_id_parse(name, &id))
-		return find_id(id, info);
-	if (ipcfs_sysv_key_parse(name, &key))
-		return -ENOENT;
-	id = msgget((key_t)key, 0);
-	if (id < 0)
-		return -errno;
-	error = find_id(id, info);
-	return error ? error : info->ref.key == key ? 0 : -ENOENT;
+	return ipcfs_sysv_find(&kind, name, info);
 }
 
 static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		    struct ipcfs_info *info)
 {
-	int error = find_id((int)ref->serial, info);
-
 	(void)space;
-	return error ? error : info->ref.key == ref->key ? 0 : -ENOENT;
+	return ipcfs_sysv_stat(&kind, ref, info);
 }
 
 static int list(const struct ipcfs_space *space,
 		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
-	struct msginfo used;
-	int highest = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&used);
-
 	(void)space;
-	if (highest < 0)
-		return -errno;
-	for (int index = 0; index <= highest; index++) {
-		struct ipcfs_info info;
-		struct msqid_ds ds;
-		int id = msgctl(index, MSG_STAT_ANY, &ds);
-		int result;
-
-		/* A free place, one just removed, or one a security module hides. */
-		if (id < 0)
-			continue;
-		fill_info(&ds, id, &info);
-		result = each(arg, &info);
-		if (result)
-			return result;
-	}
-	return 0;
+	return ipcfs_sysv_list(&kind, each, arg);
 }
 
 /* With the caller's identity. Returns the id. */
@@ -171,22 +138,14 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
 	struct ipcfs_identity own;
-	key_t key = IPC_PRIVATE;
 	int id, error;
+	key_t key;
 
 	(void)space;
 	*limit = NULL;
-	error = ipcfs_sysv_name_check(spec->name);
+	error = ipcfs_sysv_make_key(spec->name, &key);
 	if (error)
 		return error;
-	if (strcmp(spec->name, IPCFS_SYSV_PRIVATE) != 0) {
-		uint32_t parsed;
-
-		error = ipcfs_sysv_key_parse(spec->name, &parsed);
-		if (error)
-			return error;
-		key = (key_t)parsed;
-	}
 	if (spec->given & IPCFS_SPEC_MAX_BYTES && (!spec->max_bytes || spec->max_bytes > ULONG_MAX))
 		return -ERANGE;
 
@@ -195,36 +154,17 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		return error;
 	id = make_queue(spec, key, limit);
 	ipcfs_identity_give_back(&own);
-	return id < 0 ? id : find_id(id, info);
-}
-
-/* What IPC_SET and IPC_RMID say of a queue that is gone. */
-static int changed_errno(int id, int error)
-{
-	struct msqid_ds ds;
-
-	if (error == EIDRM || (error == EINVAL && ipcfs_sysv_msg_look(id, &ds) == -EIDRM))
-		return -ENOENT;
-	return -error;
+	if (id < 0)
+		return id;
+	error = ipcfs_sysv_look(&kind, id, info);
+	return error == -EIDRM ? -ENOENT : error;
 }
 
 static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
-	int error = ipcfs_sysv_msg_verify(ref);
-
 	(void)space;
-	if (error)
-		return error == -EIDRM ? -ENOENT : error;
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (msgctl(id, IPC_RMID, NULL))
-		error = errno;
-	ipcfs_identity_give_back(&own);
-	return error ? changed_errno(id, error) : 0;
+	return ipcfs_sysv_remove(&kind, ref, caller);
 }
 
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
@@ -260,7 +200,7 @@ static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	if (msgctl(id, IPC_SET, &ds))
 		error = errno;
 	ipcfs_identity_give_back(&own);
-	return error ? changed_errno(id, error) : 0;
+	return error ? ipcfs_sysv_changed(&kind, id, error) : 0;
 }
 
 static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

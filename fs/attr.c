@@ -100,7 +100,8 @@ void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *
 	st->st_mtim = info->mtime;
 	st->st_ctim = info->ctime;
 	st->st_blksize = 4096;
-	if (key->kind == IPCFS_NODE_OBJECT || key->kind == IPCFS_NODE_PEEK)
+	if (key->kind == IPCFS_NODE_OBJECT || key->kind == IPCFS_NODE_PEEK ||
+	    key->kind == IPCFS_NODE_DATA)
 		st->st_size = (off_t)info->size;
 	else if (key->kind == IPCFS_NODE_STATUS)
 		st->st_size = IPCFS_STATUS_SIZE;
@@ -109,6 +110,8 @@ void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *
 	else if (key->kind == IPCFS_NODE_ID_LINK)
 		st->st_size = (off_t)(strlen("../..//") + strlen(key->object->class->class_name) +
 				      strlen(info->ref.name));
+	if (key->kind == IPCFS_NODE_DATA)
+		st->st_blocks = (blkcnt_t)(info->allocated / 512 + (info->allocated % 512 != 0));
 }
 
 void ipcfs_attr_fixed(const struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
@@ -136,11 +139,14 @@ void ipcfs_attr_fixed(const struct ipcfs_filesystem *fs, const struct ipcfs_node
 	}
 }
 
-/* What an open file of a removed queue shows: it has no name any more. */
-static void attr_removed(const struct ipcfs_node *node, struct stat *st)
+/* What an open file of a removed object shows: it has no name any more. */
+static void attr_removed(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
+			 struct stat *st)
 {
 	struct ipcfs_info info = { .ref = node->key.object->ref };
 
+	if (node->key.kind == IPCFS_NODE_DATA) /* the memory may live on */
+		ipcfs_object_look(&fs->objects, node->key.object, &info);
 	ipcfs_attr_fill(&node->key, &info, st);
 	st->st_nlink = 0;
 }
@@ -162,7 +168,7 @@ int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct
 	if (err == -ENOENT) {
 		if (!ipcfs_node_is_open(&fs->nodes, node))
 			return -ESTALE;
-		attr_removed(node, st);
+		attr_removed(fs, node, st);
 		return 0;
 	}
 	if (err)

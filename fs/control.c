@@ -39,7 +39,7 @@ static int status_text(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
 {
 	int err = object->class->status(fs->space, &object->ref, out);
 
-	if (err)
+	if (err || !object->class->queue)
 		return err;
 	return ipcfs_text_printf(out, "returned=%llu\nwaiting_readers=%u\nwaiting_writers=%u\n",
 				 (unsigned long long)object->returned,

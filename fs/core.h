@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "buffers.h"
 #include "filesystem.h"
 #include "node.h"
 #include "object.h"
@@ -21,6 +22,8 @@ struct ipcfs_filesystem {
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */
 	struct ipcfs_room *room;  /* the waiters */
+	struct ipcfs_buffers buffers;
+	_Atomic bool passthrough; /* the kernel may be asked to use files in our place */
 	struct timespec started;  /* the times of fixed nodes */
 	uid_t uid;		  /* the owner of fixed nodes: who runs the daemon */
 	gid_t gid;

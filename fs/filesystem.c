@@ -6,9 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backing.h"
 #include "channel.h"
 #include "ops.h"
 #include "room.h"
+#include "segment.h"
 
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
@@ -29,6 +31,7 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 		return err;
 	}
 	ipcfs_objects_init(&fs->objects, fs->space);
+	ipcfs_buffers_init(&fs->buffers);
 	err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
@@ -73,6 +76,8 @@ static void close_all(struct ipcfs_filesystem *fs)
 			ipcfs_open_forget(open, open->pending->owner);
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
+		else if (ipcfs_node_is_segment(open->node))
+			ipcfs_segment_release(fs, open);
 		ipcfs_open_free(fs, open);
 	}
 }
@@ -85,6 +90,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_nodes_destroy(&fs->nodes);
 	ipcfs_table_destroy(&fs->opens);
 	ipcfs_objects_destroy(&fs->objects);
+	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_space_close(fs->space);
 	free(fs);
 }
@@ -95,8 +101,15 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
 				FUSE_CAP_PARALLEL_DIROPS;
 
-	(void)arg;
 	conn->want |= wanted & conn->capable;
+#ifdef FUSE_CAP_PASSTHROUGH
+	if (ipcfs_backing_possible() && (conn->capable & FUSE_CAP_PASSTHROUGH)) {
+		conn->want |= FUSE_CAP_PASSTHROUGH;
+		((struct ipcfs_filesystem *)arg)->passthrough = true;
+	}
+#else
+	(void)arg;
+#endif
 	conn->max_write = REQUEST_MAX;
 	conn->time_gran = 1;
 }

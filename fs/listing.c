@@ -105,7 +105,7 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 		{ "msg", S_IFREG },	{ "lines", S_IFREG }, { "tagged", S_IFREG },
 		{ "packets", S_IFREG }, { "drain", S_IFREG }, { "status", S_IFREG },
 		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },  { "prio", S_IFDIR },
-		{ "type", S_IFDIR },
+		{ "type", S_IFDIR },	{ "data", S_IFREG },
 	};
 	int err = 0;
 

@@ -34,6 +34,7 @@ enum ipcfs_node_kind {
 	IPCFS_NODE_MAX_BYTES, /* qbytes */
 	IPCFS_NODE_PEEKS,     /* peek/ */
 	IPCFS_NODE_PEEK,      /* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
+	IPCFS_NODE_DATA,      /* the memory of a segment */
 };
 
 struct ipcfs_node_key {

@@ -12,11 +12,30 @@ void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space 
 	pthread_mutex_init(&objects->lock, NULL);
 }
 
+static int open_handle(const struct ipcfs_objects *objects, const struct ipcfs_object *object,
+		       enum ipcfs_direction direction, int *handle)
+{
+	const struct ipcfs_backend *class = object->class;
+
+	if (class->segment)
+		return class->segment->open(objects->space, &object->ref, direction == IPCFS_SEND,
+					    handle);
+	return class->queue->open(objects->space, &object->ref, direction, handle);
+}
+
+static void close_handle(const struct ipcfs_object *object, int handle)
+{
+	if (object->class->segment)
+		object->class->segment->close(handle);
+	else
+		object->class->queue->close(handle);
+}
+
 static void object_free(struct ipcfs_object *object)
 {
 	for (int i = 0; i < 2; i++)
 		if (object->side[i].users)
-			object->class->queue->close(object->side[i].handle);
+			close_handle(object, object->side[i].handle);
 	free(object);
 }
 
@@ -110,7 +129,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	}
 	pthread_mutex_unlock(&objects->lock);
 
-	err = object->class->queue->open(objects->space, &object->ref, direction, &fresh);
+	err = open_handle(objects, object, direction, &fresh);
 	if (err)
 		return err;
 
@@ -122,7 +141,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	*handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (spare)
-		object->class->queue->close(fresh);
+		close_handle(object, fresh);
 	return 0;
 }
 
@@ -137,5 +156,25 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 	handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
-		object->class->queue->close(handle);
+		close_handle(object, handle);
+}
+
+int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      struct ipcfs_info *info)
+{
+	int direction = IPCFS_RECEIVE, handle, err;
+
+	pthread_mutex_lock(&objects->lock);
+	if (!object->side[direction].users)
+		direction = IPCFS_SEND;
+	err = object->side[direction].users ? 0 : -ENOENT;
+	if (!err)
+		object->side[direction].users++; /* it is not closed meanwhile */
+	handle = object->side[direction].handle;
+	pthread_mutex_unlock(&objects->lock);
+	if (err)
+		return err;
+	err = object->class->segment->look(handle, info);
+	ipcfs_object_close(objects, object, direction);
+	return err;
 }

@@ -29,6 +29,10 @@ struct ipcfs_object {
 		unsigned users; /* the handle is open while there are any */
 		int handle;
 	} side[2]; /* by enum ipcfs_direction */
+	struct {
+		unsigned users; /* open files that the kernel reads and writes in our place */
+		int id;
+	} backing; /* guarded as well */
 
 	_Atomic uint64_t
 		returned; /* messages put back at the tail; status tells for as long as it exists */
@@ -61,12 +65,19 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
- * Open the queue for one direction (or find it open): *handle is good until the matching
+ * Open the queue or segment for one direction, reading or writing (or find it open): *handle is good until the matching
  * ipcfs_object_close. What the backend's open returns.
  */
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      enum ipcfs_direction direction, int *handle);
 void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
 			enum ipcfs_direction direction);
+
+/*
+ * Look at a segment by a handle that is open: it may have lost its name. What the backend's look
+ * says; -ENOENT: none is open.
+ */
+int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      struct ipcfs_info *info);
 
 #endif

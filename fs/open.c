@@ -59,6 +59,19 @@ struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle)
 	return ipcfs_table_at(&fs->opens, handle);
 }
 
+static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipcfs_perm *perm)
+{
+	struct ipcfs_info info;
+	int err;
+
+	if (!class->segment)
+		return class->queue->perm(handle, perm);
+	err = class->segment->look(handle, &info);
+	if (!err)
+		*perm = info.perm;
+	return err;
+}
+
 /* `err` is what looking at the queue said. */
 static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid, int err,
 		 const struct ipcfs_perm *perm)
@@ -80,7 +93,7 @@ static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t 
 int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
 {
 	struct ipcfs_perm perm;
-	int err = open->object->class->queue->perm(open->handle[direction], &perm);
+	int err = handle_perm(open->object->class, open->handle[direction], &perm);
 
 	return judge(open, direction, tid, err, &perm);
 }

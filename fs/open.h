@@ -28,7 +28,8 @@ struct ipcfs_open {
 	struct ipcfs_node *node;
 	struct ipcfs_object *object; /* of the node; NULL in fixed files */
 	bool reads, writes;
-	int handle[2]; /* of the queue, by direction, where it reads, writes */
+	int handle[2]; /* of the queue or segment, by direction, where it reads, writes */
+	int backing;   /* the id of the file that the kernel uses in our place; 0: none */
 
 	pthread_mutex_t lock; /* guards what follows, up to the pollers */
 	struct ipcfs_caller opener;
@@ -55,7 +56,7 @@ void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open);
 struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle);
 
 /*
- * May the opener still do this with the queue? Asked at every request, against the queue as it is
+ * May the opener still do this with the queue or segment? Asked at every request, against it as it is
  * now. `tid` is the thread that asks: only the opener's own thread may tell groups and capabilities that were
  * not needed at open. -EACCES; -EIDRM when sending to a removed queue (or receiving from a removed
  * System V queue).

@@ -10,6 +10,7 @@
 #include "ops.h"
 #include "reply.h"
 #include "room.h"
+#include "segment.h"
 #include "tree.h"
 
 #define TIMES                                                                                      \
@@ -112,9 +113,13 @@ static int change_object(fuse_req_t req, struct ipcfs_object *object, const stru
 	return err;
 }
 
-/* truncate(2) to nothing is what `>` does, and changes nothing. */
-static int check_size(fuse_req_t req, const struct ipcfs_node *node, off_t size)
+/* Memory is made longer or shorter; for the rest truncate(2) to nothing is what `>` does, and changes nothing. */
+static int set_size(fuse_req_t req, const struct ipcfs_node *node, off_t size,
+		    struct fuse_file_info *fi)
 {
+	if (ipcfs_node_is_segment(node))
+		return ipcfs_segment_resize(req, node,
+					    fi ? ipcfs_open_at(ipcfs_of(req), fi->fh) : NULL, size);
 	if (size != 0)
 		return -EINVAL;
 	if (!node->key.object || node->key.kind == IPCFS_NODE_MAX_BYTES)
@@ -125,12 +130,12 @@ static int check_size(fuse_req_t req, const struct ipcfs_node *node, off_t size)
 }
 
 static int set_attributes(fuse_req_t req, const struct ipcfs_node *node, const struct stat *attr,
-			  int to_set)
+			  int to_set, struct fuse_file_info *fi)
 {
 	int err = 0;
 
 	if (to_set & FUSE_SET_ATTR_SIZE)
-		err = check_size(req, node, attr->st_size);
+		err = set_size(req, node, attr->st_size, fi);
 	else if (to_set & TIMES)
 		err = -EPERM; /* they tell of messages, and are the kernel's */
 	if (err || !(to_set & OWNER_AND_MODE))
@@ -138,8 +143,7 @@ static int set_attributes(fuse_req_t req, const struct ipcfs_node *node, const s
 	if (!node->key.object || node->key.kind == IPCFS_NODE_ALIAS ||
 	    node->key.kind == IPCFS_NODE_ID_LINK)
 		return -EPERM;
-	err = change_object(req, node->key.object, attr, to_set);
-	return err == -ENOENT ? -ESTALE : err;
+	return change_object(req, node->key.object, attr, to_set);
 }
 
 void ipcfs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -150,7 +154,9 @@ void ipcfs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_
 	struct stat st;
 	int err;
 
-	err = node ? set_attributes(req, node, attr, to_set) : -ESTALE;
+	err = node ? set_attributes(req, node, attr, to_set, fi) : -ESTALE;
+	if (err == -ENOENT)
+		err = -ESTALE;
 	if (!err)
 		err = ipcfs_attr_look(fs, node, &st);
 	if (err == -ESTALE && fi)

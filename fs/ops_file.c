@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Open files: channels have messages, the others text. */
+/* Open files: channels have messages, segments memory, the others text. */
 #include <errno.h>
 #include <poll.h>
 
@@ -7,11 +7,14 @@
 #include "control.h"
 #include "ops.h"
 #include "reply.h"
+#include "segment.h"
 
 static unsigned open_flags(const struct ipcfs_open *open)
 {
 	unsigned kind = open->node->key.kind, flags = IPCFS_OPEN_DIRECT_IO;
 
+	if (ipcfs_node_is_segment(open->node))
+		return ipcfs_segment_flags(open);
 	if (ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_CREATE)
 		flags |= IPCFS_OPEN_NONSEEKABLE | IPCFS_OPEN_STREAM;
 	/* only where a close can complete a message */
@@ -24,6 +27,8 @@ static void release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_release(fs, open);
+	else if (ipcfs_node_is_segment(open->node))
+		ipcfs_segment_release(fs, open);
 	ipcfs_open_free(fs, open);
 }
 
@@ -41,6 +46,8 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (ipcfs_node_is_channel(node))
 		err = ipcfs_channel_open(fs, open);
+	else if (ipcfs_node_is_segment(node))
+		err = ipcfs_segment_open(fs, open, fi->flags);
 	else
 		err = ipcfs_control_open(req, open);
 	if (err) {
@@ -63,6 +70,8 @@ void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		ipcfs_reply_error(req, -EINVAL);
 	else if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_read(req, open, size, fi->flags);
+	else if (ipcfs_node_is_segment(open->node))
+		ipcfs_segment_read(req, open, size, offset);
 	else
 		ipcfs_control_read(req, open, size, offset);
 }
@@ -73,9 +82,10 @@ void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t si
 	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
 
 	(void)ino;
-	(void)offset;
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_write(req, open, bytes, size, fi->flags, fi->lock_owner);
+	else if (ipcfs_node_is_segment(open->node))
+		ipcfs_segment_write(req, open, bytes, size, offset, fi->flags);
 	else
 		ipcfs_control_write(req, open, bytes, size);
 }

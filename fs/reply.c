@@ -77,7 +77,7 @@ int ipcfs_reply_open(fuse_req_t req, const struct ipcfs_open *open, unsigned fla
 		uint64_t handle;
 		uint32_t flags;
 		uint32_t backing;
-	} out = { .handle = open->index, .flags = flags };
+	} out = { .handle = open->index, .flags = flags, .backing = (uint32_t)open->backing };
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }

@@ -35,8 +35,9 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 enum ipcfs_open_flags {
 	IPCFS_OPEN_DIRECT_IO = 1 << 0,
 	IPCFS_OPEN_NONSEEKABLE = 1 << 2,
-	IPCFS_OPEN_STREAM = 1 << 4,  /* reads of one open file don't wait for each other */
-	IPCFS_OPEN_NOFLUSH = 1 << 5, /* close(2) has nothing to say */
+	IPCFS_OPEN_STREAM = 1 << 4,	 /* reads of one open file don't wait for each other */
+	IPCFS_OPEN_NOFLUSH = 1 << 5,	 /* close(2) has nothing to say */
+	IPCFS_OPEN_PASSTHROUGH = 1 << 7, /* the kernel uses open->backing in our place */
 };
 
 #endif

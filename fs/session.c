@@ -27,8 +27,9 @@
 #define WORKERS_MAX 8
 #define WORKER_STACK (256 * 1024)
 
-/* A worker that had to hold a larger request gives the memory back. */
+/* A worker that had to hold larger requests gives the memory back when no more of them come. */
 #define BUFFER_KEEP (128 * 1024)
+#define SMALL_MAX 64 /* requests in a row that tell so */
 
 #define KICK_NS (10 * 1000 * 1000)
 #define DEADLINE_US (800 * 1000)
@@ -60,8 +61,14 @@ static void wake_up(int signal)
 	(void)signal;
 }
 
+/* How large a worker's requests are. */
+struct sizes {
+	size_t large;	/* bytes of its buffer that it has to give back some day; 0: none */
+	unsigned small; /* small requests since the last large one */
+};
+
 /* Message bytes must not stay in the memory that the request came in. */
-static void clear_request(const struct fuse_buf *buf)
+static void clear_request(const struct fuse_buf *buf, struct sizes *sizes)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	uintptr_t start, end;
@@ -69,17 +76,24 @@ static void clear_request(const struct fuse_buf *buf)
 	if (buf->mem == NULL || (buf->flags & FUSE_BUF_IS_FD))
 		return;
 	explicit_bzero(buf->mem, buf->size);
-	if (buf->size <= BUFFER_KEEP)
+	if (buf->size > BUFFER_KEEP) {
+		if (buf->size > sizes->large)
+			sizes->large = buf->size;
+		sizes->small = 0;
+		return;
+	}
+	if (sizes->large == 0 || ++sizes->small < SMALL_MAX)
 		return;
 	start = ((uintptr_t)buf->mem + page - 1) & ~(page - 1);
-	end = ((uintptr_t)buf->mem + buf->size) & ~(page - 1);
+	end = ((uintptr_t)buf->mem + sizes->large) & ~(page - 1);
+	sizes->large = 0;
 	/* Failing only means that the pages stay. */
 	if (start < end)
 		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
 /* Take and handle one request. 1: go on; 0: the session has ended; or a negative errno. */
-static int serve(struct fuse_session *fuse, struct fuse_buf *buf)
+static int serve(struct fuse_session *fuse, struct fuse_buf *buf, struct sizes *sizes)
 {
 	int size = fuse_session_receive_buf(fuse, buf);
 
@@ -98,7 +112,7 @@ static int serve(struct fuse_session *fuse, struct fuse_buf *buf)
 	if (size <= 0)
 		return size;
 	fuse_session_process_buf(fuse, buf);
-	clear_request(buf);
+	clear_request(buf, sizes);
 	return 1;
 }
 
@@ -107,9 +121,10 @@ static void *work(void *arg)
 	struct session *session = arg;
 	struct fuse_buf buf = { .mem = NULL };
 	int result = 1, none = 0;
+	struct sizes sizes = { 0 };
 
 	while (result > 0 && !fuse_session_exited(session->fuse))
-		result = serve(session->fuse, &buf);
+		result = serve(session->fuse, &buf, &sizes);
 	free(buf.mem);
 	if (result < 0)
 		atomic_compare_exchange_strong(&session->error, &none, result);
@@ -122,10 +137,11 @@ static void *work(void *arg)
 static int serve_init(struct session *session)
 {
 	struct fuse_buf buf = { .mem = NULL };
-	int result = serve(session->fuse, &buf);
+	struct sizes sizes = { 0 };
+	int result = serve(session->fuse, &buf, &sizes);
 
 	while (result == 1 && buf.size == 0)
-		result = serve(session->fuse, &buf);
+		result = serve(session->fuse, &buf, &sizes);
 	free(buf.mem);
 	if (result < 0)
 		return result;
@@ -249,6 +265,7 @@ static void hold_signals(bool foreground, sigset_t *ends, sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, ends, before);
 
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* too large is an error, also where ulimit says so */
 	sigaction(SIGUSR1, &wake, NULL);
 	sigemptyset(&kick);
 	sigaddset(&kick, SIGUSR1);

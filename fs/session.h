@@ -4,7 +4,7 @@
  * may block in one of them.
  *
  * Signals of the process while it runs: SIGTERM, SIGINT and SIGHUP are blocked everywhere and end
- * the session; SIGPIPE is ignored; SIGUSR1 has an empty handler that interrupts system calls
+ * the session; SIGPIPE and SIGXFSZ are ignored; SIGUSR1 has an empty handler that interrupts system calls
  * and is unblocked in the workers and in every thread made by start or by a handler, so that
  * anybody may send it to a thread of his own with pthread_kill.
  */

@@ -25,6 +25,8 @@ static const struct spec_key {
 	{ "msgsize", IPCFS_SPEC_MAX_MESSAGE, LONG_MAX },
 	/* and this one as unsigned long. */
 	{ "qbytes", IPCFS_SPEC_MAX_BYTES, ULONG_MAX },
+	/* No file is longer. */
+	{ "size", IPCFS_SPEC_SIZE, INT64_MAX },
 };
 
 static bool is_blank(char c)
@@ -154,6 +156,10 @@ static int parse_pair(struct span value, struct ipcfs_spec *spec)
 	err = ipcfs_size_parse(value.start, value.size, key->max, &number);
 	if (err)
 		return err;
+	if (key->key == IPCFS_SPEC_SIZE) {
+		spec->size = number; /* there are empty segments */
+		return 0;
+	}
 	if (number == 0)
 		return -ERANGE;
 	if (key->key == IPCFS_SPEC_MAX_MESSAGES)

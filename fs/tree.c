@@ -30,6 +30,10 @@ static enum ipcfs_node_kind kind_in_object(const struct ipcfs_backend *class, co
 {
 	if (strcmp(name, "status") == 0)
 		return IPCFS_NODE_STATUS;
+	if (class->segment && strcmp(name, "data") == 0)
+		return IPCFS_NODE_DATA;
+	if (!class->queue)
+		return IPCFS_NODE_NONE;
 	if ((class->change_fields & IPCFS_CHANGE_MAX_BYTES) && strcmp(name, "qbytes") == 0)
 		return IPCFS_NODE_MAX_BYTES;
 	if (class->queue->peek && strcmp(name, "peek") == 0)

@@ -41,7 +41,7 @@ common_setup() {
 	mkdir "$MNT" "$BATS_TEST_TMPDIR/reports" "$BATS_TEST_TMPDIR/bin"
 	chmod 1777 "$BATS_TEST_TMPDIR/reports"
 	# Ordinary users may not be able to reach the build directory.
-	cp "$PEERS/mqtool" "$IPCFS" "$BATS_TEST_TMPDIR/bin/"
+	cp "$PEERS/mqtool" "$PEERS/coherence" "$IPCFS" "$BATS_TEST_TMPDIR/bin/"
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH
 	local log=log_path=$BATS_TEST_TMPDIR/reports/sanitizer
 	export ASAN_OPTIONS="$log:exitcode=99:${ASAN_OPTIONS-}"

@@ -35,13 +35,20 @@ static const struct ipcfs_backend msg = {
 	.check_name = short_name,
 };
 
+static const struct ipcfs_backend shm = {
+	.family = "posix",
+	.class_name = "shm",
+	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_SIZE,
+	.check_name = any_name,
+};
+
 static const struct ipcfs_backend bare = {
 	.family = "none",
 	.class_name = "mq",
 	.check_name = any_name,
 };
 
-const struct ipcfs_backend *const ipcfs_backends[] = { &mq, &msg, &bare, NULL };
+const struct ipcfs_backend *const ipcfs_backends[] = { &mq, &msg, &shm, &bare, NULL };
 
 static int parse(const char *line, struct ipcfs_spec *spec)
 {
@@ -87,6 +94,43 @@ static void plain_lines(void **state)
 	assert_int_equal(spec.given, IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_BYTES);
 	assert_int_equal(spec.mode, 0);
 	assert_int_equal(spec.max_bytes, 1 << 20);
+}
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t size;
+	} good[] = {
+		{ "posix/shm/x size=0", 0 },
+		{ "posix/shm/x size=1", 1 },
+		{ "posix/shm/x size=3K", 3072 },
+		{ "posix/shm/x size=1M mode=0640", 1 << 20 },
+		{ "posix/shm/x size=1G", 1 << 30 },
+		{ "posix/shm/x size=2T", (uint64_t)2 << 40 },
+		{ "posix/shm/x size=4611686018427387904", (uint64_t)1 << 62 },
+		{ "posix/shm/x size=9223372036854775807", INT64_MAX },
+	};
+	static const char *const malformed[] = {
+		"posix/shm/x size=",	     "posix/shm/x size=1k",   "posix/shm/x size=1P",
+		"posix/shm/x size=-1",	     "posix/shm/x size=1.5M", "posix/shm/x size=K",
+		"posix/shm/x size=1 size=1", "posix/mq/x size=1",     "sysv/msg/0x1 size=1",
+	};
+	static const char *const beyond[] = {
+		"posix/shm/x size=9223372036854775808",
+		"posix/shm/x size=8388608T",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct ipcfs_spec spec;
+
+		assert_int_equal(parse(good[i].line, &spec), 0);
+		assert_true(spec.given & IPCFS_SPEC_SIZE);
+		assert_int_equal(spec.size, good[i].size);
+	}
+	CHECK_ERRORS(malformed, -EINVAL);
+	CHECK_ERRORS(beyond, -ERANGE);
 }
 
 static void lines_with_nothing_to_do(void **state)
@@ -301,11 +345,17 @@ static void escaping_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_lines),	     cmocka_unit_test(lines_with_nothing_to_do),
-		cmocka_unit_test(malformed_lines),   cmocka_unit_test(values_out_of_range),
-		cmocka_unit_test(long_names),	     cmocka_unit_test(escapes),
-		cmocka_unit_test(embedded_nul),	     cmocka_unit_test(classes),
-		cmocka_unit_test(escaping_is_plain), cmocka_unit_test(escaping_comes_back),
+		cmocka_unit_test(plain_lines),
+		cmocka_unit_test(lines_with_nothing_to_do),
+		cmocka_unit_test(malformed_lines),
+		cmocka_unit_test(values_out_of_range),
+		cmocka_unit_test(long_names),
+		cmocka_unit_test(escapes),
+		cmocka_unit_test(embedded_nul),
+		cmocka_unit_test(classes),
+		cmocka_unit_test(escaping_is_plain),
+		cmocka_unit_test(escaping_comes_back),
+		cmocka_unit_test(sizes),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

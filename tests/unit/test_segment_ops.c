@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of segments through the contract of backend.h, and files of /dev/shm. Needs root. */
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include "ipc.h"
+
+struct segment {
+	const struct ipcfs_backend *backend;
+	const struct ipcfs_segment_ops *ops;
+	struct ipcfs_info info;
+	int in, out;
+};
+
+#define FOR_EACH_SEGMENT(backend)                                                                  \
+	FOR_EACH_KIND(backend)                                                                     \
+	if (backend->segment)
+
+static struct segment open_new(const struct ipcfs_backend *backend, const char *name, uint64_t size)
+{
+	struct segment segment = { .backend = backend, .ops = backend->segment };
+	struct ipcfs_spec spec = spec_for(backend, name);
+	struct ipcfs_caller root = root_caller();
+	const char *limit = NULL;
+
+	spec.given = IPCFS_SPEC_SIZE;
+	spec.size = size;
+	assert_int_equal(backend->make(space, &spec, &root, &segment.info, &limit), 0);
+	assert_int_equal(segment.info.size, size);
+	assert_int_equal(segment.ops->open(space, &segment.info.ref, false, &segment.in), 0);
+	assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &segment.out), 0);
+	return segment;
+}
+
+static void close_both(const struct segment *segment)
+{
+	segment->ops->close(segment->in);
+	segment->ops->close(segment->out);
+}
+
+static void end_segment(const struct segment *segment)
+{
+	close_both(segment);
+	remove_it(segment->backend, &segment->info);
+}
+
+static void bytes_pass_unchanged(void **state)
+{
+	(void)state;
+	FOR_EACH_SEGMENT(backend)
+	{
+		struct segment segment = open_new(backend, name_for(backend, 1), 5000);
+		struct ipcfs_info now;
+		char bytes[6000];
+
+		assert_int_equal(segment.ops->read(segment.in, bytes, 6000, 0), 5000);
+		for (int i = 0; i < 5000; i++)
+			assert_int_equal(bytes[i], 0);
+		assert_int_equal(segment.ops->write(segment.out, "hello", 5, 4990), 5);
+		assert_int_equal(segment.ops->read(segment.in, bytes, 100, 4990), 10);
+		assert_memory_equal(bytes, "hello\0\0\0\0\0", 10);
+		assert_int_equal(segment.ops->read(segment.out, bytes, 5, 4990), 5);
+		assert_memory_equal(bytes, "hello", 5);
+		assert_int_equal(segment.ops->read(segment.in, bytes, 1, 5000), 0);
+		assert_int_equal(segment.ops->read(segment.in, bytes, 1, (off_t)1 << 62), 0);
+		assert_int_equal(segment.ops->look(segment.in, &now), 0);
+		assert_int_equal(now.size, 5000);
+		assert_int_equal(now.perm.mode, 0600);
+		end_segment(&segment);
+	}
+}
+
+static void sizes(void **state)
+{
+	(void)state;
+	FOR_EACH_SEGMENT(backend)
+	{
+		struct segment segment = open_new(backend, name_for(backend, 2), 5000);
+		char bytes[10] = { 'x' };
+		struct ipcfs_info now;
+
+		assert_int_equal(segment.ops->resize(segment.out, 5000), 0);
+		if (segment.ops->resizable) {
+			assert_int_equal(segment.ops->resize(segment.out, 10), 0);
+			assert_int_equal(segment.ops->write(segment.out, bytes, 10, 5), 10);
+			assert_int_equal(segment.ops->resize(segment.out, UINT64_MAX), -EFBIG);
+			assert_int_equal(segment.ops->resize(segment.out, (uint64_t)1 << 62), 0);
+			assert_int_equal(segment.ops->read(segment.in, bytes, 10, (off_t)1 << 61),
+					 10);
+			assert_int_equal(segment.ops->resize(segment.out, 15), 0);
+		} else {
+			assert_int_equal(segment.ops->resize(segment.out, 10), -EPERM);
+			assert_int_equal(segment.ops->resize(segment.out, 5001), -EPERM);
+			assert_int_equal(segment.ops->write(segment.out, bytes, 10, 4999), 1);
+			assert_int_equal(segment.ops->write(segment.out, bytes, 10, 5000), -ENOSPC);
+			assert_int_equal(segment.ops->write(segment.out, bytes, 10, INT64_MAX),
+					 -ENOSPC);
+			assert_int_equal(segment.ops->write(segment.out, bytes, 0, 5000), 0);
+		}
+		assert_int_equal(backend->stat(space, &segment.info.ref, &now), 0);
+		assert_int_equal(now.size, segment.ops->resizable ? 15 : 5000);
+		end_segment(&segment);
+	}
+}
+
+static void removed_segments(void **state)
+{
+	(void)state;
+	FOR_EACH_SEGMENT(backend)
+	{
+		struct segment segment = open_new(backend, name_for(backend, 3), 100);
+		struct ipcfs_info now;
+		int handle;
+
+		remove_it(backend, &segment.info);
+		assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &handle),
+				 -ENOENT);
+		assert_int_equal(segment.ops->look(segment.in, &now), backend->by_id ? -EIDRM : 0);
+		assert_int_equal(segment.ops->write(segment.out, "x", 1, 0), 1);
+
+		/* The name means another one now: that one is not touched. */
+		assert_int_equal(make(backend, segment.info.ref.name, &now), 0);
+		assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &handle),
+				 -EIDRM);
+		assert_int_equal(segment.ops->look(segment.in, &now), backend->by_id ? -EIDRM : 0);
+		assert_int_equal(backend->find(space, segment.info.ref.name, &now), 0);
+		remove_it(backend, &now);
+		close_both(&segment);
+	}
+}
+
+static void attached_segments_outlive_their_key(void **state)
+{
+	struct segment segment = open_new(&ipcfs_sysv_shm, "0x51", 4096);
+	void *at = shmat((int)segment.info.ref.serial, NULL, 0);
+	struct ipcfs_info now, removed;
+	char byte, id[32];
+
+	(void)state;
+	assert_true(at != (void *)-1);
+	remove_it(segment.backend, &segment.info);
+	assert_int_equal(segment.backend->stat(space, &segment.info.ref, &now), -ENOENT);
+	assert_int_equal(segment.backend->find(space, "0x00000051", &now), -ENOENT);
+	snprintf(id, sizeof(id), "%d", (int)segment.info.ref.serial);
+	assert_int_equal(segment.backend->find(space, id, &removed), 0);
+	assert_string_equal(removed.ref.name, id);
+	assert_int_equal(removed.ref.key, 0);
+	assert_true(status_says(segment.backend, &removed.ref, "nattch=1\n"));
+	assert_true(status_says(segment.backend, &removed.ref, "dest=yes\n"));
+	assert_int_equal(segment.ops->look(segment.in, &now), 0);
+	*(char *)at = 'x';
+	assert_int_equal(segment.ops->read(segment.in, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'x');
+	close_both(&segment);
+	shmdt(at);
+	assert_int_equal(segment.backend->stat(space, &removed.ref, &now), -ENOENT);
+}
+
+/* Open, read, write and close as a process without any capability has to. */
+static int without_privilege(int id)
+{
+	const struct ipcfs_segment_ops *ops = ipcfs_sysv_shm.segment;
+	struct ipcfs_info info;
+	struct shmid_ds ds;
+	int in, out;
+	char bytes[100];
+
+	if (setgid(OTHER_GID) || setuid(OTHER_UID) || ipcfs_sysv_shm.find(space, "0x51", &info))
+		return 1;
+	if (ops->open(space, &info.ref, false, &in) || ops->open(space, &info.ref, true, &out))
+		return 2;
+	if (shmctl(id, IPC_STAT, &ds) || ds.shm_nattch != 2)
+		return 3;
+	if (ops->backing(in) != -EOPNOTSUPP || ops->write(out, "hello", 5, 4998) != 2 ||
+	    ops->write(out, "x", 1, 5000) != -ENOSPC || ops->read(in, bytes, 100, 4998) != 2 ||
+	    memcmp(bytes, "he", 2) || ops->read(in, bytes, 100, 5000) != 0)
+		return 4;
+	if (ops->write(in, "x", 1, 0) != -EIO)
+		return 5;
+	ops->close(in);
+	ops->close(out);
+	return shmctl(id, IPC_STAT, &ds) || ds.shm_nattch ? 6 : 0;
+}
+
+static void memory_that_has_to_stay_attached(void **state)
+{
+	struct ipcfs_spec spec = spec_for(&ipcfs_sysv_shm, "0x51");
+	struct ipcfs_caller other = other_caller();
+	const char *limit = NULL;
+	struct ipcfs_info info;
+	int result;
+	pid_t child;
+
+	(void)state;
+	spec.given = IPCFS_SPEC_SIZE;
+	spec.size = 5000;
+	assert_int_equal(ipcfs_sysv_shm.make(space, &spec, &other, &info, &limit), 0);
+	child = fork();
+	if (!child)
+		_exit(without_privilege((int)info.ref.serial));
+	assert_int_equal(waitpid(child, &result, 0), child);
+	assert_int_equal(result, 0);
+	remove_it(&ipcfs_sysv_shm, &info);
+}
+
+static void many_handles(void **state)
+{
+	struct segment first = open_new(&ipcfs_sysv_shm, "private", 10);
+	int handles[100];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 100; i++) {
+			assert_int_equal(first.ops->open(space, &first.info.ref, true, &handles[i]),
+					 0);
+			assert_int_equal(first.ops->write(handles[i], "x", 1, i % 10), 1);
+		}
+		for (int i = 0; i < 100; i++)
+			first.ops->close(handles[(i * 37) % 100]);
+	}
+	end_segment(&first);
+}
+
+static void put_things(void)
+{
+	int fd;
+
+	assert_int_equal(symlink("/etc/passwd", "/dev/shm/link"), 0);
+	assert_int_equal(mkfifo("/dev/shm/fifo", 0666), 0);
+	assert_int_equal(mkdir("/dev/shm/directory", 0777), 0);
+	assert_int_equal(mknod("/dev/shm/device", S_IFCHR | 0666, 0x105), 0);
+	fd = open("/dev/shm/sem.x", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void remove_things(void)
+{
+	static const char *const names[] = { "link", "fifo", "directory", "device", "sem.x" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(path, sizeof(path), "/dev/shm/%s", names[i]);
+		assert_int_equal(remove(path), 0);
+	}
+}
+
+static void only_regular_files_are_objects(void **state)
+{
+	static const char *const names[] = { "link", "fifo", "directory", "device", "sem.x" };
+	const struct ipcfs_backend *backend = &ipcfs_posix_shm;
+	struct segment segment = open_new(backend, "file", 10);
+	struct ipcfs_change change = { .mask = IPCFS_CHANGE_MODE, .mode = 0666 };
+	struct ipcfs_caller root = root_caller();
+	struct ipcfs_info info;
+	int counts[3] = { 0 };
+
+	(void)state;
+	put_things();
+	assert_int_equal(backend->list(space, count, counts), 0);
+	assert_int_equal(counts[0], 1);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct ipcfs_ref ref = segment.info.ref;
+		struct ipcfs_text text = { 0 };
+		int handle;
+
+		snprintf(ref.name, sizeof(ref.name), "%s", names[i]);
+		assert_int_equal(backend->find(space, names[i], &info), -ENOENT);
+		assert_int_equal(backend->stat(space, &ref, &info), -ENOENT);
+		assert_int_equal(backend->status(space, &ref, &text), -ENOENT);
+		assert_int_equal(backend->change(space, &ref, &change, &root), -ENOENT);
+		assert_int_equal(backend->remove(space, &ref, &root), -ENOENT);
+		assert_true(segment.ops->open(space, &ref, true, &handle) < 0);
+	}
+	assert_int_equal(make(backend, "sem.y", &info), -EINVAL);
+	assert_int_equal(make(backend, "link", &info), -EEXIST);
+	remove_things();
+	end_segment(&segment);
+}
+
+static void names_of_one_file_are_two_objects(void **state)
+{
+	const struct ipcfs_backend *backend = &ipcfs_posix_shm;
+	struct segment segment = open_new(backend, "one", 10);
+	struct ipcfs_info other, now;
+
+	(void)state;
+	assert_int_equal(link("/dev/shm/one", "/dev/shm/two"), 0);
+	assert_int_equal(backend->find(space, "two", &other), 0);
+	assert_int_equal(other.ref.serial, segment.info.ref.serial);
+	assert_int_not_equal(other.ref.key, segment.info.ref.key);
+	close_both(&segment);
+	remove_it(backend, &segment.info);
+	assert_int_equal(backend->stat(space, &other.ref, &now), 0);
+	remove_it(backend, &other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_pass_unchanged),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(removed_segments),
+		cmocka_unit_test(attached_segments_outlive_their_key),
+		cmocka_unit_test(memory_that_has_to_stay_attached),
+		cmocka_unit_test(many_handles),
+		cmocka_unit_test(only_regular_files_are_objects),
+		cmocka_unit_test(names_of_one_file_are_two_objects),
+	};
+
+	return cmocka_run_group_tests(tests, enter_namespace, leave_namespace);
+}
