@@ -53,7 +53,7 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 	 * The kernel's sendfile(2) goes through the page cache and would see the end of file at size 0,
 	 * without asking. So it asks, is refused (ipcfs_op_read), and its caller reads. stat(2) asks again.
 	 */
-	if (ipcfs_node_is_sizeless(node))
+	if (ipcfs_node_is_sizeless(node) || node->key.kind == IPCFS_NODE_STATUS)
 		entry->attr.st_size = 1;
 }
 
