@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control.h"
 #include "peek.h"
 
 /* The same after a restart, which a pointer would not be. */
@@ -103,8 +104,6 @@ void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *
 	if (key->kind == IPCFS_NODE_OBJECT || key->kind == IPCFS_NODE_PEEK ||
 	    key->kind == IPCFS_NODE_DATA)
 		st->st_size = (off_t)info->size;
-	else if (key->kind == IPCFS_NODE_STATUS)
-		st->st_size = IPCFS_STATUS_SIZE;
 	else if (key->kind == IPCFS_NODE_ALIAS)
 		st->st_size = (off_t)strlen(info->ref.name);
 	else if (key->kind == IPCFS_NODE_ID_LINK)
@@ -179,5 +178,8 @@ int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct
 			return err == -ENOENT ? -ESTALE : err;
 	}
 	ipcfs_attr_fill(&node->key, &info, st);
+	/* bash's `.` reads as many bytes as a file says it has, and tar wants as many as it said */
+	if (node->key.kind == IPCFS_NODE_STATUS)
+		st->st_size = (off_t)ipcfs_control_size(fs, node);
 	return 0;
 }

@@ -5,12 +5,6 @@
 
 #include "core.h"
 
-/*
- * What stat(2) says of `status`: more than it ever holds, as in sysfs. bash's `.` reads as many bytes
- * as a file says it has.
- */
-#define IPCFS_STATUS_SIZE 4096
-
 /* A number that is the same for the same file, whatever its node is called today. */
 uint64_t ipcfs_attr_ino(const struct ipcfs_node_key *key);
 

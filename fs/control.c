@@ -88,6 +88,15 @@ static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
 	return err == -ENOENT ? -EIDRM : err; /* it was there when it was opened */
 }
 
+size_t ipcfs_control_size(struct ipcfs_filesystem *fs, const struct ipcfs_node *node)
+{
+	struct ipcfs_text text = { 0 };
+	size_t size = content(fs, node, &text) ? 0 : text.size;
+
+	ipcfs_text_free(&text);
+	return size;
+}
+
 /* `create` is a stream: the paths that were made, each once. */
 static void read_made(fuse_req_t req, struct ipcfs_open *open, size_t size)
 {

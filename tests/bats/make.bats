@@ -253,6 +253,13 @@ refused() {
 	equals "$(ls "$MNT/posix/mq" "$MNT/sysv/msg" | grep -c .)" 7
 }
 
+@test "mkdir -m takes any spelling of a key" {
+	mkdir -m 660 "$MNT/sysv/msg/0x7701"
+	mkdir -m 606 "$MNT/sysv/msg/0X7702"
+	equals "$(stat -c %a "$MNT/sysv/msg/0x00007701")" 771
+	equals "$(stat -c %a "$MNT/sysv/msg/0x00007702")" 717
+}
+
 @test "POSIX queues are charged to their maker's RLIMIT_MSGQUEUE" {
 	# The daemon's own limit would do for nine queues of this size. Users of their own: the
 	# kernel charges across IPC namespaces, and other suites may be at work.

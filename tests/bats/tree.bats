@@ -24,8 +24,8 @@ load common
 	mqtool sysv "$id" remove
 	# What a listing told is believed for a moment.
 	wait_until '[ ! -e "$MNT/posix/mq/direct" ]' 1
-	[ ! -e "$MNT/sysv/msg/0x00004b45" ]
-	[ ! -e "$MNT/sysv/msg/$id" ]
+	wait_until '[ ! -e "$MNT/sysv/msg/0x00004b45" ]' 1
+	wait_until '[ ! -e "$MNT/sysv/msg/'"$id"'" ]' 1
 	[ -z "$(ls "$MNT/posix/mq")$(ls "$MNT/sysv/msg")" ]
 	# The name is another queue's now.
 	mqtool posix direct make 0640
