@@ -24,7 +24,7 @@ load common
 	mqtool sysv "$id" remove
 	# What a listing told is believed for a moment.
 	wait_until '[ ! -e "$MNT/posix/mq/direct" ]' 1
-	[ ! -e "$MNT/sysv/msg/0x00004b45" ]
+	wait_until '[ ! -e "$MNT/sysv/msg/0x00004b45" ]' 1
 	[ ! -e "$MNT/sysv/msg/$id" ]
 	[ -z "$(ls "$MNT/posix/mq")$(ls "$MNT/sysv/msg")" ]
 	# The name is another queue's now.
