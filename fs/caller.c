@@ -230,32 +230,65 @@ static uint64_t signal_bit(int signal)
 	return (uint64_t)1 << (signal - 1);
 }
 
-bool ipcfs_caller_interrupted(pid_t tid)
+/* What a thread is about to see. */
+struct signals {
+	uint64_t pending; /* and not blocked */
+	uint64_t handled; /* caught or ignored */
+};
+
+/* -ESRCH: the thread is gone, or can't be told from one that is; -ENOMEM: nothing was learnt. */
+static int signals_read(pid_t tid, struct signals *signals)
 {
-	const uint64_t harmless = signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) |
-				  signal_bit(SIGWINCH);
 	__attribute__((cleanup(proc_file_free))) struct proc_file status;
-	uint64_t own, shared, blocked;
+	uint64_t own, shared, blocked, ignored, caught;
 	const char *state;
 	int err;
 
 	status.text = status.small;
 	if (tid <= 0)
-		return true;
+		return -ESRCH;
 	err = proc_file_read(&status, tid, "status");
-	/* Nothing was learnt; a wait that goes on looks again. */
-	if (err == -ENOMEM)
-		return false;
 	if (err)
-		return true;
+		return err == -ENOMEM ? err : -ESRCH;
 	state = status_value(&status, "\nState:\t");
 	if (!state || *state == 'X' || *state == 'Z')
-		return true;
+		return -ESRCH;
 	if (!status_mask(&status, "\nSigPnd:", &own) ||
 	    !status_mask(&status, "\nShdPnd:", &shared) ||
-	    !status_mask(&status, "\nSigBlk:", &blocked))
+	    !status_mask(&status, "\nSigBlk:", &blocked) ||
+	    !status_mask(&status, "\nSigIgn:", &ignored) ||
+	    !status_mask(&status, "\nSigCgt:", &caught))
+		return -ESRCH;
+	signals->pending = (own | shared) & ~blocked;
+	signals->handled = ignored | caught;
+	return 0;
+}
+
+static uint64_t harmless_signals(void)
+{
+	return signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) |
+	       signal_bit(SIGWINCH);
+}
+
+bool ipcfs_caller_interrupted(pid_t tid)
+{
+	struct signals signals;
+	int err = signals_read(tid, &signals);
+
+	if (err)
+		return err != -ENOMEM; /* a wait that goes on looks again */
+	return (signals.pending & ~harmless_signals()) != 0;
+}
+
+bool ipcfs_caller_ends(pid_t tid)
+{
+	uint64_t stops = signal_bit(SIGSTOP) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) |
+			 signal_bit(SIGTTOU);
+	struct signals signals;
+
+	if (signals_read(tid, &signals))
 		return true;
-	return ((own | shared) & ~blocked & ~harmless) != 0;
+	return (signals.pending & ~signals.handled & ~harmless_signals() & ~stops) != 0;
 }
 
 /*

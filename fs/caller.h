@@ -28,6 +28,12 @@ int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from);
  */
 bool ipcfs_caller_interrupted(pid_t tid);
 
+/*
+ * Will it never see what it asked for? True where a signal is pending that it neither catches nor
+ * ignores, and that does not just stop it; also for a thread that is gone or unknown (0).
+ */
+bool ipcfs_caller_ends(pid_t tid);
+
 enum ipcfs_caller_state {
 	IPCFS_CALLER_RUNNING, /* also where it can't be told, and for an unknown thread (0) */
 	IPCFS_CALLER_EXITING, /* by exit(3): it can't be interrupted any more */

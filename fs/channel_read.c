@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "caller.h"
 #include "channel.h"
 #include "reply.h"
 #include "transfer.h"
@@ -105,8 +106,11 @@ static void answer_read(struct ipcfs_waiter *waiter, ssize_t result)
 	int err = (int)result;
 	size_t fits;
 
-	/* A killed reader's reply goes nowhere, without an error: the last moment to ask is now. */
-	if (!err && fuse_req_interrupted(waiter->req))
+	/*
+	 * A killed reader's reply goes nowhere, without an error: the last moment to ask is now. One that
+	 * lives on gets its message, and the order is kept.
+	 */
+	if (!err && fuse_req_interrupted(waiter->req) && ipcfs_caller_ends(waiter->tid))
 		err = -EINTR;
 	if (!err)
 		err = keep_rest(waiter, &fits);

@@ -45,7 +45,7 @@ void ipcfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t 
 	if (err)
 		ipcfs_reply_error(req, err);
 	else
-		ipcfs_reply_entry(req, &found);
+		ipcfs_reply_made(req, &found, name);
 }
 
 static int remove_object(fuse_req_t req, const struct ipcfs_backend *class, const char *name)

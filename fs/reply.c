@@ -2,11 +2,13 @@
 #include "reply.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "attr.h"
 
 #define FOREVER 86400.0 /* s: what never changes */
+#define MADE 1.0	/* s: a name that is to be another spelling's link */
 #define BRIEF 0.05	/* s: long enough for `ls -l` to use what readdir told */
 
 void ipcfs_reply_error(fuse_req_t req, int err)
@@ -61,6 +63,19 @@ void ipcfs_reply_entry(fuse_req_t req, const struct ipcfs_found *found)
 	struct fuse_entry_param entry;
 
 	ipcfs_reply_fill_entry(fs, found, false, &entry);
+	if (fuse_reply_entry(req, &entry) == -ENOENT)
+		ipcfs_node_forget(&fs->nodes, entry.ino, 1);
+}
+
+void ipcfs_reply_made(fuse_req_t req, const struct ipcfs_found *found, const char *name)
+{
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
+	struct fuse_entry_param entry;
+
+	ipcfs_reply_fill_entry(fs, found, false, &entry);
+	/* `mkdir -m` changes the mode of what it made, by the name it gave, which must not be a link yet */
+	if (strcmp(name, found->info.ref.name) != 0)
+		entry.entry_timeout = MADE;
 	if (fuse_reply_entry(req, &entry) == -ENOENT)
 		ipcfs_node_forget(&fs->nodes, entry.ino, 1);
 }

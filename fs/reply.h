@@ -18,8 +18,11 @@ int ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size);
 /* The number of bytes written. */
 void ipcfs_reply_count(fuse_req_t req, size_t count);
 
-/* A name that was looked up or made. */
+/* A name that was looked up. */
 void ipcfs_reply_entry(fuse_req_t req, const struct ipcfs_found *found);
+
+/* An object that was made under this name, which may be another spelling of its own. */
+void ipcfs_reply_made(fuse_req_t req, const struct ipcfs_found *found, const char *name);
 void ipcfs_reply_attr(fuse_req_t req, const struct ipcfs_node *node, const struct stat *st);
 
 /*

@@ -459,6 +459,22 @@ static void pending_signals(void **state)
 		assert_false(interrupted_by(does_not_end[i]));
 }
 
+static void what_is_caught_does_not_end(void **state)
+{
+	struct deaf_child child = deaf_child_start();
+
+	(void)state;
+	assert_false(ipcfs_caller_ends(child.pid));
+	assert_int_equal(kill(child.pid, SIGTERM), 0); /* caught */
+	assert_int_equal(kill(child.pid, SIGCHLD), 0);
+	assert_false(ipcfs_caller_ends(child.pid));
+	assert_int_equal(kill(child.pid, SIGKILL), 0);
+	assert_true(ipcfs_caller_ends(child.pid));
+	deaf_child_end(child);
+	assert_true(ipcfs_caller_ends(pid_of_nobody()));
+	assert_true(ipcfs_caller_ends(0));
+}
+
 static void pending_for_the_thread(void **state)
 {
 	struct deaf_child child = deaf_child_start();
@@ -587,6 +603,7 @@ int main(void)
 		cmocka_unit_test(threads_are_callers),
 		cmocka_unit_test(no_descriptors_left),
 		cmocka_unit_test(pending_signals),
+		cmocka_unit_test(what_is_caught_does_not_end),
 		cmocka_unit_test(pending_for_the_thread),
 		cmocka_unit_test(dying),
 		cmocka_unit_test(gone_is_interrupted),
