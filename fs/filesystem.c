@@ -84,6 +84,7 @@ static void close_all(struct ipcfs_filesystem *fs)
 
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 {
+	fs->session = NULL; /* it is gone, and what the kernel kept for it */
 	if (fs->opens.chunks && fs->room)
 		close_all(fs);
 	ipcfs_room_destroy(fs->room);

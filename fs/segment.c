@@ -71,7 +71,7 @@ static void close_backing(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 	pthread_mutex_lock(&fs->objects.lock);
 	last = --open->object->backing.users == 0;
 	pthread_mutex_unlock(&fs->objects.lock);
-	if (last)
+	if (last && fs->session)
 		ipcfs_backing_close(fuse_session_fd(fs->session), open->backing);
 	open->backing = 0;
 }

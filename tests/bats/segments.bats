@@ -507,6 +507,25 @@ print(os.pread(f, 10, 1 << 62))')" $'1048576 4611686018427387904\n3 end\nb\'\''
 	daemon_ends
 }
 
+@test "it ends while memory is open, mapped and read" {
+	local segment
+	for segment in "$P/x size=64M" "$V/0x51 size=64M"; do
+		make_segment "$segment"
+		background python3 -c '
+import mmap, os, sys
+r, w = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[1], os.O_RDWR)
+try:
+    m = mmap.mmap(w, 0)
+except OSError:
+    pass
+while True:
+    os.pread(r, 1 << 20, 0)
+    os.pwrite(w, b"x" * 100000, 1 << 20)' "$S/data"
+	done
+	sleep 0.3
+	within 1500 stop_mount
+}
+
 @test "it holds nothing after a thousand opens" {
 	local files i
 	make_segment "$V/0x51 size=1M"

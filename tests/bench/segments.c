@@ -5,7 +5,7 @@
  *	segments read|write|map DIRECT THROUGH BLOCK
  *
  * Both files are 64 MiB of memory. They take turns, so that what else the machine does hits both. Prints the
- * medians of both, in MiB/s, and the second's share of the first. DIRECT may be `sysv:ID`: that segment,
+ * medians of both, in MiB/s, and of the second's share of the first. DIRECT may be `sysv:ID`: that segment,
  * attached, and copied from and to, as with map.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SIZE ((size_t)64 << 20)
-#define TURNS 15
+#define TURNS 41
 
 struct side {
 	int fd;	   /* or */
@@ -103,9 +103,16 @@ static int by_value(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static double median(double *values)
+{
+	qsort(values, TURNS, sizeof(*values), by_value);
+	return values[TURNS / 2];
+}
+
 int main(int argc, char **argv)
 {
 	struct side sides[2] = { { 0 } };
+	double shares[TURNS];
 	bool write, map;
 
 	if (argc != 5) {
@@ -128,9 +135,8 @@ int main(int argc, char **argv)
 	for (int turn = 0; turn < TURNS; turn++)
 		for (int i = 0; i < 2; i++)
 			sides[i].rates[turn] = pass(&sides[i], map ? turn % 2 : write);
-	for (int i = 0; i < 2; i++)
-		qsort(sides[i].rates, TURNS, sizeof(double), by_value);
-	printf("%.0f %.0f %.3f\n", sides[0].rates[TURNS / 2], sides[1].rates[TURNS / 2],
-	       sides[1].rates[TURNS / 2] / sides[0].rates[TURNS / 2]);
+	for (int turn = 0; turn < TURNS; turn++)
+		shares[turn] = sides[1].rates[turn] / sides[0].rates[turn];
+	printf("%.0f %.0f %.3f\n", median(sides[0].rates), median(sides[1].rates), median(shares));
 	return 0;
 }
