@@ -4,6 +4,8 @@
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
 	&ipcfs_posix_mq,
+	&ipcfs_posix_sem,
 	&ipcfs_sysv_msg,
+	&ipcfs_sysv_sem,
 	NULL,
 };

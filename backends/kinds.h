@@ -6,6 +6,8 @@
 #include "backend.h"
 
 extern const struct ipcfs_backend ipcfs_posix_mq;
+extern const struct ipcfs_backend ipcfs_posix_sem;
 extern const struct ipcfs_backend ipcfs_sysv_msg;
+extern const struct ipcfs_backend ipcfs_sysv_sem;
 
 #endif

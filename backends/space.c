@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "shm_dir.h"
 #include "space.h"
 
 #define MQUEUE_FS_MAGIC 0x19800202
@@ -66,6 +67,7 @@ int ipcfs_space_open(struct ipcfs_space **space)
 		free(opened);
 		return error;
 	}
+	opened->shm = ipcfs_shm_dir_open(&opened->shm_device);
 	*space = opened;
 	return 0;
 }
@@ -75,5 +77,6 @@ void ipcfs_space_close(struct ipcfs_space *space)
 	if (!space)
 		return;
 	ipcfs_descriptor_close(&space->mq);
+	ipcfs_descriptor_close(&space->shm);
 	free(space);
 }

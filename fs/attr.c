@@ -75,6 +75,7 @@ static mode_t object_mode(const struct ipcfs_node_key *key, mode_t mode)
 	case IPCFS_NODE_SELECTORS:
 	case IPCFS_NODE_SELECTED:
 	case IPCFS_NODE_PEEKS:
+	case IPCFS_NODE_SEMAPHORE:
 		return S_IFDIR | (mode & 0666) | 0111;
 	case IPCFS_NODE_STATUS:
 		if (key->object->class->rule == IPCFS_RULE_SYSV)

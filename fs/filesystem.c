@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "ops.h"
 #include "room.h"
+#include "semaphore.h"
 
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
@@ -73,6 +74,8 @@ static void close_all(struct ipcfs_filesystem *fs)
 			ipcfs_open_forget(open, open->pending->owner);
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
+		else if (ipcfs_node_is_semaphore(open->node))
+			ipcfs_semaphore_release(fs, open);
 		ipcfs_open_free(fs, open);
 	}
 }

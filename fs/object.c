@@ -12,11 +12,28 @@ void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space 
 	pthread_mutex_init(&objects->lock, NULL);
 }
 
+static int backend_open(const struct ipcfs_space *space, const struct ipcfs_object *object,
+			enum ipcfs_direction direction, int *handle)
+{
+	if (object->class->semaphore)
+		return object->class->semaphore->open(space, &object->ref, handle);
+	return object->class->queue->open(space, &object->ref, direction, handle);
+}
+
+static void backend_close(const struct ipcfs_object *object, int handle)
+{
+	if (object->class->semaphore)
+		object->class->semaphore->close(handle);
+	else
+		object->class->queue->close(handle);
+}
+
 static void object_free(struct ipcfs_object *object)
 {
 	for (int i = 0; i < 2; i++)
 		if (object->side[i].users)
-			object->class->queue->close(object->side[i].handle);
+			backend_close(object, object->side[i].handle);
+	pthread_mutex_destroy(&object->holds_lock);
 	free(object);
 }
 
@@ -46,8 +63,10 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 			object->id = id;
 			object->class = class;
 			object->ref = *ref;
+			pthread_mutex_init(&object->holds_lock, NULL);
 			HASH_ADD(hh, objects->table, id, sizeof(id), object);
 			if (!object->hh.tbl) {
+				pthread_mutex_destroy(&object->holds_lock);
 				free(object);
 				object = NULL;
 			}
@@ -110,7 +129,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	}
 	pthread_mutex_unlock(&objects->lock);
 
-	err = object->class->queue->open(objects->space, &object->ref, direction, &fresh);
+	err = backend_open(objects->space, object, direction, &fresh);
 	if (err)
 		return err;
 
@@ -122,7 +141,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	*handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (spare)
-		object->class->queue->close(fresh);
+		backend_close(object, fresh);
 	return 0;
 }
 
@@ -137,5 +156,5 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 	handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
-		object->class->queue->close(handle);
+		backend_close(object, handle);
 }

@@ -13,6 +13,7 @@
 #include "hash.h"
 
 struct ipcfs_line;
+struct ipcfs_hold;
 
 struct ipcfs_object_key {
 	const struct ipcfs_backend *class;
@@ -30,11 +31,12 @@ struct ipcfs_object {
 		int handle;
 	} side[2]; /* by enum ipcfs_direction */
 
-	_Atomic uint64_t
-		returned; /* messages put back at the tail; status tells for as long as it exists */
-	bool removed;	  /* through the mount: nothing to remember it for */
-	_Atomic size_t room;	    /* bytes that the longest message so far took */
-	struct ipcfs_line *lines;   /* guarded by the waiting room's lock */
+	pthread_mutex_t holds_lock;
+	struct ipcfs_hold *holds; /* of semaphores, the newest first; guarded by holds_lock */
+	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
+	bool removed;		   /* through the mount: nothing to remember it for */
+	_Atomic size_t room;	   /* bytes that the longest message so far took */
+	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
 	_Atomic unsigned parked[2]; /* requests parked, by direction */
 	_Atomic unsigned pollers;
 	UT_hash_handle hh;
@@ -61,7 +63,7 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
- * Open the queue for one direction (or find it open): *handle is good until the matching
+ * Open the queue for one direction, a semaphore (IPCFS_SEND, always), or find it open: *handle is good until the matching
  * ipcfs_object_close. What the backend's open returns.
  */
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,

@@ -66,7 +66,8 @@ static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t 
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
 
-	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
+	if (err == -EIDRM && class->queue && direction == IPCFS_RECEIVE &&
+	    class->rule == IPCFS_RULE_FILE)
 		err = 0; /* it still gives what it holds */
 	if (err)
 		return err;
@@ -79,8 +80,14 @@ static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t 
 
 int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
 {
+	const struct ipcfs_backend *class = open->object->class;
 	struct ipcfs_perm perm;
-	int err = open->object->class->queue->perm(open->handle[direction], &perm);
+	int err;
+
+	if (class->semaphore)
+		err = class->semaphore->perm(open->handle[direction], &perm);
+	else
+		err = class->queue->perm(open->handle[direction], &perm);
 
 	return judge(open, direction, tid, err, &perm);
 }

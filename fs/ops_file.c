@@ -7,6 +7,7 @@
 #include "control.h"
 #include "ops.h"
 #include "reply.h"
+#include "semaphore.h"
 
 static unsigned open_flags(const struct ipcfs_open *open)
 {
@@ -15,7 +16,8 @@ static unsigned open_flags(const struct ipcfs_open *open)
 	if (ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_CREATE)
 		flags |= IPCFS_OPEN_NONSEEKABLE | IPCFS_OPEN_STREAM;
 	/* only where a close can complete a message */
-	if (!open->writes || kind == IPCFS_NODE_PACKETS || !ipcfs_node_is_channel(open->node))
+	if (!open->writes || kind == IPCFS_NODE_PACKETS ||
+	    !(ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_VALUES))
 		flags |= IPCFS_OPEN_NOFLUSH;
 	return flags;
 }
@@ -24,6 +26,8 @@ static void release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_release(fs, open);
+	else if (ipcfs_node_is_semaphore(open->node))
+		ipcfs_semaphore_release(fs, open);
 	ipcfs_open_free(fs, open);
 }
 
@@ -41,11 +45,15 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (ipcfs_node_is_channel(node))
 		err = ipcfs_channel_open(fs, open);
+	else if (ipcfs_node_is_semaphore(node))
+		err = ipcfs_semaphore_open(fs, open);
 	else
 		err = ipcfs_control_open(req, open);
 	if (err) {
 		ipcfs_open_free(fs, open);
 		ipcfs_reply_error(req, err);
+	} else if (open->writes && ipcfs_node_is_hold(node)) {
+		ipcfs_hold_open(req, open, fi->flags);
 	} else if (ipcfs_reply_open(req, open, open_flags(open)) == -ENOENT) {
 		release(fs, open);
 	}
@@ -76,6 +84,8 @@ void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t si
 	(void)offset;
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_write(req, open, bytes, size, fi->flags, fi->lock_owner);
+	else if (ipcfs_node_is_semaphore(open->node))
+		ipcfs_semaphore_write(req, open, bytes, size, fi->flags, fi->lock_owner);
 	else
 		ipcfs_control_write(req, open, bytes, size);
 }
@@ -87,6 +97,8 @@ void ipcfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_flush(req, open, fi->lock_owner);
+	else if (open->node->key.kind == IPCFS_NODE_VALUES)
+		ipcfs_semaphore_flush(req, open, fi->lock_owner);
 	else
 		ipcfs_reply_error(req, 0);
 }

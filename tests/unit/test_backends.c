@@ -139,7 +139,7 @@ static void list_shows_what_may_not_be_read(void **state)
 	struct ipcfs_caller nobody = other_caller();
 	struct ipcfs_change change = { .mask = IPCFS_CHANGE_MODE, .mode = 0 };
 	struct ipcfs_identity own;
-	struct ipcfs_info made[4];
+	struct ipcfs_info made[32];
 	int n = 0, error;
 
 	(void)state;

@@ -254,12 +254,13 @@ static void queues_are_charged_to_the_caller(void **state)
 static void full_tables_name_their_limit(void **state)
 {
 	static const char *const limits[] = { "mq_queues_max", "msgmni" };
+	static const struct ipcfs_backend *const kinds[] = { &ipcfs_posix_mq, &ipcfs_sysv_msg };
 	struct ipcfs_caller root = root_caller();
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct ipcfs_spec spec = spec_for(ipcfs_backends[i],
-						  name_for(ipcfs_backends[i], 9));
+		struct ipcfs_spec spec = spec_for(kinds[i],
+						  name_for(kinds[i], 9));
 		struct ipcfs_caller owner = other_caller();
 		const struct ipcfs_limit *limit = ipcfs_limits;
 		struct ipcfs_text before = { 0 }, now = { 0 };
@@ -273,12 +274,12 @@ static void full_tables_name_their_limit(void **state)
 		assert_int_equal(ipcfs_limit_read(limit, &now), 0);
 		assert_int_equal(now.size, 2);
 		assert_memory_equal(now.data, "0\n", 2);
-		assert_int_equal(ipcfs_backends[i]->make(space, &spec, &owner, &info, &reached),
+		assert_int_equal(kinds[i]->make(space, &spec, &owner, &info, &reached),
 				 -ENOSPC);
 		assert_string_equal(reached, limits[i]);
 		assert_int_equal(ipcfs_limit_write(limit, &root, before.data, before.size), 0);
-		assert_int_equal(ipcfs_backends[i]->make(space, &spec, &owner, &info, &reached), 0);
-		remove_it(ipcfs_backends[i], &info);
+		assert_int_equal(kinds[i]->make(space, &spec, &owner, &info, &reached), 0);
+		remove_it(kinds[i], &info);
 		ipcfs_text_free(&before);
 		ipcfs_text_free(&now);
 	}

@@ -8,6 +8,10 @@
 
 #include "ipc.h"
 
+#define FOR_EACH_QUEUE(backend)                                                                    \
+	FOR_EACH_KIND(backend)                                                                     \
+	if (backend->queue)
+
 struct queue {
 	const struct ipcfs_backend *backend;
 	const struct ipcfs_queue_ops *ops;
@@ -103,8 +107,9 @@ static void assert_no_message(const struct queue *queue, long selector, int erro
 static void messages_pass_unchanged(void **state)
 {
 	(void)state;
-	for (int i = 0; ipcfs_backends[i]; i++) {
-		struct queue queue = open_new(ipcfs_backends[i], name_for(ipcfs_backends[i], 1));
+	FOR_EACH_QUEUE(backend)
+	{
+		struct queue queue = open_new(backend, name_for(backend, 1));
 		long plain = queue.ops->type_plain;
 		struct ipcfs_info now;
 
@@ -130,8 +135,9 @@ static void messages_pass_unchanged(void **state)
 static void long_messages_are_refused(void **state)
 {
 	(void)state;
-	for (int i = 0; ipcfs_backends[i]; i++) {
-		struct queue queue = open_new(ipcfs_backends[i], name_for(ipcfs_backends[i], 2));
+	FOR_EACH_QUEUE(backend)
+	{
+		struct queue queue = open_new(backend, name_for(backend, 2));
 		long plain = queue.ops->type_plain, type;
 		ssize_t size;
 
@@ -148,8 +154,9 @@ static void long_messages_are_refused(void **state)
 static void types_have_a_range(void **state)
 {
 	(void)state;
-	for (int i = 0; ipcfs_backends[i]; i++) {
-		struct queue queue = open_new(ipcfs_backends[i], name_for(ipcfs_backends[i], 3));
+	FOR_EACH_QUEUE(backend)
+	{
+		struct queue queue = open_new(backend, name_for(backend, 3));
 
 		assert_int_equal(send_text(&queue, queue.ops->type_min - 1, "x"), -EINVAL);
 		assert_int_equal(send_text(&queue, queue.ops->type_min, "low"), 0);
@@ -168,8 +175,9 @@ static void types_have_a_range(void **state)
 static void full_queues_say_so(void **state)
 {
 	(void)state;
-	for (int i = 0; ipcfs_backends[i]; i++) {
-		struct queue queue = open_new(ipcfs_backends[i], name_for(ipcfs_backends[i], 4));
+	FOR_EACH_QUEUE(backend)
+	{
+		struct queue queue = open_new(backend, name_for(backend, 4));
 		long plain = queue.ops->type_plain;
 		int sent = 0, error;
 
@@ -188,8 +196,9 @@ static void full_queues_say_so(void **state)
 static void removed_queues_end(void **state)
 {
 	(void)state;
-	for (int i = 0; ipcfs_backends[i]; i++) {
-		struct queue queue = open_new(ipcfs_backends[i], name_for(ipcfs_backends[i], 5));
+	FOR_EACH_QUEUE(backend)
+	{
+		struct queue queue = open_new(backend, name_for(backend, 5));
 		bool outlives = !queue.backend->by_id;
 		struct ipcfs_perm perm = { 0 };
 		struct ipcfs_info now;

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "identity.h"
+#include "posix_file.h"
+
+#define FD_PATH_SIZE (sizeof("/proc/self/fd/") + 3 * sizeof(int))
+
+int ipcfs_posix_name_check(const char *name)
+{
+	if (strnlen(name, NAME_MAX + 1) > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return 0;
+}
+
+static const char *fd_path(char path[FD_PATH_SIZE], int fd)
+{
+	(void)snprintf(path, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+	return path;
+}
+
+int ipcfs_posix_file_reopen(int path, int flags)
+{
+	char name[FD_PATH_SIZE];
+	int fd = open(fd_path(name, path), flags | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A descriptor that was opened with O_PATH can't be given to fchmod. */
+static int change_mode(int path, mode_t mode)
+{
+	char name[FD_PATH_SIZE];
+
+	return chmod(fd_path(name, path), mode & IPCFS_POSIX_MODE_BITS) ? -errno : 0;
+}
+
+static int change_as_caller(int path, mode_t mode, const struct ipcfs_change *wanted)
+{
+	uid_t uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : (uid_t)-1;
+	gid_t gid = wanted->mask & IPCFS_CHANGE_GID ? wanted->gid : (gid_t)-1;
+	int error = 0;
+
+	/* The mode first: who gives an object away may change it no more. */
+	if (wanted->mask & IPCFS_CHANGE_MODE)
+		error = change_mode(path, wanted->mode);
+	if (error || !(wanted->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)))
+		return error;
+	if (!fchownat(path, "", uid, gid, AT_EMPTY_PATH))
+		return 0;
+	error = -errno;
+	if (wanted->mask & IPCFS_CHANGE_MODE)
+		(void)change_mode(path, mode); /* it was ours to change a moment ago */
+	return error;
+}
+
+int ipcfs_posix_file_change(int path, mode_t mode, const struct ipcfs_change *wanted,
+			    const struct ipcfs_caller *caller)
+{
+	struct ipcfs_identity own;
+	int error;
+
+	if (wanted->mask & ~(uint32_t)(IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID))
+		return -EINVAL;
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	error = change_as_caller(path, mode, wanted);
+	ipcfs_identity_give_back(&own);
+	return error;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What POSIX objects have in common: each is a file, in a file system of its kind. */
+#ifndef IPCFS_POSIX_FILE_H
+#define IPCFS_POSIX_FILE_H
+
+#include <sys/stat.h>
+
+#include "backend.h"
+
+/* Execute, setuid and sticky bits mean nothing on an object. */
+#define IPCFS_POSIX_MODE_BITS 0666
+
+/* Can a file have this name: 0, -EINVAL, -ENAMETOOLONG. */
+int ipcfs_posix_name_check(const char *name);
+
+/* Open what an O_PATH descriptor stands for, whatever has its name now. Errors of open(2). */
+int ipcfs_posix_file_reopen(int path, int flags);
+
+/*
+ * Change the mode and owner of the file behind an O_PATH descriptor, as the caller (loaded); `mode` is
+ * what it has. All or nothing. -EPERM, -EINVAL (a field that no file has), -ENOMEM.
+ */
+int ipcfs_posix_file_change(int path, mode_t mode, const struct ipcfs_change *wanted,
+			    const struct ipcfs_caller *caller);
+
+#endif
