@@ -31,6 +31,9 @@ struct ipcfs_object {
 		int handle;
 	} side[2]; /* by enum ipcfs_direction */
 
+	struct ipcfs_object *next_spare, *prev_spare; /* guarded by the table's lock */
+	bool spare; /* among the spare ones, which counts as one user */
+
 	pthread_mutex_t holds_lock;
 	struct ipcfs_hold *holds; /* of semaphores, the newest first; guarded by holds_lock */
 	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
@@ -46,6 +49,8 @@ struct ipcfs_objects {
 	pthread_mutex_t lock;
 	struct ipcfs_object *table;
 	unsigned kept; /* without references, for what status tells of them */
+	struct ipcfs_object *spares; /* semaphores that nobody uses, with open handles; oldest first */
+	unsigned spare_count;
 	const struct ipcfs_space *space;
 };
 
@@ -63,8 +68,9 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
- * Open the queue for one direction, a semaphore (IPCFS_SEND, always), or find it open: *handle is good until the matching
- * ipcfs_object_close. What the backend's open returns.
+ * Open the queue for one direction, a semaphore (IPCFS_SEND, always), or find it open: *handle is good
+ * until the matching ipcfs_object_close. Semaphores stay open for a while, since a lock is taken again and
+ * again. What the backend's open returns.
  */
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      enum ipcfs_direction direction, int *handle);
