@@ -30,7 +30,7 @@
 
 struct mapping {
 	volatile _Atomic uint64_t *word;
-	pthread_mutex_t lock;	       /* guards the record; for the time of a few instructions */
+	pthread_mutex_t lock;		/* guards the record; for the time of a few instructions */
 	ipcfs_posix_sem_record *record; /* NULL: nothing was ever held */
 };
 

@@ -133,7 +133,8 @@ static int start_set(int id, unsigned short *values, mode_t mode)
 }
 
 /* With the caller's identity. Returns the id. */
-static int make_set(key_t key, size_t count, unsigned short *values, mode_t mode, const char **limit)
+static int make_set(key_t key, size_t count, unsigned short *values, mode_t mode,
+		    const char **limit)
 {
 	/* Who makes it must be able to set the values, whatever its mode will be. */
 	int flags = IPC_CREAT | IPC_EXCL | (int)mode | OWNER_WRITES;

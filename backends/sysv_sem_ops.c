@@ -137,7 +137,8 @@ static int set_all(int handle, const uint32_t *wanted, size_t count)
 	return 0;
 }
 
-static int fill(struct sembuf *to, const struct ipcfs_semaphore_op *from, size_t count, unsigned flags)
+static int fill(struct sembuf *to, const struct ipcfs_semaphore_op *from, size_t count,
+		unsigned flags)
 {
 	short how = 0;
 
@@ -313,7 +314,8 @@ static int give_back(int handle, uint32_t number, unsigned rank)
 		if (error)
 			return error;
 		shift(&probe, ADJUSTMENT_MIN + rank, false);
-		if (value == VALUE_MAX) /* it can't grow: as the kernel does at the end of a process */
+		if (value ==
+		    VALUE_MAX) /* it can't grow: as the kernel does at the end of a process */
 			add_op(&probe, -1, false);
 		add_op(&probe, 1, true);
 		error = call(handle, probe.ops, probe.count, false);
@@ -336,9 +338,9 @@ static int describe_one(int handle, int number, unsigned value, struct ipcfs_tex
 
 	if (pid < 0 || increase < 0 || zero < 0)
 		return reason(handle, errno);
-	return ipcfs_text_printf(out,
-				 "value_%d=%u\nlast_pid_%d=%d\nwaiting_inc_%d=%d\nwaiting_zero_%d=%d\n",
-				 number, value, number, pid, number, increase, number, zero);
+	return ipcfs_text_printf(
+		out, "value_%d=%u\nlast_pid_%d=%d\nwaiting_inc_%d=%d\nwaiting_zero_%d=%d\n", number,
+		value, number, pid, number, increase, number, zero);
 }
 
 static int describe(int handle, struct ipcfs_text *out)

@@ -76,7 +76,8 @@ static void answer_hold(struct ipcfs_waiter *waiter, ssize_t result)
 	pthread_mutex_unlock(&object->holds_lock);
 	open->hold = hold;
 	/* An opener who was killed meanwhile has the file all the same, and closes it. */
-	if (ipcfs_reply_open(waiter->req, open, IPCFS_OPEN_DIRECT_IO | IPCFS_OPEN_NOFLUSH) == -ENOENT)
+	if (ipcfs_reply_open(waiter->req, open, IPCFS_OPEN_DIRECT_IO | IPCFS_OPEN_NOFLUSH) ==
+	    -ENOENT)
 		forget_open(fs, open);
 }
 
@@ -119,8 +120,7 @@ int ipcfs_hold_status(struct ipcfs_object *object, int handle, struct ipcfs_text
 	int held = 0, err = 0;
 
 	pthread_mutex_lock(&object->holds_lock);
-	DL_FOREACH(object->holds, hold)
-	{
+	DL_FOREACH(object->holds, hold) {
 		if (err)
 			break;
 		if (last && last->number == hold->number) {

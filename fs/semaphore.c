@@ -77,8 +77,8 @@ int ipcfs_semaphore_text(const struct ipcfs_open *open, struct ipcfs_text *out)
 
 	if (key->kind == IPCFS_NODE_VALUES || key->kind == IPCFS_NODE_OP)
 		return values_text(open, out);
-	err = open->object->class->semaphore->get(open->handle[IPCFS_SEND],
-						  (uint32_t)key->selector, &value);
+	err = open->object->class->semaphore->get(open->handle[IPCFS_SEND], (uint32_t)key->selector,
+						  &value);
 	return err ? err : ipcfs_text_printf(out, "%u\n", value);
 }
 
@@ -326,8 +326,7 @@ void ipcfs_semaphore_write(fuse_req_t req, struct ipcfs_open *open, const char *
 		break;
 	default:
 		write_operation(req, open, bytes, size,
-				flags & O_NONBLOCK ||
-					open->node->key.kind == IPCFS_NODE_TRYWAIT);
+				flags & O_NONBLOCK || open->node->key.kind == IPCFS_NODE_TRYWAIT);
 		return;
 	}
 	if (err)

@@ -59,6 +59,16 @@ killed() {
 	exec 9>&-
 	within 1000 wait_until 'ended $JOB'
 	value_is 1
+	# what was waited for lasts as well
+	exec 9>"$S/hold"
+	background bash -c 'exec 9>&-; exec 8>"$S/hold"; exec sleep 60'
+	wait_parked 1
+	exec 9>&-
+	wait_until '[ "$(state holder_1_pid)" = "$JOB" ]'
+	sleep 1
+	equals "$(state holders) $(direct_value)" '1 0'
+	kill -KILL "$JOB"
+	value_is 1
 }
 
 @test "a holder that is killed gives it back, and who waits gets it" {
@@ -145,8 +155,8 @@ directly() {
 }
 
 @test "a daemon that is killed leaves nothing taken" {
-	local round
-	for round in 1 2 3; do
+	local _
+	for _ in 1 2 3; do
 		new_semaphore posix 3
 		exec 9>"$S/hold" 8>"$S/hold"
 		equals "$(direct_value)" 1

@@ -315,7 +315,7 @@ removed() {
 	as_user "$PEER" sh -c "echo sysv/sem/0x81 values=5 mode=0 >$MNT/create"
 	equals "$(. "$MNT/sysv/sem/0x81/status"; echo "$mode $cuid $value_0")" "0000 $PEER 5"
 	local bad
-	for bad in values= values=1, values=,1 values=x values=-1 'values=1 values=1'; do
+	for bad in values= 'values=1,' values=,1 values=x values=-1 'values=1 values=1'; do
 		fails 'Invalid argument' bash -c "echo 'sysv/sem/0x90 $bad' >$MNT/create"
 	done
 	fails 'Invalid argument' bash -c "echo posix/sem/two values=1,1 >$MNT/create"
@@ -325,6 +325,35 @@ removed() {
 	[ ! -e "$MNT/sysv/sem/0x90" ]
 	fails 'File exists' mkdir "$MNT/sysv/sem/0x80"
 	fails 'File exists' mkdir "$MNT/posix/sem/zero"
+}
+
+@test "random sets are what ipcs and lsipc show" {
+	local i key line values
+	for i in {1..40}; do
+		values=$((RANDOM % 9))
+		while [ $((RANDOM % 3)) != 0 ]; do
+			values=$values,$((RANDOM % 9))
+		done
+		key=$(printf '0x%08x' $((i * 77777777)))
+		echo "sysv/sem/$key values=$values mode=0$((RANDOM % 4 * 2))$((RANDOM % 4 * 2))$((RANDOM % 4 * 2))" >"$MNT/create"
+		chown "$RANDOM:$RANDOM" "$MNT/sysv/sem/$key"
+		equals "$(cat "$MNT/sysv/sem/$key/values")" "${values//,/ }"
+		equals "$(semtool sysv "$key" all)" "${values//,/ }"
+	done
+	for key in "$MNT"/sysv/sem/*; do
+		(. "$key/status"; echo "$key $id $uid $gid $cuid $mode $nsems")
+	done | sort >"$BATS_TEST_TMPDIR/ours"
+	perl -ane 'printf("0x%08x %d %d %d %d 0%03o %d\n", $F[0] & 0xffffffff, $F[1], @F[4 .. 6], oct($F[2]), $F[3]) if $. > 1' \
+		/proc/sysvipc/sem | sort >"$BATS_TEST_TMPDIR/kernel"
+	diff "$BATS_TEST_TMPDIR/ours" "$BATS_TEST_TMPDIR/kernel"
+	lsipc -s -J -o key,id,uid,nsems | tr -d ' ",\n' | sed 's/key:/\n/g; s/[}{]//g' |
+		sed -n 's/^\(0x[0-9a-f]*\)id:\([0-9]*\)uid:\([0-9]*\)nsems:\([0-9]*\).*/\1 \2 \3 \4/p' | sort >"$BATS_TEST_TMPDIR/lsipc"
+	awk '{ print $1, $2, $3, $7 }' "$BATS_TEST_TMPDIR/ours" | sort | diff - "$BATS_TEST_TMPDIR/lsipc"
+	for i in {1..60}; do
+		semtool posix "random$i" make "$((RANDOM * RANDOM))"
+		equals "$(cat "$MNT/posix/sem/random$i/value")" "$(semtool posix "random$i" get)"
+	done
+	equals "$(find "$MNT/posix/sem" -mindepth 1 -maxdepth 1 | wc -l)" 60
 }
 
 @test "chmod, chown and rmdir are the object's, judged by the kernel" {

@@ -56,9 +56,10 @@ static void posix_one(const char *name, const char *what, const char *value)
 		if (sem_getvalue(semaphore, &number))
 			fail("sem_getvalue");
 		printf("%d\n", number);
-	} else if (!strcmp(what, "wait") ? sem_wait(semaphore)
+	} else if (!strcmp(what, "wait")      ? sem_wait(semaphore)
 		   : !strcmp(what, "trywait") ? sem_trywait(semaphore)
-		   : !strcmp(what, "post") ? sem_post(semaphore) : 0) {
+		   : !strcmp(what, "post")    ? sem_post(semaphore)
+					      : 0) {
 		fail(what);
 	}
 }

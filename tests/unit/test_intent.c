@@ -67,7 +67,8 @@ static void single_values(void **state)
 static void lists_of_values(void **state)
 {
 	static const uint32_t wanted[] = { 1, 0, 32767 };
-	static const char *const good[] = { "1 0 32767\n", "1,0,32767", "1\n0\n32767\n", " 1,\t0 32767" };
+	static const char *const good[] = { "1 0 32767\n", "1,0,32767", "1\n0\n32767\n",
+					    " 1,\t0 32767" };
 	struct ipcfs_text found = { 0 };
 
 	(void)state;

@@ -86,7 +86,8 @@ static void waiting_ends_in_time(void **state)
 		assert_int_equal(add(&semaphore, -1, IPCFS_SEMAPHORE_WAIT), -EINTR);
 		clock_gettime(CLOCK_MONOTONIC, &after);
 		assert_in_range((after.tv_sec - before.tv_sec) * 1000 +
-					(after.tv_nsec - before.tv_nsec) / 1000000, 400, 5000);
+					(after.tv_nsec - before.tv_nsec) / 1000000,
+				400, 5000);
 		close_and_remove(&semaphore);
 	}
 }
