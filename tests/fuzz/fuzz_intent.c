@@ -6,6 +6,8 @@
 
 #include "fs/intent.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 #define MAX 32767
 
 static void require(bool truth)
