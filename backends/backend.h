@@ -76,7 +76,8 @@ struct ipcfs_spec {
 	uint32_t given;		 /* IPCFS_SPEC_* */
 	mode_t mode;		 /* always set: 0600 where nobody asked for another */
 	uint64_t max_messages, max_message, max_bytes;
-	struct ipcfs_text values; /* of uint32_t: where semaphores start; freed by ipcfs_spec_free */
+	struct ipcfs_text
+		values; /* of uint32_t: where semaphores start; freed by ipcfs_spec_free */
 };
 
 enum ipcfs_spec_key {
@@ -192,7 +193,7 @@ enum ipcfs_semaphore_flag {
  * returns -EIDRM once the semaphore was removed.
  */
 struct ipcfs_semaphore_ops {
-	bool sets;	    /* many with numbers, which operations can join; else there is number 0 */
+	bool sets; /* many with numbers, which operations can join; else there is number 0 */
 	uint32_t value_max; /* the largest value */
 
 	/* -ENOENT, -EIDRM (another object has the name now), -EACCES (the daemon may not), -ENOMEM. */
@@ -219,7 +220,8 @@ struct ipcfs_semaphore_ops {
 	 * still do what and calls again. -ERANGE: a value would be too large, or a delta is; -EFBIG: no
 	 * such number; -E2BIG: too many operations; -EINVAL: not for this kind.
 	 */
-	int (*operate)(int handle, const struct ipcfs_semaphore_op *ops, size_t count, unsigned flags);
+	int (*operate)(int handle, const struct ipcfs_semaphore_op *ops, size_t count,
+		       unsigned flags);
 
 	/*
 	 * Give one hold back. `rank` is its place among those taken of this semaphore and not given back,
@@ -297,7 +299,7 @@ struct ipcfs_backend {
 	 */
 	int (*watch)(const struct ipcfs_space *space);
 
-	const struct ipcfs_queue_ops *queue; /* NULL: not a queue */
+	const struct ipcfs_queue_ops *queue;	     /* NULL: not a queue */
 	const struct ipcfs_semaphore_ops *semaphore; /* NULL: not one */
 };
 

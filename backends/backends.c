@@ -3,9 +3,5 @@
 #include "kinds.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
-	&ipcfs_posix_mq,
-	&ipcfs_posix_sem,
-	&ipcfs_sysv_msg,
-	&ipcfs_sysv_sem,
-	NULL,
+	&ipcfs_posix_mq, &ipcfs_posix_sem, &ipcfs_sysv_msg, &ipcfs_sysv_sem, NULL,
 };

@@ -6,7 +6,7 @@
 #include "backend.h"
 
 struct ipcfs_space {
-	int mq; /* the root directory of the namespace's mqueue file system, open for reading */
+	int mq;	 /* the root directory of the namespace's mqueue file system, open for reading */
 	int shm; /* /dev/shm, with O_PATH; -1: there is none */
 	dev_t shm_device;
 };

@@ -18,7 +18,7 @@ struct ipcfs_sysv_kind {
 	 * for ref, which the caller sets from the id and info->ref.key. Negative errno.
 	 */
 	int (*look)(int place, struct ipcfs_info *info);
-	int (*highest)(void); /* the highest index in use; negative errno */
+	int (*highest)(void);  /* the highest index in use; negative errno */
 	int (*get)(key_t key); /* the id of the object with this key; negative errno */
 	int (*remove)(int id); /* IPC_RMID; 0 or negative errno */
 };

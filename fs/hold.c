@@ -108,7 +108,7 @@ static int still_held(const struct ipcfs_object *object, int handle, uint32_t nu
 	const struct ipcfs_hold *hold;
 	unsigned taken = 0;
 
-	DL_FOREACH(object->holds, hold)
+	DL_FOREACH (object->holds, hold)
 		taken += hold->number == number;
 	return object->class->semaphore->held(handle, number, taken);
 }
@@ -120,7 +120,7 @@ int ipcfs_hold_status(struct ipcfs_object *object, int handle, struct ipcfs_text
 	int held = 0, err = 0;
 
 	pthread_mutex_lock(&object->holds_lock);
-	DL_FOREACH(object->holds, hold) {
+	DL_FOREACH (object->holds, hold) {
 		if (err)
 			break;
 		if (last && last->number == hold->number) {

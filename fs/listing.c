@@ -102,13 +102,13 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 		const char *name;
 		mode_t type;
 	} names[] = {
-		{ "msg", S_IFREG },	{ "lines", S_IFREG }, { "tagged", S_IFREG },
-		{ "packets", S_IFREG }, { "drain", S_IFREG }, { "status", S_IFREG },
-		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },  { "prio", S_IFDIR },
-		{ "type", S_IFDIR },
-		{ "value", S_IFREG },	{ "wait", S_IFREG },	{ "trywait", S_IFREG },
-		{ "post", S_IFREG },	{ "zero", S_IFREG },	{ "hold", S_IFREG },
-		{ "tryhold", S_IFREG }, { "values", S_IFREG },	{ "op", S_IFREG },
+		{ "msg", S_IFREG },	{ "lines", S_IFREG },	{ "tagged", S_IFREG },
+		{ "packets", S_IFREG }, { "drain", S_IFREG },	{ "status", S_IFREG },
+		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },	{ "prio", S_IFDIR },
+		{ "type", S_IFDIR },	{ "value", S_IFREG },	{ "wait", S_IFREG },
+		{ "trywait", S_IFREG }, { "post", S_IFREG },	{ "zero", S_IFREG },
+		{ "hold", S_IFREG },	{ "tryhold", S_IFREG }, { "values", S_IFREG },
+		{ "op", S_IFREG },
 	};
 	int err = 0;
 

@@ -31,11 +31,11 @@ enum ipcfs_node_kind {
 	IPCFS_NODE_PACKETS,
 	IPCFS_NODE_DRAIN,
 	IPCFS_NODE_STATUS,
-	IPCFS_NODE_MAX_BYTES,	/* qbytes */
-	IPCFS_NODE_PEEKS,	/* peek/ */
-	IPCFS_NODE_PEEK,	/* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
+	IPCFS_NODE_MAX_BYTES, /* qbytes */
+	IPCFS_NODE_PEEKS,     /* peek/ */
+	IPCFS_NODE_PEEK,      /* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
 	/* of a semaphore; selector: its number in the set */
-	IPCFS_NODE_SEMAPHORE,	/* N/ of a set */
+	IPCFS_NODE_SEMAPHORE, /* N/ of a set */
 	IPCFS_NODE_VALUE,
 	IPCFS_NODE_WAIT,
 	IPCFS_NODE_TRYWAIT,
@@ -43,7 +43,7 @@ enum ipcfs_node_kind {
 	IPCFS_NODE_ZERO,
 	IPCFS_NODE_HOLD,
 	IPCFS_NODE_TRYHOLD,
-	IPCFS_NODE_VALUES,	/* of the whole set, as op */
+	IPCFS_NODE_VALUES, /* of the whole set, as op */
 	IPCFS_NODE_OP,
 };
 

@@ -104,7 +104,8 @@ static void take_from_spares(struct ipcfs_objects *objects, struct ipcfs_object 
 }
 
 /* Called with the lock held. The last use becomes a spare one; of too many, returns one to be closed. */
-static struct ipcfs_object *add_to_spares(struct ipcfs_objects *objects, struct ipcfs_object *object)
+static struct ipcfs_object *add_to_spares(struct ipcfs_objects *objects,
+					  struct ipcfs_object *object)
 {
 	DL_APPEND2(objects->spares, object, prev_spare, next_spare);
 	object->spare = true;

@@ -36,10 +36,11 @@ struct ipcfs_object {
 
 	pthread_mutex_t holds_lock;
 	struct ipcfs_hold *holds; /* of semaphores, the newest first; guarded by holds_lock */
-	_Atomic uint64_t returned; /* messages put back at the tail; status tells for as long as it exists */
-	bool removed;		   /* through the mount: nothing to remember it for */
-	_Atomic size_t room;	   /* bytes that the longest message so far took */
-	struct ipcfs_line *lines;  /* guarded by the waiting room's lock */
+	_Atomic uint64_t
+		returned; /* messages put back at the tail; status tells for as long as it exists */
+	bool removed;	  /* through the mount: nothing to remember it for */
+	_Atomic size_t room;	    /* bytes that the longest message so far took */
+	struct ipcfs_line *lines;   /* guarded by the waiting room's lock */
 	_Atomic unsigned parked[2]; /* requests parked, by direction */
 	_Atomic unsigned pollers;
 	UT_hash_handle hh;
@@ -49,7 +50,8 @@ struct ipcfs_objects {
 	pthread_mutex_t lock;
 	struct ipcfs_object *table;
 	unsigned kept; /* without references, for what status tells of them */
-	struct ipcfs_object *spares; /* semaphores that nobody uses, with open handles; oldest first */
+	struct ipcfs_object
+		*spares; /* semaphores that nobody uses, with open handles; oldest first */
 	unsigned spare_count;
 	const struct ipcfs_space *space;
 };

@@ -22,12 +22,12 @@ struct ipcfs_waiter {
 	struct ipcfs_open *open; /* NULL when detached; cannot go before the answer */
 	struct ipcfs_object *object;
 	enum ipcfs_direction direction;
-	int handle;		     /* of the queue; a detached waiter owns a use of it */
-	long selector;		     /* which messages to receive */
-	bool patient;		     /* signals whose default is to be ignored don't end it */
-	bool counted;		     /* against the limits on waiters */
-	bool alone;		     /* for something of its own: nobody waits in front of it */
-	time_t since;		     /* when it was parked */
+	int handle;    /* of the queue; a detached waiter owns a use of it */
+	long selector; /* which messages to receive */
+	bool patient;  /* signals whose default is to be ignored don't end it */
+	bool counted;  /* against the limits on waiters */
+	bool alone;    /* for something of its own: nobody waits in front of it */
+	time_t since;  /* when it was parked */
 	uid_t uid;
 	pid_t tid;
 

@@ -72,8 +72,9 @@ static int semaphore_key(const struct ipcfs_node *parent, const char *name,
 	for (size_t i = 0; i < SEMAPHORE_NAMES; i++) {
 		if (strcmp(name, semaphore_names[i].name) != 0)
 			continue;
-		if (each ? semaphore_names[i].of_each
-			 : sets ? semaphore_names[i].of_set : semaphore_names[i].of_one) {
+		if (each   ? semaphore_names[i].of_each
+		    : sets ? semaphore_names[i].of_set
+			   : semaphore_names[i].of_one) {
 			key->kind = semaphore_names[i].kind;
 			return 0;
 		}

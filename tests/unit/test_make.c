@@ -259,8 +259,7 @@ static void full_tables_name_their_limit(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct ipcfs_spec spec = spec_for(kinds[i],
-						  name_for(kinds[i], 9));
+		struct ipcfs_spec spec = spec_for(kinds[i], name_for(kinds[i], 9));
 		struct ipcfs_caller owner = other_caller();
 		const struct ipcfs_limit *limit = ipcfs_limits;
 		struct ipcfs_text before = { 0 }, now = { 0 };
@@ -274,8 +273,7 @@ static void full_tables_name_their_limit(void **state)
 		assert_int_equal(ipcfs_limit_read(limit, &now), 0);
 		assert_int_equal(now.size, 2);
 		assert_memory_equal(now.data, "0\n", 2);
-		assert_int_equal(kinds[i]->make(space, &spec, &owner, &info, &reached),
-				 -ENOSPC);
+		assert_int_equal(kinds[i]->make(space, &spec, &owner, &info, &reached), -ENOSPC);
 		assert_string_equal(reached, limits[i]);
 		assert_int_equal(ipcfs_limit_write(limit, &root, before.data, before.size), 0);
 		assert_int_equal(kinds[i]->make(space, &spec, &owner, &info, &reached), 0);

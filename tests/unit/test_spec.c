@@ -309,9 +309,9 @@ static void values_are_a_list(void **state)
 {
 	static const uint32_t wanted[] = { 1, 0, 32767, INT_MAX };
 	static const char *const malformed[] = {
-		"sysv/sem/a values=",	  "sysv/sem/a values=,",    "sysv/sem/a values=1,",
-		"sysv/sem/a values=,1",	  "sysv/sem/a values=1,,1", "sysv/sem/a values=1,x",
-		"sysv/sem/a values=-1",	  "posix/mq/a values=1",    "sysv/sem/a values=1 values=1",
+		"sysv/sem/a values=",	 "sysv/sem/a values=,",	   "sysv/sem/a values=1,",
+		"sysv/sem/a values=,1",	 "sysv/sem/a values=1,,1", "sysv/sem/a values=1,x",
+		"sysv/sem/a values=-1",	 "posix/mq/a values=1",	   "sysv/sem/a values=1 values=1",
 		"sysv/sem/a values=1 2",
 	};
 	static const char *const large[] = { "sysv/sem/a values=2147483648",
@@ -334,11 +334,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_a_list),
-		cmocka_unit_test(plain_lines),	     cmocka_unit_test(lines_with_nothing_to_do),
-		cmocka_unit_test(malformed_lines),   cmocka_unit_test(values_out_of_range),
-		cmocka_unit_test(long_names),	     cmocka_unit_test(escapes),
-		cmocka_unit_test(embedded_nul),	     cmocka_unit_test(classes),
-		cmocka_unit_test(escaping_is_plain), cmocka_unit_test(escaping_comes_back),
+		cmocka_unit_test(plain_lines),
+		cmocka_unit_test(lines_with_nothing_to_do),
+		cmocka_unit_test(malformed_lines),
+		cmocka_unit_test(values_out_of_range),
+		cmocka_unit_test(long_names),
+		cmocka_unit_test(escapes),
+		cmocka_unit_test(embedded_nul),
+		cmocka_unit_test(classes),
+		cmocka_unit_test(escaping_is_plain),
+		cmocka_unit_test(escaping_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);
