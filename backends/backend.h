@@ -63,7 +63,8 @@ struct ipcfs_info {
 	struct ipcfs_ref ref;
 	struct ipcfs_perm perm;
 	struct timespec atime, mtime, ctime;
-	uint64_t size;	      /* bytes queued, bytes of a segment */
+	/* bytes queued; bytes of a segment; semaphores in a set; a POSIX semaphore's value */
+	uint64_t size;
 	uint64_t messages;    /* messages queued */
 	uint64_t max_bytes;   /* System V: msg_qbytes */
 	uint64_t max_message; /* the largest message that can ever be sent, bytes; look tells */
@@ -78,6 +79,8 @@ struct ipcfs_spec {
 	mode_t mode;		 /* always set: 0600 where nobody asked for another */
 	uint64_t max_messages, max_message, max_bytes;
 	uint64_t size;
+	struct ipcfs_text
+		values; /* of uint32_t: where semaphores start; freed by ipcfs_spec_free */
 };
 
 enum ipcfs_spec_key {
@@ -86,6 +89,7 @@ enum ipcfs_spec_key {
 	IPCFS_SPEC_MAX_MESSAGE = 1 << 2,  /* msgsize=, POSIX queues */
 	IPCFS_SPEC_MAX_BYTES = 1 << 3,	  /* qbytes=, System V queues */
 	IPCFS_SPEC_SIZE = 1 << 4,	  /* size=, segments */
+	IPCFS_SPEC_VALUES = 1 << 5,	  /* values=, semaphores; one of value 1 where not given */
 };
 
 /* chmod, chown and writes to qbytes; several at once are one change. */
@@ -216,6 +220,67 @@ struct ipcfs_segment_ops {
 	int (*backing)(int handle);
 };
 
+/* One of the operations that are atomic together: add to a semaphore, or (0) see that it is 0. */
+struct ipcfs_semaphore_op {
+	uint32_t number;
+	int32_t delta;
+};
+
+enum ipcfs_semaphore_flag {
+	IPCFS_SEMAPHORE_WAIT = 1 << 0, /* until it can be done */
+	/* A hold: one operation of -1, which is undone when this process ends, however it ends. */
+	IPCFS_SEMAPHORE_UNDO = 1 << 1,
+};
+
+/*
+ * Semaphores: one, or a set. A handle is what open gave; it stays valid until close. Every function
+ * returns -EIDRM once the semaphore was removed.
+ */
+struct ipcfs_semaphore_ops {
+	bool sets; /* many with numbers, which operations can join; else there is number 0 */
+	uint32_t value_max; /* the largest value */
+
+	/* -ENOENT, -EIDRM (another object has the name now), -EACCES (the daemon may not), -ENOMEM. */
+	int (*open)(const struct ipcfs_space *space, const struct ipcfs_ref *ref, int *handle);
+	void (*close)(int handle);
+
+	/* The cheapest way to the permissions: asked once for every request. */
+	int (*perm)(int handle, struct ipcfs_perm *perm);
+
+	/* The value now. -EFBIG: no such number. */
+	int (*get)(int handle, uint32_t number, uint32_t *value);
+
+	/* Make it so, and forget what is held of it: nothing is given back later. -ERANGE, -EFBIG. */
+	int (*set)(int handle, uint32_t number, uint32_t value);
+
+	/* All at once, as uint32_t behind what is in *values; -ENOMEM. NULL where there are no sets. */
+	int (*get_all)(int handle, struct ipcfs_text *values);
+	/* -EINVAL: `count` is not the number of semaphores. */
+	int (*set_all)(int handle, const uint32_t *values, size_t count);
+
+	/*
+	 * Do all of it at once, or nothing. -EAGAIN: it would have to wait. With IPCFS_SEMAPHORE_WAIT it
+	 * blocks instead, half a second at most, then -EINTR, as at a signal: the caller looks who may
+	 * still do what and calls again. -ERANGE: a value would be too large, or a delta is; -EFBIG: no
+	 * such number; -E2BIG: too many operations; -EINVAL: not for this kind.
+	 */
+	int (*operate)(int handle, const struct ipcfs_semaphore_op *ops, size_t count,
+		       unsigned flags);
+
+	/*
+	 * Give one hold back. `rank` is its place among those taken of this semaphore and not given back,
+	 * the newest being 1. Returns 1, and gives nothing, when it was forgotten: the value was set,
+	 * by anybody, since it was taken. No two calls at once for one semaphore.
+	 */
+	int (*give_back)(int handle, uint32_t number, unsigned rank);
+
+	/* How many of the `taken` holds of this semaphore are not forgotten. */
+	int (*held)(int handle, uint32_t number, unsigned taken);
+
+	/* Append the lines of the status file that are for those who may read only. -ENOMEM. */
+	int (*describe)(int handle, struct ipcfs_text *out);
+};
+
 enum ipcfs_rule {
 	IPCFS_RULE_FILE, /* as on a file: owner, group, other (POSIX objects) */
 	IPCFS_RULE_SYSV, /* ipcperms: owner or creator, either's group, other */
@@ -278,8 +343,9 @@ struct ipcfs_backend {
 	 */
 	int (*watch)(const struct ipcfs_space *space);
 
-	const struct ipcfs_queue_ops *queue;	 /* NULL: not a queue */
-	const struct ipcfs_segment_ops *segment; /* NULL: not a segment */
+	const struct ipcfs_queue_ops *queue;	     /* NULL: not a queue */
+	const struct ipcfs_segment_ops *segment;     /* NULL: not a segment */
+	const struct ipcfs_semaphore_ops *semaphore; /* NULL: not one */
 };
 
 /* All kinds, in the order they are listed; ends with NULL. */

@@ -3,5 +3,11 @@
 #include "kinds.h"
 
 const struct ipcfs_backend *const ipcfs_backends[] = {
-	&ipcfs_posix_mq, &ipcfs_posix_shm, &ipcfs_sysv_msg, &ipcfs_sysv_shm, NULL,
+	&ipcfs_posix_mq,
+	&ipcfs_posix_shm,
+	&ipcfs_posix_sem,
+	&ipcfs_sysv_msg,
+	&ipcfs_sysv_shm,
+	&ipcfs_sysv_sem,
+	NULL,
 };

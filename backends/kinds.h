@@ -7,7 +7,9 @@
 
 extern const struct ipcfs_backend ipcfs_posix_mq;
 extern const struct ipcfs_backend ipcfs_posix_shm;
+extern const struct ipcfs_backend ipcfs_posix_sem;
 extern const struct ipcfs_backend ipcfs_sysv_msg;
 extern const struct ipcfs_backend ipcfs_sysv_shm;
+extern const struct ipcfs_backend ipcfs_sysv_sem;
 
 #endif

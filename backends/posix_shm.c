@@ -27,23 +27,9 @@ static int check_name(const char *name)
 	return !error && is_semaphore(name) ? -EINVAL : error;
 }
 
-static struct timespec timespec_of(const struct statx_timestamp *from)
-{
-	return (struct timespec){ .tv_sec = from->tv_sec, .tv_nsec = from->tv_nsec };
-}
-
 static void fill_look(const struct statx *st, struct ipcfs_info *info)
 {
-	info->perm = (struct ipcfs_perm){
-		.uid = st->stx_uid,
-		.cuid = st->stx_uid,
-		.gid = st->stx_gid,
-		.cgid = st->stx_gid,
-		.mode = st->stx_mode & 0777,
-	};
-	info->atime = timespec_of(&st->stx_atime);
-	info->mtime = timespec_of(&st->stx_mtime);
-	info->ctime = timespec_of(&st->stx_ctime);
+	ipcfs_shm_dir_fill(st, info);
 	info->size = st->stx_size;
 	info->allocated = st->stx_blocks * 512;
 }

@@ -166,3 +166,27 @@ bool ipcfs_shm_dir_same(const struct ipcfs_ref *ref, const struct statx *st)
 {
 	return ref->serial == st->stx_ino && ref->key == fingerprint(ref->name, st);
 }
+
+void ipcfs_shm_dir_perm(const struct statx *st, struct ipcfs_perm *perm)
+{
+	*perm = (struct ipcfs_perm){
+		.uid = st->stx_uid,
+		.cuid = st->stx_uid,
+		.gid = st->stx_gid,
+		.cgid = st->stx_gid,
+		.mode = st->stx_mode & 0777,
+	};
+}
+
+static struct timespec timespec_of(const struct statx_timestamp *from)
+{
+	return (struct timespec){ .tv_sec = from->tv_sec, .tv_nsec = from->tv_nsec };
+}
+
+void ipcfs_shm_dir_fill(const struct statx *st, struct ipcfs_info *info)
+{
+	ipcfs_shm_dir_perm(st, &info->perm);
+	info->atime = timespec_of(&st->stx_atime);
+	info->mtime = timespec_of(&st->stx_mtime);
+	info->ctime = timespec_of(&st->stx_ctime);
+}

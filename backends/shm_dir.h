@@ -42,4 +42,8 @@ int ipcfs_shm_dir_name(const struct ipcfs_space *space, int fd, const char *name
 void ipcfs_shm_dir_ref(const char *name, const struct statx *st, struct ipcfs_ref *ref);
 bool ipcfs_shm_dir_same(const struct ipcfs_ref *ref, const struct statx *st);
 
+/* Owner and mode of a file; with its times. */
+void ipcfs_shm_dir_perm(const struct statx *st, struct ipcfs_perm *perm);
+void ipcfs_shm_dir_fill(const struct statx *st, struct ipcfs_info *info);
+
 #endif

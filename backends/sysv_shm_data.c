@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -124,6 +125,8 @@ static int attach(const struct ipcfs_ref *ref, bool write, struct memory *memory
 		error = -errno;
 		return error == -EINVAL ? -EIDRM : error;
 	}
+	/* A process that we start would keep it attached. The kernel may refuse this of huge pages. */
+	(void)madvise(memory->base, ds.shm_segsz, MADV_DONTFORK);
 	memory->id = (int)ref->serial;
 	memory->key = ref->key;
 	memory->size = ds.shm_segsz;

@@ -76,6 +76,7 @@ static mode_t object_mode(const struct ipcfs_node_key *key, mode_t mode)
 	case IPCFS_NODE_SELECTORS:
 	case IPCFS_NODE_SELECTED:
 	case IPCFS_NODE_PEEKS:
+	case IPCFS_NODE_SEMAPHORE:
 		return S_IFDIR | (mode & 0666) | 0111;
 	case IPCFS_NODE_STATUS:
 		if (key->object->class->rule == IPCFS_RULE_SYSV)
@@ -150,8 +151,9 @@ static void attr_removed(struct ipcfs_filesystem *fs, const struct ipcfs_node *n
 	st->st_nlink = 0;
 }
 
-int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct stat *st)
+int ipcfs_attr_look(fuse_req_t req, struct ipcfs_node *node, struct stat *st)
 {
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	const struct ipcfs_object *object = node->key.object;
 	struct ipcfs_info info;
 	int err;
@@ -180,6 +182,6 @@ int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct
 	ipcfs_attr_fill(&node->key, &info, st);
 	/* bash's `.` reads as many bytes as a file says it has, and tar wants as many as it said */
 	if (node->key.kind == IPCFS_NODE_STATUS)
-		st->st_size = (off_t)ipcfs_control_size(fs, node);
+		st->st_size = (off_t)ipcfs_control_size(req, node);
 	return 0;
 }

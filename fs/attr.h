@@ -24,6 +24,6 @@ void ipcfs_attr_fixed(const struct ipcfs_filesystem *fs, const struct ipcfs_node
 		      struct stat *st);
 
 /* Look now. -ESTALE: the object is gone. An open file of a removed object still has attributes: no links. */
-int ipcfs_attr_look(struct ipcfs_filesystem *fs, struct ipcfs_node *node, struct stat *st);
+int ipcfs_attr_look(fuse_req_t req, struct ipcfs_node *node, struct stat *st);
 
 #endif

@@ -13,6 +13,7 @@
 #include "peek.h"
 #include "reply.h"
 #include "room.h"
+#include "semaphore.h"
 #include "spec.h"
 
 int ipcfs_control_open(fuse_req_t req, const struct ipcfs_open *open)
@@ -34,11 +35,13 @@ int ipcfs_control_open(fuse_req_t req, const struct ipcfs_open *open)
 }
 
 /* status: the object's own lines, and what only the mount knows. */
-static int status_text(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
-		       struct ipcfs_text *out)
+static int status_text(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out)
 {
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	int err = object->class->status(fs->space, &object->ref, out);
 
+	if (!err && object->class->semaphore)
+		return ipcfs_semaphore_status(req, object, out);
 	if (err || !object->class->queue)
 		return err;
 	return ipcfs_text_printf(out, "returned=%llu\nwaiting_readers=%u\nwaiting_writers=%u\n",
@@ -65,14 +68,14 @@ static int peek_text(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *k
 }
 
 /* What the file says now. */
-static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
-		   struct ipcfs_text *out)
+static int content(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_text *out)
 {
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	int err;
 
 	switch (node->key.kind) {
 	case IPCFS_NODE_STATUS:
-		err = status_text(fs, node->key.object, out);
+		err = status_text(req, node->key.object, out);
 		break;
 	case IPCFS_NODE_MAX_BYTES:
 		err = max_bytes_text(fs, node->key.object, out);
@@ -88,10 +91,10 @@ static int content(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
 	return err == -ENOENT ? -EIDRM : err; /* it was there when it was opened */
 }
 
-size_t ipcfs_control_size(struct ipcfs_filesystem *fs, const struct ipcfs_node *node)
+size_t ipcfs_control_size(fuse_req_t req, const struct ipcfs_node *node)
 {
 	struct ipcfs_text text = { 0 };
-	size_t size = content(fs, node, &text) ? 0 : text.size;
+	size_t size = content(req, node, &text) ? 0 : text.size;
 
 	ipcfs_text_free(&text);
 	return size;
@@ -122,13 +125,18 @@ static void read_sample(fuse_req_t req, struct ipcfs_open *open, size_t size, si
 {
 	struct ipcfs_text fresh = { 0 };
 	struct ipcfs_text bytes = { 0 };
+	bool semaphore = ipcfs_node_is_semaphore(open->node);
 	int err;
 
-	err = ipcfs_control_open(req, open);
+	if (semaphore)
+		err = ipcfs_open_check(open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
+	else
+		err = ipcfs_control_open(req, open);
 	if (err == -ESTALE)
 		err = -EIDRM;
 	if (!err && offset == 0)
-		err = content(ipcfs_of(req), open->node, &fresh);
+		err = semaphore ? ipcfs_semaphore_text(open, &fresh)
+				: content(req, open->node, &fresh);
 	pthread_mutex_lock(&open->lock);
 	if (!err && offset == 0) {
 		struct ipcfs_text old = open->text;
@@ -169,6 +177,7 @@ static int make_line(fuse_req_t req, struct ipcfs_open *open, const char *line, 
 	if (err)
 		return err > 0 ? 0 : err; /* empty lines and comments */
 	err = ipcfs_make(req, &spec, &info);
+	ipcfs_spec_free(&spec);
 	if (err)
 		return err;
 	pthread_mutex_lock(&open->lock);

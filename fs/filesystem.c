@@ -11,6 +11,7 @@
 #include "ops.h"
 #include "room.h"
 #include "segment.h"
+#include "semaphore.h"
 
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
@@ -72,12 +73,12 @@ static void close_all(struct ipcfs_filesystem *fs)
 			continue;
 		while (open->pending)
 			ipcfs_open_forget(open, open->pending->owner);
-		while (open->pending)
-			ipcfs_open_forget(open, open->pending->owner);
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
 		else if (ipcfs_node_is_segment(open->node))
 			ipcfs_segment_release(fs, open);
+		else if (ipcfs_node_is_semaphore(open->node))
+			ipcfs_semaphore_release(fs, open);
 		ipcfs_open_free(fs, open);
 	}
 }

@@ -8,13 +8,13 @@
 #include <utlist.h>
 
 struct ipcfs_line *ipcfs_line_get(struct ipcfs_room *room, struct ipcfs_object *object,
-				  enum ipcfs_direction direction, long selector)
+				  enum ipcfs_direction direction, long selector, bool alone)
 {
 	struct ipcfs_line *line;
 
 	if (direction == IPCFS_SEND || !object->class->queue->typed_receive)
 		selector = 0;
-	for (line = object->lines; line; line = line->next_of_object)
+	for (line = alone ? NULL : object->lines; line; line = line->next_of_object)
 		if (line->direction == direction && line->selector == selector)
 			return line;
 
@@ -30,6 +30,7 @@ struct ipcfs_line *ipcfs_line_get(struct ipcfs_room *room, struct ipcfs_object *
 	line->object = object;
 	line->direction = direction;
 	line->selector = selector;
+	line->alone = alone;
 	pthread_cond_init(&line->arrival, NULL);
 	line->next_of_object = object->lines;
 	object->lines = line;

@@ -24,6 +24,7 @@ struct ipcfs_line {
 	int64_t polled;	 /* when somebody polled it last, ms */
 	bool dirty;	 /* the loop thread is to look at it */
 	bool registered; /* with epoll */
+	bool alone;	 /* of one waiter, who waits for something of his own */
 
 	/* lines that wait by a call */
 	bool threaded; /* it has a thread */
@@ -59,9 +60,9 @@ struct ipcfs_room {
 
 /* Called with the lock held, as all that follows unless it says otherwise. */
 
-/* The line for this, made where there is none. NULL: no memory. */
+/* The line for this, made where there is none, or always (`alone`). NULL: no memory. */
 struct ipcfs_line *ipcfs_line_get(struct ipcfs_room *room, struct ipcfs_object *object,
-				  enum ipcfs_direction direction, long selector);
+				  enum ipcfs_direction direction, long selector, bool alone);
 /* The loop thread is to look at it. */
 void ipcfs_line_touch(struct ipcfs_room *room, struct ipcfs_line *line);
 bool ipcfs_line_is_idle(const struct ipcfs_line *line);
@@ -94,7 +95,7 @@ void *ipcfs_room_loop(void *room);
 
 static inline bool ipcfs_line_has_descriptor(const struct ipcfs_line *line)
 {
-	return line->object->class->queue->pollable;
+	return line->object->class->queue && line->object->class->queue->pollable;
 }
 
 #endif

@@ -31,7 +31,7 @@ struct start {
 static void enter_call(struct ipcfs_room *room, struct ipcfs_line *line)
 {
 	line->calling = true;
-	if (line->direction == IPCFS_SEND) {
+	if (line->direction == IPCFS_SEND && !line->alone) {
 		room->sending++;
 		ipcfs_room_wake(room); /* it looks at permissions while the call lasts */
 	}
@@ -41,7 +41,7 @@ static void enter_call(struct ipcfs_room *room, struct ipcfs_line *line)
 static void leave_call(struct ipcfs_room *room, struct ipcfs_line *line)
 {
 	line->calling = false;
-	if (line->direction == IPCFS_SEND)
+	if (line->direction == IPCFS_SEND && !line->alone)
 		room->sending--;
 	if (line->kick) {
 		line->kick = false;
@@ -149,7 +149,7 @@ static void *line_main(void *arg)
 
 	pthread_mutex_lock(&room->lock);
 	line->tid = gettid();
-	while (line->head || linger(room, line)) {
+	while (line->head || (!line->alone && linger(room, line))) {
 		if (serve_head(room, line))
 			continue;
 		if (line->direction == IPCFS_RECEIVE && line->head && !line->head->end)

@@ -102,10 +102,13 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 		const char *name;
 		mode_t type;
 	} names[] = {
-		{ "msg", S_IFREG },	{ "lines", S_IFREG }, { "tagged", S_IFREG },
-		{ "packets", S_IFREG }, { "drain", S_IFREG }, { "status", S_IFREG },
-		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },  { "prio", S_IFDIR },
-		{ "type", S_IFDIR },	{ "data", S_IFREG },
+		{ "msg", S_IFREG },	{ "lines", S_IFREG },	{ "tagged", S_IFREG },
+		{ "packets", S_IFREG }, { "drain", S_IFREG },	{ "status", S_IFREG },
+		{ "qbytes", S_IFREG },	{ "peek", S_IFDIR },	{ "prio", S_IFDIR },
+		{ "type", S_IFDIR },	{ "data", S_IFREG },	{ "value", S_IFREG },
+		{ "wait", S_IFREG },	{ "trywait", S_IFREG }, { "post", S_IFREG },
+		{ "zero", S_IFREG },	{ "hold", S_IFREG },	{ "tryhold", S_IFREG },
+		{ "values", S_IFREG },	{ "op", S_IFREG },
 	};
 	int err = 0;
 
@@ -117,6 +120,25 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 					ipcfs_attr_ino(&key));
 	}
 	return err;
+}
+
+/* N/ of each semaphore of a set. */
+static int list_semaphores(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
+			   struct ipcfs_listing *listing)
+{
+	const struct ipcfs_object *object = node->key.object;
+	struct ipcfs_node_key key = { .object = node->key.object, .kind = IPCFS_NODE_SEMAPHORE };
+	struct ipcfs_info info;
+	int err = object->class->stat(fs->space, &object->ref, &info);
+
+	for (uint64_t i = 0; !err && i < info.size; i++) {
+		char name[24];
+
+		key.selector = (long)i;
+		snprintf(name, sizeof(name), "%llu", (unsigned long long)i);
+		err = add_entry(listing, name, S_IFDIR, ipcfs_attr_ino(&key));
+	}
+	return err == -ENOENT ? -ESTALE : err;
 }
 
 int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
@@ -142,7 +164,13 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 		return list_peeks(fs, directory, listing);
 	case IPCFS_NODE_OBJECT:
 	case IPCFS_NODE_SELECTED:
-		return list_object(directory, listing);
+	case IPCFS_NODE_SEMAPHORE:
+		err = list_object(directory, listing);
+		if (!err && directory->key.kind == IPCFS_NODE_OBJECT &&
+		    directory->key.object->class->semaphore &&
+		    directory->key.object->class->semaphore->sets)
+			err = list_semaphores(fs, directory, listing);
+		return err;
 	default:
 		return list_fixed(fs, directory, listing);
 	}

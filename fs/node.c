@@ -125,8 +125,17 @@ struct ipcfs_node *ipcfs_node_fixed(struct ipcfs_nodes *nodes, const struct ipcf
 /* Write requests on these may be parked, and then hold the kernel's lock of the node. */
 static bool write_may_wait(const struct ipcfs_node *node)
 {
-	return node->key.kind == IPCFS_NODE_LINES || node->key.kind == IPCFS_NODE_TAGGED ||
-	       node->key.kind == IPCFS_NODE_PACKETS;
+	switch (node->key.kind) {
+	case IPCFS_NODE_LINES:
+	case IPCFS_NODE_TAGGED:
+	case IPCFS_NODE_PACKETS:
+	case IPCFS_NODE_WAIT:
+	case IPCFS_NODE_ZERO:
+	case IPCFS_NODE_OP:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Would sharing it hurt? See the header. Called with the lock held. */

@@ -35,6 +35,17 @@ enum ipcfs_node_kind {
 	IPCFS_NODE_PEEKS,     /* peek/ */
 	IPCFS_NODE_PEEK,      /* peek/INDEX.TYPE; selector: INDEX, detail: TYPE */
 	IPCFS_NODE_DATA,      /* the memory of a segment */
+	/* of a semaphore; selector: its number in the set */
+	IPCFS_NODE_SEMAPHORE, /* N/ of a set */
+	IPCFS_NODE_VALUE,
+	IPCFS_NODE_WAIT,
+	IPCFS_NODE_TRYWAIT,
+	IPCFS_NODE_POST,
+	IPCFS_NODE_ZERO,
+	IPCFS_NODE_HOLD,
+	IPCFS_NODE_TRYHOLD,
+	IPCFS_NODE_VALUES, /* of the whole set, as op */
+	IPCFS_NODE_OP,
 };
 
 struct ipcfs_node_key {
@@ -104,7 +115,18 @@ static inline bool ipcfs_node_is_sizeless(const struct ipcfs_node *node)
 {
 	return (node->key.kind >= IPCFS_NODE_MSG && node->key.kind <= IPCFS_NODE_DRAIN) ||
 	       node->key.kind == IPCFS_NODE_MAX_BYTES || node->key.kind == IPCFS_NODE_LIMIT ||
-	       node->key.kind == IPCFS_NODE_CREATE;
+	       node->key.kind == IPCFS_NODE_CREATE ||
+	       (node->key.kind >= IPCFS_NODE_VALUE && node->key.kind <= IPCFS_NODE_OP);
+}
+
+static inline bool ipcfs_node_is_semaphore(const struct ipcfs_node *node)
+{
+	return node->key.kind >= IPCFS_NODE_VALUE && node->key.kind <= IPCFS_NODE_OP;
+}
+
+static inline bool ipcfs_node_is_hold(const struct ipcfs_node *node)
+{
+	return node->key.kind == IPCFS_NODE_HOLD || node->key.kind == IPCFS_NODE_TRYHOLD;
 }
 
 static inline bool ipcfs_node_is_channel(const struct ipcfs_node *node)

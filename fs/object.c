@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 
+#define SPARES_MAX 64
 #define KEPT_MAX 4096 /* so that queues removed behind our back cost no more than that */
 
 void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space)
@@ -20,22 +22,27 @@ static int open_handle(const struct ipcfs_objects *objects, const struct ipcfs_o
 	if (class->segment)
 		return class->segment->open(objects->space, &object->ref, direction == IPCFS_SEND,
 					    handle);
+	if (class->semaphore)
+		return class->semaphore->open(objects->space, &object->ref, handle);
 	return class->queue->open(objects->space, &object->ref, direction, handle);
 }
 
-static void close_handle(const struct ipcfs_object *object, int handle)
+static void close_handle(const struct ipcfs_backend *class, int handle)
 {
-	if (object->class->segment)
-		object->class->segment->close(handle);
+	if (class->segment)
+		class->segment->close(handle);
+	else if (class->semaphore)
+		class->semaphore->close(handle);
 	else
-		object->class->queue->close(handle);
+		class->queue->close(handle);
 }
 
 static void object_free(struct ipcfs_object *object)
 {
 	for (int i = 0; i < 2; i++)
 		if (object->side[i].users)
-			close_handle(object, object->side[i].handle);
+			close_handle(object->class, object->side[i].handle);
+	pthread_mutex_destroy(&object->holds_lock);
 	free(object);
 }
 
@@ -65,8 +72,10 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 			object->id = id;
 			object->class = class;
 			object->ref = *ref;
+			pthread_mutex_init(&object->holds_lock, NULL);
 			HASH_ADD(hh, objects->table, id, sizeof(id), object);
 			if (!object->hh.tbl) {
+				pthread_mutex_destroy(&object->holds_lock);
 				free(object);
 				object = NULL;
 			}
@@ -88,6 +97,27 @@ void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *objec
 	pthread_mutex_unlock(&objects->lock);
 }
 
+/* Called with the lock held. The use is the caller's then. */
+static void take_from_spares(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	DL_DELETE2(objects->spares, object, prev_spare, next_spare);
+	objects->spare_count--;
+	object->spare = false;
+}
+
+/* Called with the lock held. The last use becomes a spare one; of too many, returns one to be closed. */
+static struct ipcfs_object *add_to_spares(struct ipcfs_objects *objects,
+					  struct ipcfs_object *object)
+{
+	DL_APPEND2(objects->spares, object, prev_spare, next_spare);
+	object->spare = true;
+	if (++objects->spare_count <= SPARES_MAX)
+		return NULL;
+	object = objects->spares;
+	take_from_spares(objects, object);
+	return object;
+}
+
 void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object)
 {
 	bool last;
@@ -100,8 +130,11 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 		objects->kept++;
 		last = false;
 	}
-	if (last)
+	if (last) {
 		HASH_DEL(objects->table, object);
+		if (object->spare)
+			take_from_spares(objects, object);
+	}
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
 		object_free(object);
@@ -109,9 +142,19 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 
 void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object)
 {
+	bool last = false;
+	int handle;
+
 	pthread_mutex_lock(&objects->lock);
+	handle = object->side[IPCFS_SEND].handle;
 	object->removed = true;
+	if (object->spare) {
+		take_from_spares(objects, object);
+		last = --object->side[IPCFS_SEND].users == 0;
+	}
 	pthread_mutex_unlock(&objects->lock);
+	if (last)
+		close_handle(object->class, handle);
 }
 
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
@@ -141,22 +184,29 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	*handle = object->side[direction].handle;
 	pthread_mutex_unlock(&objects->lock);
 	if (spare)
-		close_handle(object, fresh);
+		close_handle(object->class, fresh);
 	return 0;
 }
 
 void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
 			enum ipcfs_direction direction)
 {
-	int handle;
+	const struct ipcfs_backend *class = object->class;
+	int handle = -1;
 	bool last;
 
 	pthread_mutex_lock(&objects->lock);
-	last = --object->side[direction].users == 0;
-	handle = object->side[direction].handle;
+	if (class->semaphore && !object->removed && !object->spare &&
+	    object->side[direction].users == 1)
+		object = add_to_spares(objects, object);
+	last = object && --object->side[direction].users == 0;
+	if (last) {
+		class = object->class; /* it may be another one, which is not ours to keep */
+		handle = object->side[direction].handle;
+	}
 	pthread_mutex_unlock(&objects->lock);
 	if (last)
-		close_handle(object, handle);
+		close_handle(class, handle);
 }
 
 int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,

@@ -13,6 +13,7 @@
 #include "hash.h"
 
 struct ipcfs_line;
+struct ipcfs_hold;
 
 struct ipcfs_object_key {
 	const struct ipcfs_backend *class;
@@ -34,6 +35,11 @@ struct ipcfs_object {
 		int id;
 	} backing; /* guarded as well */
 
+	struct ipcfs_object *next_spare, *prev_spare; /* guarded by the table's lock */
+	bool spare; /* among the spare ones, which counts as one user */
+
+	pthread_mutex_t holds_lock;
+	struct ipcfs_hold *holds; /* of semaphores, the newest first; guarded by holds_lock */
 	_Atomic uint64_t
 		returned; /* messages put back at the tail; status tells for as long as it exists */
 	bool removed;	  /* through the mount: nothing to remember it for */
@@ -48,6 +54,9 @@ struct ipcfs_objects {
 	pthread_mutex_t lock;
 	struct ipcfs_object *table;
 	unsigned kept; /* without references, for what status tells of them */
+	struct ipcfs_object
+		*spares; /* semaphores that nobody uses, with open handles; oldest first */
+	unsigned spare_count;
 	const struct ipcfs_space *space;
 };
 
@@ -65,8 +74,9 @@ void ipcfs_object_put(struct ipcfs_objects *objects, struct ipcfs_object *object
 void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /*
- * Open the queue or segment for one direction, reading or writing (or find it open): *handle is good until the matching
- * ipcfs_object_close. What the backend's open returns.
+ * Open the queue or segment for one direction, reading or writing, a semaphore (IPCFS_SEND, always),
+ * or find it open: *handle is good until the matching ipcfs_object_close. Semaphores stay open for a
+ * while, since a lock is taken again and again. What the backend's open returns.
  */
 int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      enum ipcfs_direction direction, int *handle);

@@ -64,8 +64,10 @@ static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipc
 	struct ipcfs_info info;
 	int err;
 
-	if (!class->segment)
+	if (class->queue)
 		return class->queue->perm(handle, perm);
+	if (class->semaphore)
+		return class->semaphore->perm(handle, perm);
 	err = class->segment->look(handle, &info);
 	if (!err)
 		*perm = info.perm;
@@ -79,7 +81,8 @@ static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t 
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
 
-	if (err == -EIDRM && direction == IPCFS_RECEIVE && class->rule == IPCFS_RULE_FILE)
+	if (err == -EIDRM && class->queue && direction == IPCFS_RECEIVE &&
+	    class->rule == IPCFS_RULE_FILE)
 		err = 0; /* it still gives what it holds */
 	if (err)
 		return err;

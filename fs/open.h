@@ -15,6 +15,7 @@ struct ipcfs_pending {
 };
 
 struct ipcfs_line;
+struct ipcfs_hold;
 
 /* A place among those who poll a line; guarded by the waiting room's lock. */
 struct ipcfs_poller {
@@ -44,6 +45,7 @@ struct ipcfs_open {
 	struct ipcfs_poller pollers[2];
 
 	struct ipcfs_listing *listing; /* directories */
+	struct ipcfs_hold *hold;       /* hold, tryhold: what it took; NULL: nothing */
 };
 
 /*

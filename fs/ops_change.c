@@ -158,7 +158,7 @@ void ipcfs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_
 	if (err == -ENOENT)
 		err = -ESTALE;
 	if (!err)
-		err = ipcfs_attr_look(fs, node, &st);
+		err = ipcfs_attr_look(req, node, &st);
 	if (err == -ESTALE && fi)
 		err = -EIDRM; /* there is no path to look up anew */
 	if (err)

@@ -8,6 +8,7 @@
 #include "ops.h"
 #include "reply.h"
 #include "segment.h"
+#include "semaphore.h"
 
 static unsigned open_flags(const struct ipcfs_open *open)
 {
@@ -18,7 +19,8 @@ static unsigned open_flags(const struct ipcfs_open *open)
 	if (ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_CREATE)
 		flags |= IPCFS_OPEN_NONSEEKABLE | IPCFS_OPEN_STREAM;
 	/* only where a close can complete a message */
-	if (!open->writes || kind == IPCFS_NODE_PACKETS || !ipcfs_node_is_channel(open->node))
+	if (!open->writes || kind == IPCFS_NODE_PACKETS ||
+	    !(ipcfs_node_is_channel(open->node) || kind == IPCFS_NODE_VALUES))
 		flags |= IPCFS_OPEN_NOFLUSH;
 	return flags;
 }
@@ -29,6 +31,8 @@ static void release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 		ipcfs_channel_release(fs, open);
 	else if (ipcfs_node_is_segment(open->node))
 		ipcfs_segment_release(fs, open);
+	else if (ipcfs_node_is_semaphore(open->node))
+		ipcfs_semaphore_release(fs, open);
 	ipcfs_open_free(fs, open);
 }
 
@@ -48,11 +52,15 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		err = ipcfs_channel_open(fs, open);
 	else if (ipcfs_node_is_segment(node))
 		err = ipcfs_segment_open(fs, open, fi->flags);
+	else if (ipcfs_node_is_semaphore(node))
+		err = ipcfs_semaphore_open(fs, open);
 	else
 		err = ipcfs_control_open(req, open);
 	if (err) {
 		ipcfs_open_free(fs, open);
 		ipcfs_reply_error(req, err);
+	} else if (open->writes && ipcfs_node_is_hold(node)) {
+		ipcfs_hold_open(req, open, fi->flags);
 	} else if (ipcfs_reply_open(req, open, open_flags(open)) == -ENOENT) {
 		release(fs, open);
 	}
@@ -86,6 +94,8 @@ void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t si
 		ipcfs_channel_write(req, open, bytes, size, fi->flags, fi->lock_owner);
 	else if (ipcfs_node_is_segment(open->node))
 		ipcfs_segment_write(req, open, bytes, size, offset, fi->flags);
+	else if (ipcfs_node_is_semaphore(open->node))
+		ipcfs_semaphore_write(req, open, bytes, size, fi->flags, fi->lock_owner);
 	else
 		ipcfs_control_write(req, open, bytes, size);
 }
@@ -97,6 +107,8 @@ void ipcfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_flush(req, open, fi->lock_owner);
+	else if (open->node->key.kind == IPCFS_NODE_VALUES)
+		ipcfs_semaphore_flush(req, open, fi->lock_owner);
 	else
 		ipcfs_reply_error(req, 0);
 }

@@ -74,7 +74,7 @@ void ipcfs_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)fi;
 	err = node ? check_peek(req, node) : -ESTALE;
 	if (!err)
-		err = ipcfs_attr_look(fs, node, &st);
+		err = ipcfs_attr_look(req, node, &st);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else
@@ -107,7 +107,7 @@ void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 	struct stat st;
 	int err;
 
-	err = node ? ipcfs_attr_look(fs, node, &st) : -ESTALE;
+	err = node ? ipcfs_attr_look(req, node, &st) : -ESTALE;
 	if (!err && (mask & X_OK) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
 		err = -EACCES;
 	if (!err && want && node->key.object && node->key.kind != IPCFS_NODE_STATUS &&

@@ -60,7 +60,7 @@ int ipcfs_room_poll(struct ipcfs_room *room, struct ipcfs_open *open, unsigned d
 		if (!(directions & 1U << direction))
 			continue;
 		line = ipcfs_line_get(room, open->object, (enum ipcfs_direction)direction,
-				      selector_of(open));
+				      selector_of(open), false);
 		if (line)
 			enroll(room, &open->pollers[direction], line);
 		else
@@ -99,7 +99,7 @@ void ipcfs_room_poll_again(struct ipcfs_room *room, struct ipcfs_open *open,
 
 	pthread_mutex_lock(&room->lock);
 	if (open->poll && !open->pollers[direction].line)
-		line = ipcfs_line_get(room, open->object, direction, selector_of(open));
+		line = ipcfs_line_get(room, open->object, direction, selector_of(open), false);
 	if (line)
 		enroll(room, &open->pollers[direction], line);
 	pthread_mutex_unlock(&room->lock);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -196,7 +197,8 @@ static int stand_in_line(struct ipcfs_room *room, struct ipcfs_waiter *waiter)
 
 	if (room->stopping)
 		return -ENOTCONN;
-	line = ipcfs_line_get(room, waiter->object, waiter->direction, waiter->selector);
+	line = ipcfs_line_get(room, waiter->object, waiter->direction, waiter->selector,
+			      waiter->alone);
 	if (!line)
 		return -ENOMEM;
 	waiter->line = line;
@@ -222,6 +224,7 @@ int ipcfs_room_park(struct ipcfs_room *room, struct ipcfs_waiter *waiter)
 		return -ENOMEM;
 	*parked = *waiter;
 	parked->arming = true;
+	parked->since = time(NULL);
 	pthread_mutex_lock(&room->lock);
 	if (parked->counted)
 		err = count_up(room, parked->uid);
@@ -269,6 +272,20 @@ void ipcfs_room_recheck(struct ipcfs_room *room, struct ipcfs_object *object)
 	pthread_mutex_unlock(&room->lock);
 	if (wake)
 		ipcfs_room_wake(room);
+}
+
+int ipcfs_room_waiters(struct ipcfs_room *room, const struct ipcfs_object *object,
+		       int (*each)(void *arg, const struct ipcfs_waiter *waiter), void *arg)
+{
+	const struct ipcfs_waiter *waiter;
+	int result = 0;
+
+	pthread_mutex_lock(&room->lock);
+	for (struct ipcfs_line *line = object->lines; line && !result; line = line->next_of_object)
+		for (waiter = line->head; waiter && !result; waiter = waiter->next)
+			result = each(arg, waiter);
+	pthread_mutex_unlock(&room->lock);
+	return result;
 }
 
 void ipcfs_room_moved(struct ipcfs_room *room, struct ipcfs_object *object)

@@ -26,6 +26,8 @@ struct ipcfs_waiter {
 	long selector; /* which messages to receive */
 	bool patient;  /* signals whose default is to be ignored don't end it */
 	bool counted;  /* against the limits on waiters */
+	bool alone;    /* for something of its own: nobody waits in front of it */
+	time_t since;  /* when it was parked */
 	uid_t uid;
 	pid_t tid;
 
@@ -46,6 +48,9 @@ struct ipcfs_waiter {
 	long type;   /* plain messages are sent with it */
 	int framing; /* enum ipcfs_framing, or -1: all of data is one message */
 	bool last;   /* nothing follows: an unfinished line is one */
+
+	/* semaphore.c, which has struct ipcfs_semaphore_op in data */
+	struct ipcfs_hold *hold; /* what it becomes when it is taken; NULL: not to be held */
 
 	/* the room's own; guarded by its lock */
 	struct ipcfs_line *line;
@@ -74,6 +79,10 @@ bool ipcfs_room_is_full(struct ipcfs_room *room, uid_t uid);
 
 /* Try an object's waiters again: who may do what has changed, or it was removed. */
 void ipcfs_room_recheck(struct ipcfs_room *room, struct ipcfs_object *object);
+
+/* Call `each` for every request that is parked for this object, under the room's lock; ends early when not 0. */
+int ipcfs_room_waiters(struct ipcfs_room *room, const struct ipcfs_object *object,
+		       int (*each)(void *arg, const struct ipcfs_waiter *waiter), void *arg);
 
 /* A message passed through the mount: who polls the object may want to know. */
 void ipcfs_room_moved(struct ipcfs_room *room, struct ipcfs_object *object);

@@ -193,7 +193,8 @@ static void tick(struct ipcfs_room *room)
 		if (line->pollers && !ipcfs_line_has_descriptor(line))
 			ipcfs_line_touch(room, line);
 		/* a send under way must not outlive its sender's right to send, whoever took it */
-		if (recheck && line->calling && line->direction == IPCFS_SEND && !line->kick)
+		if (recheck && line->calling && line->direction == IPCFS_SEND && !line->kick &&
+		    !line->alone)
 			ipcfs_line_kick(room, line);
 	}
 	pthread_mutex_unlock(&room->lock);
@@ -213,7 +214,7 @@ static int timeout(struct ipcfs_room *room)
 	return wanted ? IPCFS_ROOM_TICK : -1;
 }
 
-/* Everything that waits on queues of other processes' making: look again. */
+/* Everything that waits on objects of other processes' making: look again. */
 static void touch_all(struct ipcfs_room *room)
 {
 	struct ipcfs_line *line;
@@ -222,6 +223,8 @@ static void touch_all(struct ipcfs_room *room)
 	DL_FOREACH (room->lines, line)
 		if (ipcfs_line_has_descriptor(line))
 			ipcfs_line_touch(room, line);
+		else if (line->alone && line->object->class->watch)
+			ipcfs_line_kick(room, line);
 	pthread_mutex_unlock(&room->lock);
 }
 

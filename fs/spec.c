@@ -27,6 +27,8 @@ static const struct spec_key {
 	{ "qbytes", IPCFS_SPEC_MAX_BYTES, ULONG_MAX },
 	/* No file is longer. */
 	{ "size", IPCFS_SPEC_SIZE, INT64_MAX },
+	/* A list, each as large as any kind of semaphore has. */
+	{ "values", IPCFS_SPEC_VALUES, INT_MAX },
 };
 
 static bool is_blank(char c)
@@ -136,6 +138,29 @@ static const struct spec_key *find_key(struct span name)
 	return NULL;
 }
 
+/* VALUE,VALUE,... */
+static int parse_values(struct span list, uint64_t max, struct ipcfs_text *values)
+{
+	bool more = true;
+
+	while (more) {
+		struct span item = list;
+		uint64_t number;
+		uint32_t value;
+		int err;
+
+		more = take_until(&list, ',', &item);
+		err = ipcfs_size_parse(item.start, item.size, max, &number);
+		if (err)
+			return err;
+		value = (uint32_t)number;
+		err = ipcfs_text_add(values, &value, sizeof(value));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* KEY=VALUE */
 static int parse_pair(struct span value, struct ipcfs_spec *spec)
 {
@@ -152,6 +177,8 @@ static int parse_pair(struct span value, struct ipcfs_spec *spec)
 	spec->given |= key->key;
 	if (key->key == IPCFS_SPEC_MODE)
 		return ipcfs_mode_parse(value.start, value.size, &spec->mode);
+	if (key->key == IPCFS_SPEC_VALUES)
+		return parse_values(value, key->max, &spec->values);
 
 	err = ipcfs_size_parse(value.start, value.size, key->max, &number);
 	if (err)
@@ -184,7 +211,14 @@ int ipcfs_spec_parse(const char *line, size_t size, struct ipcfs_spec *spec)
 	err = parse_path(field, spec);
 	while (!err && take_field(&rest, &field))
 		err = parse_pair(field, spec);
+	if (err)
+		ipcfs_spec_free(spec);
 	return err;
+}
+
+void ipcfs_spec_free(struct ipcfs_spec *spec)
+{
+	ipcfs_text_free(&spec->values);
 }
 
 const struct ipcfs_backend *ipcfs_class_find(const char *family, const char *class_name)

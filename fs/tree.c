@@ -20,6 +20,25 @@ static const struct {
 };
 #define CHANNELS (sizeof(channel_names) / sizeof(*channel_names))
 
+/* The files of a single semaphore, and those that only a set has. */
+static const struct {
+	const char *name;
+	enum ipcfs_node_kind kind;
+	bool of_set, of_each; /* in a set's directory; in N/ */
+	bool of_one;	      /* in the directory of a class that has no sets */
+} semaphore_names[] = {
+	{ "value", IPCFS_NODE_VALUE, false, true, true },
+	{ "wait", IPCFS_NODE_WAIT, false, true, true },
+	{ "trywait", IPCFS_NODE_TRYWAIT, false, true, true },
+	{ "post", IPCFS_NODE_POST, false, true, true },
+	{ "zero", IPCFS_NODE_ZERO, false, true, false },
+	{ "hold", IPCFS_NODE_HOLD, false, true, true },
+	{ "tryhold", IPCFS_NODE_TRYHOLD, false, true, true },
+	{ "values", IPCFS_NODE_VALUES, true, false, false },
+	{ "op", IPCFS_NODE_OP, true, false, false },
+};
+#define SEMAPHORE_NAMES (sizeof(semaphore_names) / sizeof(*semaphore_names))
+
 static const char *selectors_name(const struct ipcfs_backend *class)
 {
 	return class->queue->typed_receive ? "type" : "prio";
@@ -44,6 +63,36 @@ static enum ipcfs_node_kind kind_in_object(const struct ipcfs_backend *class, co
 		if (strcmp(name, channel_names[i].name) == 0)
 			return channel_names[i].kind;
 	return IPCFS_NODE_NONE;
+}
+
+/* A name in a semaphore's directory, a set's, or below N/ of a set. */
+static int semaphore_key(const struct ipcfs_node *parent, const char *name,
+			 struct ipcfs_node_key *key)
+{
+	bool sets = key->object->class->semaphore->sets;
+	bool each = parent->key.kind == IPCFS_NODE_SEMAPHORE;
+
+	key->selector = parent->key.selector;
+	for (size_t i = 0; i < SEMAPHORE_NAMES; i++) {
+		if (strcmp(name, semaphore_names[i].name) != 0)
+			continue;
+		if (each   ? semaphore_names[i].of_each
+		    : sets ? semaphore_names[i].of_set
+			   : semaphore_names[i].of_one) {
+			key->kind = semaphore_names[i].kind;
+			return 0;
+		}
+	}
+	if (each)
+		return -ENOENT;
+	if (strcmp(name, "status") == 0) {
+		key->kind = IPCFS_NODE_STATUS;
+		return 0;
+	}
+	key->kind = IPCFS_NODE_SEMAPHORE;
+	if (sets && !ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &key->selector))
+		return 0;
+	return -ENOENT;
 }
 
 /* What stands below prio/N and type/N: what can be used with a priority, with a type. */
@@ -129,6 +178,8 @@ int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipc
 	int err;
 
 	*key = (struct ipcfs_node_key){ .object = parent->key.object };
+	if (class->semaphore)
+		return semaphore_key(parent, name, key);
 	switch (parent->key.kind) {
 	case IPCFS_NODE_OBJECT:
 		key->kind = kind_in_object(class, name);
@@ -166,6 +217,8 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 	err = object->class->glance(fs->space, &object->ref, &found->info);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
+	if (key.kind == IPCFS_NODE_SEMAPHORE && (uint64_t)key.selector >= found->info.size)
+		return -ENOENT;
 	if (key.kind == IPCFS_NODE_PEEK) {
 		err = ipcfs_peek_size(fs, &key, &found->info.size);
 		if (err)

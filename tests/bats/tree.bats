@@ -5,9 +5,9 @@ load common
 
 @test "the fixed directories" {
 	equals "$(ls "$MNT")" $'create\nlimits\nposix\nsysv'
-	equals "$(ls "$MNT/posix")" $'mq\nshm'
-	equals "$(ls "$MNT/sysv")" $'by-id\nmsg\nshm'
-	equals "$(ls "$MNT/sysv/by-id")" $'msg\nshm'
+	equals "$(ls "$MNT/posix")" $'mq\nsem\nshm'
+	equals "$(ls "$MNT/sysv")" $'by-id\nmsg\nsem\nshm'
+	equals "$(ls "$MNT/sysv/by-id")" $'msg\nsem\nshm'
 	equals "$(stat -c %a "$MNT/posix/mq" "$MNT/sysv/msg" "$MNT/limits" "$MNT/create")" $'1777\n1777\n555\n666'
 	[ -z "$(ls -A "$MNT/posix/mq" "$MNT/sysv/msg" | grep -v :)" ]
 }

@@ -74,9 +74,17 @@ static void check_rewritten(const struct ipcfs_spec *spec)
 					     (unsigned long long)spec->max_messages);
 	if (written && spec->given & IPCFS_SPEC_MODE)
 		written = !ipcfs_text_printf(&line, "  mode=%04o ", (unsigned)spec->mode);
+	for (size_t i = 0; written && i < spec->values.size / sizeof(uint32_t); i++)
+		written =
+			!ipcfs_text_printf(&line, "%s%u", i ? "," : " values=",
+					   ((const uint32_t *)(const void *)spec->values.data)[i]);
 	if (written) {
 		require(ipcfs_spec_parse(line.data, line.size, &again) == 0);
 		require_same(spec, &again);
+		require(spec->values.size == again.values.size);
+		require(!spec->values.size ||
+			!memcmp(spec->values.data, again.values.data, spec->values.size));
+		ipcfs_spec_free(&again);
 	}
 	ipcfs_text_free(&line);
 }
@@ -113,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (result == 0) {
 		check_legal(&spec);
 		check_rewritten(&spec);
+		ipcfs_spec_free(&spec);
 	}
 	check_name(data, size);
 	return 0;

@@ -159,6 +159,18 @@ static void attached_segments_outlive_their_key(void **state)
 	assert_int_equal(segment.backend->stat(space, &removed.ref, &now), -ENOENT);
 }
 
+/* A process that we start does not keep attached what we have. */
+static bool is_attached_twice_while_forked(int id)
+{
+	struct shmid_ds ds;
+	int result;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(shmctl(id, IPC_STAT, &ds) || ds.shm_nattch != 2);
+	return waitpid(child, &result, 0) == child && result == 0;
+}
+
 /* Open, read, write and close as a process without any capability has to. */
 static int without_privilege(int id)
 {
@@ -174,6 +186,8 @@ static int without_privilege(int id)
 		return 2;
 	if (shmctl(id, IPC_STAT, &ds) || ds.shm_nattch != 2)
 		return 3;
+	if (!is_attached_twice_while_forked(id))
+		return 7;
 	if (ops->backing(in) != -EOPNOTSUPP || ops->write(out, "hello", 5, 4998) != 2 ||
 	    ops->write(out, "x", 1, 5000) != -ENOSPC || ops->read(in, bytes, 100, 4998) != 2 ||
 	    memcmp(bytes, "he", 2) || ops->read(in, bytes, 100, 5000) != 0)

@@ -42,13 +42,20 @@ static const struct ipcfs_backend shm = {
 	.check_name = any_name,
 };
 
+static const struct ipcfs_backend sem = {
+	.family = "sysv",
+	.class_name = "sem",
+	.spec_keys = IPCFS_SPEC_VALUES,
+	.check_name = any_name,
+};
+
 static const struct ipcfs_backend bare = {
 	.family = "none",
 	.class_name = "mq",
 	.check_name = any_name,
 };
 
-const struct ipcfs_backend *const ipcfs_backends[] = { &mq, &msg, &shm, &bare, NULL };
+const struct ipcfs_backend *const ipcfs_backends[] = { &mq, &msg, &shm, &sem, &bare, NULL };
 
 static int parse(const char *line, struct ipcfs_spec *spec)
 {
@@ -342,9 +349,35 @@ static void escaping_comes_back(void **state)
 	}
 }
 
+static void values_are_a_list(void **state)
+{
+	static const uint32_t wanted[] = { 1, 0, 32767, INT_MAX };
+	static const char *const malformed[] = {
+		"sysv/sem/a values=",	 "sysv/sem/a values=,",	   "sysv/sem/a values=1,",
+		"sysv/sem/a values=,1",	 "sysv/sem/a values=1,,1", "sysv/sem/a values=1,x",
+		"sysv/sem/a values=-1",	 "posix/mq/a values=1",	   "sysv/sem/a values=1 values=1",
+		"sysv/sem/a values=1 2",
+	};
+	static const char *const large[] = { "sysv/sem/a values=2147483648",
+					     "sysv/sem/a values=1,99999999999999999999" };
+	struct ipcfs_spec spec;
+
+	(void)state;
+	assert_int_equal(parse("sysv/sem/a values=1,0,32767,2147483647", &spec), 0);
+	assert_int_equal(spec.given, IPCFS_SPEC_VALUES);
+	assert_int_equal(spec.values.size, sizeof(wanted));
+	assert_memory_equal(spec.values.data, wanted, sizeof(wanted));
+	ipcfs_spec_free(&spec);
+	assert_int_equal(parse("sysv/sem/a", &spec), 0);
+	assert_int_equal(spec.values.size, 0);
+	check_errors(malformed, sizeof(malformed) / sizeof(*malformed), -EINVAL);
+	check_errors(large, sizeof(large) / sizeof(*large), -ERANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_a_list),
 		cmocka_unit_test(plain_lines),
 		cmocka_unit_test(lines_with_nothing_to_do),
 		cmocka_unit_test(malformed_lines),

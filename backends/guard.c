@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guard.h"
+
+struct guard {
+	uintptr_t start, end;
+	sigjmp_buf back;
+};
+
+/* The guarded call this thread is in. */
+static _Thread_local struct guard *volatile current;
+
+/* The one handler of the process; set once, before the first guarded call. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	struct guard *guard = current;
+	uintptr_t address = (uintptr_t)info->si_addr;
+	struct sigaction dies = { .sa_handler = SIG_DFL };
+
+	(void)context;
+	if (guard && address >= guard->start && address < guard->end)
+		siglongjmp(guard->back, 1);
+	/* Not ours: it comes again, and nothing is in its way. */
+	(void)sigaction(signal, &dies, NULL);
+}
+
+static void set_handler(void)
+{
+	/* The handler is left by a jump, so the signal must not be blocked in it. */
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	(void)sigemptyset(&action.sa_mask);
+	(void)sigaction(SIGBUS, &action, NULL);
+}
+
+/* A fault whose signal is blocked ends the process, and threads are made with all of them blocked. */
+static void open_signal(void)
+{
+	static _Thread_local bool is_open;
+	sigset_t faults;
+
+	if (is_open)
+		return;
+	(void)pthread_once(&once, set_handler);
+	(void)sigemptyset(&faults);
+	(void)sigaddset(&faults, SIGBUS);
+	(void)pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	is_open = true;
+}
+
+int ipcfs_guard(const volatile void *start, size_t size, void (*body)(void *arg), void *arg)
+{
+	struct guard guard = { .start = (uintptr_t)start, .end = (uintptr_t)start + size };
+
+	open_signal();
+	if (sigsetjmp(guard.back, 0)) {
+		current = NULL;
+		return -EFAULT;
+	}
+	current = &guard;
+	body(arg);
+	current = NULL;
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What semaphores are used for, again and again.
+ *
+ *	semaphores writes COUNT FILE FILE	an empty line to each in turn, as to wait and post
+ *	semaphores opens COUNT DIRECTORY NAME	open for writing and close, as with hold
+ *
+ * Prints microseconds for one of each.
+ */
+#include <sys/types.h>
+
+#include "../peers/peer.h"
+
+static int open_to_write(int directory, const char *name)
+{
+	int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		peer_die("open %s", name);
+	return fd;
+}
+
+static void writes(unsigned long count, const char *first, const char *second)
+{
+	int fds[2] = { open_to_write(AT_FDCWD, first), open_to_write(AT_FDCWD, second) };
+
+	for (unsigned long i = 0; i < count; i++)
+		for (int j = 0; j < 2; j++)
+			if (write(fds[j], "\n", 1) != 1)
+				peer_die("write");
+}
+
+static void opens(unsigned long count, const char *directory, const char *name)
+{
+	int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		peer_die("open %s", directory);
+	for (unsigned long i = 0; i < count; i++)
+		if (close(open_to_write(dir, name)))
+			peer_die("close");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long count = argc == 5 ? strtoul(argv[2], NULL, 10) : 0;
+	double began = peer_now();
+
+	if (!count) {
+		fprintf(stderr, "usage: %s writes|opens COUNT A B\n", argv[0]);
+		return 2;
+	}
+	if (!strcmp(argv[1], "writes"))
+		writes(count, argv[3], argv[4]);
+	else
+		opens(count, argv[3], argv[4]);
+	printf("%.3f\n", (peer_now() - began) * 1e6 / (double)count);
+	return 0;
+}

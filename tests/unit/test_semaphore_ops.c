@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Semaphores of both kinds by their backends alone. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+
+#include "ipc.h"
+
+struct semaphore {
+	const struct ipcfs_backend *backend;
+	const struct ipcfs_semaphore_ops *ops;
+	struct ipcfs_info info;
+	int handle;
+};
+
+static const struct ipcfs_backend *const kinds[] = { &ipcfs_posix_sem, &ipcfs_sysv_sem };
+
+static struct semaphore open_new(const struct ipcfs_backend *backend, uint32_t value)
+{
+	struct ipcfs_spec spec = spec_for(backend, name_for(backend, 77));
+	struct semaphore semaphore = { .backend = backend, .ops = backend->semaphore };
+	struct ipcfs_caller root = root_caller();
+	const char *limit;
+
+	spec.given |= IPCFS_SPEC_VALUES;
+	assert_int_equal(ipcfs_text_add(&spec.values, &value, sizeof(value)), 0);
+	assert_int_equal(backend->make(space, &spec, &root, &semaphore.info, &limit), 0);
+	ipcfs_text_free(&spec.values);
+	assert_int_equal(semaphore.ops->open(space, &semaphore.info.ref, &semaphore.handle), 0);
+	return semaphore;
+}
+
+static void close_and_remove(struct semaphore *semaphore)
+{
+	semaphore->ops->close(semaphore->handle);
+	remove_it(semaphore->backend, &semaphore->info);
+}
+
+static int add(const struct semaphore *semaphore, int32_t delta, unsigned flags)
+{
+	struct ipcfs_semaphore_op op = { .delta = delta };
+
+	return semaphore->ops->operate(semaphore->handle, &op, 1, flags);
+}
+
+static uint32_t value_of(const struct semaphore *semaphore)
+{
+	uint32_t value = 0;
+
+	assert_int_equal(semaphore->ops->get(semaphore->handle, 0, &value), 0);
+	return value;
+}
+
+static void values_change_as_asked(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct semaphore semaphore = open_new(kinds[i], 2);
+		uint32_t max = semaphore.ops->value_max;
+
+		assert_int_equal(add(&semaphore, -3, 0), -EAGAIN);
+		assert_int_equal(add(&semaphore, -2, 0), 0);
+		assert_int_equal(add(&semaphore, -1, 0), -EAGAIN);
+		assert_int_equal(add(&semaphore, 5, 0), 0);
+		assert_int_equal(value_of(&semaphore), 5);
+		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, max), 0);
+		assert_int_equal(add(&semaphore, 1, 0), -ERANGE);
+		assert_int_equal(value_of(&semaphore), max);
+		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, max + 1), -ERANGE);
+		assert_int_equal(semaphore.ops->set(semaphore.handle, 9, 1), -EFBIG);
+		assert_int_equal(semaphore.ops->get(semaphore.handle, 9, &max), -EFBIG);
+		close_and_remove(&semaphore);
+	}
+}
+
+static void waiting_ends_in_time(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct semaphore semaphore = open_new(kinds[i], 0);
+		struct timespec before, after;
+
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		assert_int_equal(add(&semaphore, -1, IPCFS_SEMAPHORE_WAIT), -EINTR);
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		assert_in_range((after.tv_sec - before.tv_sec) * 1000 +
+					(after.tv_nsec - before.tv_nsec) / 1000000,
+				400, 5000);
+		close_and_remove(&semaphore);
+	}
+}
+
+static void *give_later(void *arg)
+{
+	usleep(50000);
+	assert_int_equal(add(arg, 1, 0), 0);
+	return NULL;
+}
+
+static void waiting_ends_with_what_is_given(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct semaphore semaphore = open_new(kinds[i], 0);
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, give_later, &semaphore), 0);
+		assert_int_equal(add(&semaphore, -1, IPCFS_SEMAPHORE_WAIT), 0);
+		pthread_join(thread, NULL);
+		assert_int_equal(value_of(&semaphore), 0);
+		close_and_remove(&semaphore);
+	}
+}
+
+static int hold(const struct semaphore *semaphore)
+{
+	return add(semaphore, -1, IPCFS_SEMAPHORE_UNDO);
+}
+
+static int give_back(const struct semaphore *semaphore, unsigned rank)
+{
+	return semaphore->ops->give_back(semaphore->handle, 0, rank);
+}
+
+static void holds_are_counted(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct semaphore semaphore = open_new(kinds[i], 5);
+		const struct ipcfs_semaphore_ops *ops = semaphore.ops;
+
+		assert_int_equal(hold(&semaphore), 0);
+		assert_int_equal(hold(&semaphore), 0);
+		assert_int_equal(hold(&semaphore), 0);
+		assert_int_equal(ops->held(semaphore.handle, 0, 3), 3);
+		assert_int_equal(ops->held(semaphore.handle, 0, 2), 2);
+		assert_int_equal(give_back(&semaphore, 2), 0);
+		assert_int_equal(value_of(&semaphore), 3);
+		assert_int_equal(ops->held(semaphore.handle, 0, 9), 2);
+		assert_int_equal(ops->set(semaphore.handle, 0, 7), 0);
+		assert_int_equal(ops->held(semaphore.handle, 0, 2), 0);
+		assert_int_equal(hold(&semaphore), 0);
+		assert_int_equal(give_back(&semaphore, 3), 1);
+		assert_int_equal(give_back(&semaphore, 2), 1);
+		assert_int_equal(value_of(&semaphore), 6);
+		assert_int_equal(give_back(&semaphore, 1), 0);
+		assert_int_equal(give_back(&semaphore, 1), 1);
+		assert_int_equal(value_of(&semaphore), 7);
+		close_and_remove(&semaphore);
+	}
+}
+
+static void holds_at_every_value(void **state)
+{
+	static const uint32_t values[] = { 1, 2, 16382, 16383, 16384, 16385, 16386, 32766, 32767 };
+	struct semaphore semaphore = open_new(&ipcfs_sysv_sem, 1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, values[i]), 0);
+		assert_int_equal(hold(&semaphore), 0);
+		assert_int_equal(semaphore.ops->held(semaphore.handle, 0, 5), 1);
+		assert_int_equal(value_of(&semaphore), values[i] - 1);
+		assert_int_equal(give_back(&semaphore, 1), 0);
+		assert_int_equal(value_of(&semaphore), values[i]);
+		assert_int_equal(semaphore.ops->held(semaphore.handle, 0, 5), 0);
+	}
+	/* as many as there can be */
+	for (int i = 0; i < 32767; i++)
+		assert_int_equal(hold(&semaphore), 0);
+	assert_int_equal(semaphore.ops->held(semaphore.handle, 0, 40000), 32767);
+	assert_int_equal(hold(&semaphore), -EAGAIN);
+	for (int i = 32767; i > 0; i--)
+		assert_int_equal(give_back(&semaphore, (unsigned)i), 0);
+	assert_int_equal(value_of(&semaphore), 32767);
+	assert_int_equal(give_back(&semaphore, 1), 1);
+	close_and_remove(&semaphore);
+}
+
+static void removed_ones_say_so(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct semaphore semaphore = open_new(kinds[i], 1);
+		struct ipcfs_perm perm;
+		int other;
+
+		remove_it(kinds[i], &semaphore.info);
+		assert_int_equal(semaphore.ops->perm(semaphore.handle, &perm), -EIDRM);
+		assert_int_equal(semaphore.ops->open(space, &semaphore.info.ref, &other), -ENOENT);
+		semaphore.ops->close(semaphore.handle);
+	}
+}
+
+static void cut_files_are_errors(void **state)
+{
+	struct semaphore semaphore = open_new(&ipcfs_posix_sem, 1);
+	char path[300];
+	uint32_t value;
+	sem_t *direct;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/%s", semaphore.info.ref.name);
+	direct = sem_open(path, 0);
+	assert_ptr_not_equal(direct, SEM_FAILED);
+	assert_int_equal(sem_trywait(direct), 0);
+	assert_int_equal(add(&semaphore, -1, 0), -EAGAIN);
+	assert_int_equal(sem_post(direct), 0);
+	sem_close(direct);
+	assert_int_equal(hold(&semaphore), 0);
+
+	snprintf(path, sizeof(path), "/dev/shm/sem.%s", semaphore.info.ref.name);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(add(&semaphore, -1, 0), -EIDRM);
+	assert_int_equal(add(&semaphore, 1, 0), -EIDRM);
+	assert_int_equal(add(&semaphore, -1, IPCFS_SEMAPHORE_WAIT), -EIDRM);
+	assert_int_equal(semaphore.ops->set(semaphore.handle, 0, 3), -EIDRM);
+	assert_int_equal(semaphore.ops->get(semaphore.handle, 0, &value), -EIDRM);
+	assert_int_equal(give_back(&semaphore, 1), -EIDRM);
+	assert_int_equal(truncate(path, 32), 0);
+	assert_int_equal(add(&semaphore, 1, 0), 0);
+	assert_int_equal(value_of(&semaphore), 1);
+	close_and_remove(&semaphore);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		/* first, since the handler of SIGBUS is set once, and cmocka sets its own for every test */
+		cmocka_unit_test(cut_files_are_errors),
+		cmocka_unit_test(values_change_as_asked),
+		cmocka_unit_test(waiting_ends_in_time),
+		cmocka_unit_test(waiting_ends_with_what_is_given),
+		cmocka_unit_test(holds_are_counted),
+		cmocka_unit_test(holds_at_every_value),
+		cmocka_unit_test(removed_ones_say_so),
+	};
+
+	return cmocka_run_group_tests(tests, enter_namespace, leave_namespace);
+}
