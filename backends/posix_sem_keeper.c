@@ -70,7 +70,7 @@ static uint32_t outstanding(uint64_t entry, uint32_t value)
 	}
 }
 
-static void settle_step(void *arg)
+IPCFS_GUARDED static void settle_step(void *arg)
 {
 	struct settle *settle = arg;
 
