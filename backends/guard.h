@@ -19,9 +19,10 @@
 #endif
 
 /*
- * Call body(arg), which touches the `size` bytes at `start`. 0, or -EFAULT: some of them were not
- * there, and body (IPCFS_GUARDED) was left in the middle. It holds no lock and owns nothing then, and calls nothing that
- * does. SIGBUS elsewhere, and outside of a guarded call, ends the process as ever.
+ * Call body(arg), which is IPCFS_GUARDED and touches the `size` bytes at `start`. 0, or -EFAULT: some
+ * of them were not there, and body was left in the middle. It holds no lock and owns nothing then,
+ * and calls nothing that does. SIGBUS elsewhere, and outside of a guarded call, ends the process as
+ * ever.
  */
 int ipcfs_guard(const volatile void *start, size_t size, void (*body)(void *arg), void *arg);
 
