@@ -196,6 +196,7 @@ directly() {
 	new_semaphore posix 5
 	exec 9>"$S/hold"
 	local keeper
+	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
 	wait_until '! running "$keeper"'
@@ -214,6 +215,7 @@ directly() {
 	new_semaphore posix
 	exec 9>"$S/hold"
 	local keeper
+	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	equals "$(ls -l "/proc/$keeper/fd" | grep -c -- '->')" 1
 	readlink "/proc/$keeper/fd/"* | grep -q '^socket:'
