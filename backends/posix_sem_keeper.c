@@ -35,7 +35,7 @@ static struct {
 	int descriptors[SLOTS]; /* of those in use, -1 of the others */
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .socket = -1, .free = NONE };
 
-/* What the keeper is told: watch over this one from now on (a descriptor comes with it), or not any more. */
+/* What the keeper is told: watch over this one (a descriptor comes with it), or not any more. */
 struct order {
 	uint32_t slot;
 	bool watch;
@@ -70,7 +70,7 @@ static uint32_t outstanding(uint64_t entry, uint32_t value)
 	}
 }
 
-static void settle_step(void *arg)
+IPCFS_GUARDED static void settle_step(void *arg)
 {
 	struct settle *settle = arg;
 
@@ -147,7 +147,7 @@ static bool take_order(int socket)
 
 static _Noreturn void run_keeper(int socket, ipcfs_posix_sem_record *records)
 {
-	/* Away from the terminal and the directory, and without /dev/fuse or whatever else we have open. */
+	/* Away from the terminal and the directory, and without whatever we have open. */
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "ipcfs-holds");
 	(void)prctl(PR_SET_DUMPABLE, 0);

@@ -167,7 +167,7 @@ struct step {
 	int result;
 };
 
-static void take_step(void *arg)
+IPCFS_GUARDED static void take_step(void *arg)
 {
 	struct step *step = arg;
 	volatile _Atomic uint64_t *word = step->mapping->word;
@@ -191,7 +191,7 @@ static void take_step(void *arg)
 		*step->record = ipcfs_posix_sem_entry(held, IPCFS_POSIX_SEM_IDLE, 0);
 }
 
-static void give_step(void *arg)
+IPCFS_GUARDED static void give_step(void *arg)
 {
 	struct step *step = arg;
 	volatile _Atomic uint64_t *word = step->mapping->word;
@@ -213,7 +213,7 @@ static void give_step(void *arg)
 		*step->record = ipcfs_posix_sem_entry(held - 1, IPCFS_POSIX_SEM_IDLE, 0);
 }
 
-static void set_step(void *arg)
+IPCFS_GUARDED static void set_step(void *arg)
 {
 	struct step *step = arg;
 	volatile _Atomic uint64_t *word = step->mapping->word;
@@ -226,7 +226,7 @@ static void set_step(void *arg)
 		*step->record = ipcfs_posix_sem_entry(0, IPCFS_POSIX_SEM_IDLE, 0);
 }
 
-static void queue_step(void *arg)
+IPCFS_GUARDED static void queue_step(void *arg)
 {
 	struct step *step = arg;
 

@@ -51,13 +51,13 @@ killed() {
 		background bash -c 'exec 9>&-; : >"$S/hold"'
 		wait_parked 1
 		kill -KILL "$JOB"
-		within 1000 wait_until 'ended $JOB'
+		within 3000 wait_until 'ended $JOB'
 	done
 	background bash -c 'exec 9>&-; : >"$S/hold"'
 	wait_parked 1
 	equals "$(state waiter_1_for)" hold
 	exec 9>&-
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	value_is 1
 	# what was waited for lasts as well
 	exec 9>"$S/hold"
@@ -167,7 +167,7 @@ directly() {
 		kill -KILL "$DAEMON"
 		wait "$DAEMON" || :
 		DAEMON=''
-		within 1000 wait_until 'ended $JOB'
+		within 3000 wait_until 'ended $JOB'
 		value_is 1
 		KIND=posix NAME=sem$((SEMAPHORES - 1))
 		value_is 3
@@ -196,6 +196,7 @@ directly() {
 	new_semaphore posix 5
 	exec 9>"$S/hold"
 	local keeper
+	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
 	wait_until '! running "$keeper"'
@@ -214,6 +215,7 @@ directly() {
 	new_semaphore posix
 	exec 9>"$S/hold"
 	local keeper
+	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	equals "$(ls -l "/proc/$keeper/fd" | grep -c -- '->')" 1
 	readlink "/proc/$keeper/fd/"* | grep -q '^socket:'

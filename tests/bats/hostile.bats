@@ -12,9 +12,9 @@ semaphore_bytes() {
 alive() {
 	running "$DAEMON"
 	within 2000 ls -lR "$MNT/posix" >/dev/null
-	within 1000 mkdir "$MNT/posix/sem/alive"
-	within 1000 sh -c 'echo >"$MNT/posix/sem/alive/wait"; echo >"$MNT/posix/sem/alive/post"'
-	within 1000 rmdir "$MNT/posix/sem/alive"
+	within 3000 mkdir "$MNT/posix/sem/alive"
+	within 3000 sh -c 'echo >"$MNT/posix/sem/alive/wait"; echo >"$MNT/posix/sem/alive/post"'
+	within 3000 rmdir "$MNT/posix/sem/alive"
 }
 
 @test "what is no semaphore is not shown and not opened" {
@@ -39,7 +39,7 @@ alive() {
 	mount --bind "$BATS_TEST_TMPDIR/mounted" sem.mounted
 	: >sem.
 	cd /
-	[ -z "$(within 1000 ls "$MNT/posix/sem")" ]
+	[ -z "$(within 3000 ls "$MNT/posix/sem")" ]
 	for name in link link2 link3 fifo directory socket device zero empty short long giant mounted .. .; do
 		case $name in .. | .) continue ;; esac
 		fails 'No such file' cat "$MNT/posix/sem/$name/value"
@@ -96,7 +96,7 @@ under_attack() {
 	alive
 	for file in "${JOBS[@]}"; do
 		kill -KILL "$file" 2>/dev/null || :
-		within 1500 wait_until "ended $file"
+		within 3000 wait_until "ended $file"
 	done
 	JOBS=()
 	rm -rf "$F"
@@ -130,7 +130,7 @@ under_attack() {
 		background bash -c 'echo >"$S/wait"'
 		wait_parked 1
 		echo >"$S/post"
-		within 1500 wait_until 'ended $JOB'
+		within 3000 wait_until 'ended $JOB'
 		equals "$(cat "$S/value")" 0
 	done
 	# who posts with a wrong word finds nobody with his futex: we look all the same
@@ -138,7 +138,7 @@ under_attack() {
 	background bash -c 'echo >"$S/wait"'
 	wait_parked 1
 	direct_post
-	within 1500 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(cat "$S/value")" 0
 }
 

@@ -35,12 +35,12 @@ waiters_are_woken() {
 	equals "$(state waiters)" 1
 	equals "$(state waiter_1_pid) $(state waiter_1_uid) $(state waiter_1_for)" "$JOB 0 wait"
 	direct_post
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(direct_value)" 0
 	background direct_wait
 	sleep 0.2
 	echo >"$S/post"
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(direct_value)" 0
 	equals "$(state waiters)" 0
 	# for several at once
@@ -51,7 +51,7 @@ waiters_are_woken() {
 	sleep 0.2
 	equals "$(direct_value)" 2
 	direct_post
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(direct_value)" 0
 }
 
@@ -86,10 +86,10 @@ interrupted() {
 		background env --default-signal=INT bash -c 'echo >"$S/wait"'
 		wait_parked 1
 		kill -"$signal" "$JOB"
-		within 1000 wait_until 'ended $JOB'
+		within 3000 wait_until 'ended $JOB'
 	done
 	background timeout 0.3 bash -c 'echo >"$S/wait"'
-	within 1500 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(state waiters)" 0
 	echo >"$S/post"
 	equals "$(direct_value)" 1
@@ -101,7 +101,7 @@ interrupted() {
 	parked >/dev/null
 	running "$JOB"
 	echo >"$S/post"
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(direct_value)" 0
 }
 
@@ -118,7 +118,7 @@ removed() {
 	else
 		rmdir "$O"
 	fi
-	within 1500 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	grep -q 'Identifier removed' "$OUT"
 }
 
@@ -150,13 +150,13 @@ removed() {
 		new_semaphore "$kind" 0
 		background sh -c 'echo >"$S/wait"'
 		wait_parked 1
-		within 1000 fails 'Resource temporarily unavailable' bash -c 'echo >"$S/trywait"'
-		within 1000 chmod 640 "$O"
-		within 1000 touch -c "$O/status" 2>/dev/null || :
-		within 1000 timeout 5 chmod 600 "$S/wait"
-		within 1000 timeout 0.3 sh -c 'echo >"$S/wait"' || :
-		within 1000 sh -c 'echo >"$S/post"'
-		within 1000 wait_until 'ended $JOB'
+		within 3000 fails 'Resource temporarily unavailable' bash -c 'echo >"$S/trywait"'
+		within 3000 chmod 640 "$O"
+		within 3000 touch -c "$O/status" 2>/dev/null || :
+		within 3000 timeout 5 chmod 600 "$S/wait"
+		within 3000 timeout 0.3 sh -c 'echo >"$S/wait"' || :
+		within 3000 sh -c 'echo >"$S/post"'
+		within 3000 wait_until 'ended $JOB'
 	done
 }
 
@@ -209,7 +209,7 @@ removed() {
 	equals "$(semtool sysv "$NAME" zcnt 0)" 1
 	equals "$(state waiting_zero_0)" 1
 	echo 2 >"$S/wait"
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	chmod 644 "$O"
 	as_user "$PEER" sh -c 'echo >"$S/zero"'
 	fails 'Permission denied' as_user "$PEER" bash -c 'echo >"$S/post"'
@@ -225,7 +225,7 @@ removed() {
 	wait_parked 1
 	equals "$(cat "$O/values")" '0 0 1'
 	echo '0:1' >"$O/op"
-	within 1000 wait_until 'ended $JOB'
+	within 3000 wait_until 'ended $JOB'
 	equals "$(cat "$O/values")" '0 0 0'
 	fails 'Numerical result out of range' bash -c 'echo "0:1 1:32767 1:1" >"$O/op"'
 	fails 'File too large' bash -c 'echo "0:1 3:1" >"$O/op"'

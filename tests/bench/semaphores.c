@@ -4,10 +4,11 @@
  *
  *	semaphores writes COUNT FILE FILE	an empty line to each in turn, as to wait and post
  *	semaphores opens COUNT DIRECTORY NAME	open for writing and close, as with hold
+ *	semaphores sets COUNT			make so many System V sets, by direct calls
  *
  * Prints microseconds for one of each.
  */
-#include <sys/types.h>
+#include <sys/sem.h>
 
 #include "../peers/peer.h"
 
@@ -41,13 +42,24 @@ static void opens(unsigned long count, const char *directory, const char *name)
 			peer_die("close");
 }
 
+static void sets(unsigned long count)
+{
+	for (unsigned long i = 0; i < count; i++)
+		if (semget((key_t)(0x20000000 + i), 1, IPC_CREAT | 0600) < 0)
+			peer_die("set %lu", i);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long count = argc == 5 ? strtoul(argv[2], NULL, 10) : 0;
+	unsigned long count = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
 	double began = peer_now();
 
-	if (!count) {
-		fprintf(stderr, "usage: %s writes|opens COUNT A B\n", argv[0]);
+	if (count && argc == 3 && !strcmp(argv[1], "sets")) {
+		sets(count);
+		return 0;
+	}
+	if (!count || argc != 5) {
+		fprintf(stderr, "usage: %s writes|opens COUNT A B, or sets COUNT\n", argv[0]);
 		return 2;
 	}
 	if (!strcmp(argv[1], "writes"))
