@@ -125,7 +125,7 @@ static int attach(const struct ipcfs_ref *ref, bool write, struct memory *memory
 		error = -errno;
 		return error == -EINVAL ? -EIDRM : error;
 	}
-	/* A process that we start would keep it attached. The kernel may refuse this of huge pages. */
+	/* A process that we start would keep it attached. Huge pages may not allow it. */
 	(void)madvise(memory->base, ds.shm_segsz, MADV_DONTFORK);
 	memory->id = (int)ref->serial;
 	memory->key = ref->key;
