@@ -219,5 +219,6 @@ int main(int argc, char **argv)
 	       stat_with, stat_after, message_before, message_with, message_after, ms);
 	for (unsigned i = 0; i <= queues; i++)
 		remove_queue(i);
+	free(pids);
 	return peer_result("blockers");
 }
