@@ -2,6 +2,7 @@
 # What examples/ promises.
 # shellcheck shell=bash disable=SC2154,SC2016
 load common
+load semaphore
 
 EXAMPLES=$BATS_TEST_DIRNAME/../../examples
 
@@ -42,4 +43,66 @@ copy() {
 	[[ $output == *"sysv/msg/$NAME "*' 1 messages'*' 6 bytes'* ]]
 	# It has taken nothing.
 	equals "$(messages)" 1
+}
+
+locked() {
+	local i jobs=() counter=$BATS_TEST_TMPDIR/counter.$KIND
+	for i in {1..5}; do
+		background "$EXAMPLES/locked-counter" "$S" "$counter" 20
+		jobs+=("$JOB")
+	done
+	for i in "${jobs[@]}"; do
+		wait "$i"
+	done
+	"$EXAMPLES/locked-counter" "$S" "$counter"
+	equals "$(cat "$counter")" 101
+	value_is 1
+	# Without a lock it does nothing.
+	fails hold "$EXAMPLES/locked-counter" "$O/none" "$counter"
+	equals "$(cat "$counter")" 101
+}
+
+@test "locked-counter loses no count" {
+	each_semaphore locked
+}
+
+# The jobs that run, and those that are done.
+now() {
+	grep -c "^$1" "$BATS_TEST_TMPDIR/journal.$KIND"
+}
+
+limited() {
+	local i pools=() job=$BATS_TEST_TMPDIR/bin/job
+	export JOURNAL=$BATS_TEST_TMPDIR/journal.$KIND GO=$BATS_TEST_TMPDIR/go.$KIND
+	printf '%s\n' '#!/bin/bash' 'echo "began $$" >>"$JOURNAL"' 'until [ -e "$GO" ]; do sleep 0.02; done' \
+		'echo "did $1" >>"$JOURNAL"' >"$job"
+	chmod 755 "$job"
+	: >"$JOURNAL"
+	echo 3 >"$S/value"
+	for i in 0 5; do
+		background_output bash -c 'seq "$2" "$(($2 + 4))" | "$0/parallel-limit" "$S" "$1"' \
+			"$EXAMPLES" "$job" "$((i + 1))"
+		pools+=("$JOB")
+	done
+	# Two lists of jobs have three slots between them,
+	wait_until '[ "$(now began)" = 3 ]'
+	wait_until '[ "$(state waiters)" = 2 ]'
+	sleep 0.3
+	equals "$(now began) $(state holders) $(direct_value)" '3 3 0'
+	# a job that is killed leaves its to the next one,
+	kill -KILL "$(sed -n '1s/began //p' "$JOURNAL")"
+	wait_until '[ "$(now began)" = 4 ]'
+	# and so does one that ends.
+	touch "$GO"
+	for i in "${pools[@]}"; do
+		wait "$i"
+	done
+	equals "$(now began) $(now did)" '10 9'
+	equals "$(cat "$BATS_TEST_TMPDIR"/out.* | grep -c '^parallel-limit: failed: ')" 1
+	rm "$BATS_TEST_TMPDIR"/out.*
+	value_is 3
+}
+
+@test "parallel-limit runs so many at once, whoever starts them" {
+	each_semaphore limited
 }
