@@ -5,7 +5,7 @@
  *
  * Every function returns 0 (or a count) or a negative errno, never blocks unless it says so, and
  * may be called by any thread at any time: a backend keeps no state of its own but what a handle
- * stands for. None looks at what the caller may do, but for make, remove, change and
+ * stands for and who holds a semaphore. None looks at what the caller may do, but for make, remove, change and
  * ipcfs_limit_write, which act with the caller's own credentials and let the kernel judge.
  */
 #ifndef IPCFS_BACKEND_H
