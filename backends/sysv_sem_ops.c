@@ -246,9 +246,9 @@ static int start_probe(struct probe *probe, int handle, uint32_t number, unsigne
 /* Is the adjustment at least this? 1, 0 or negative errno. Changes nothing: its last operation fails. */
 static int is_held(int handle, uint32_t number, unsigned least)
 {
-	int error = 0, refused = 0;
+	int error = 0, attempts = 0;
 
-	while (refused < PROBE_TRIES) {
+	while (attempts < PROBE_TRIES) {
 		struct probe probe;
 		uint32_t value = 0;
 
@@ -262,7 +262,7 @@ static int is_held(int handle, uint32_t number, unsigned least)
 			return 1;
 		if (error != -ERANGE)
 			return error;
-		refused++;
+		attempts++;
 	}
 	return 0;
 }
@@ -302,11 +302,11 @@ static int give_back_plainly(int handle, uint32_t number)
 
 static int give_back(int handle, uint32_t number, unsigned rank)
 {
-	int refused = 0;
+	int attempts = 0;
 
 	if (rank > VALUE_MAX)
 		return 1;
-	while (refused < PROBE_TRIES) {
+	while (attempts < PROBE_TRIES) {
 		struct probe probe;
 		uint32_t value = 0;
 		int error = start_probe(&probe, handle, number, rank, &value);
@@ -322,7 +322,7 @@ static int give_back(int handle, uint32_t number, unsigned rank)
 		if (error == -E2BIG)
 			return give_back_plainly(handle, number);
 		if (error == -ERANGE)
-			refused++;
+			attempts++;
 		else if (error != -EAGAIN)
 			return error;
 	}
