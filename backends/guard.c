@@ -16,6 +16,9 @@ struct guard {
 /* The guarded call this thread is in. */
 static _Thread_local struct guard *volatile current;
 
+/* The signals that this thread blocks, outside the handler. */
+static _Thread_local sigset_t own_mask;
+
 /* The one handler of the process; set once, before the first guarded call. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -53,6 +56,7 @@ static void open_signal(void)
 	(void)sigemptyset(&faults);
 	(void)sigaddset(&faults, SIGBUS);
 	(void)pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &own_mask);
 	is_open = true;
 }
 
@@ -62,6 +66,8 @@ int ipcfs_guard(const volatile void *start, size_t size, void (*body)(void *arg)
 
 	open_signal();
 	if (sigsetjmp(guard.back, 0)) {
+		/* a handler that runs under the thread sanitizer has all signals blocked */
+		(void)pthread_sigmask(SIG_SETMASK, &own_mask, NULL);
 		current = NULL;
 		return -EFAULT;
 	}
