@@ -89,8 +89,13 @@ start_mount() {
 start_daemon() {
 	ipcfs -f "$@" >"$LOG" 2>&1 3>&- 4>&- &
 	DAEMON=$!
-	wait_until 'mountpoint -q "$MNT" || ! running "$DAEMON"'
+	wait_until 'is_ready || ! running "$DAEMON"'
 	running "$DAEMON" || { cat "$LOG"; return 1; }
+}
+
+# A daemon answers there: the root's attributes alone may be what a dead one has left in the kernel's cache.
+is_ready() {
+	mountpoint -q "$MNT" && stat -f "$MNT" >/dev/null 2>&1
 }
 
 # Ends the daemon and asserts that it exits 0 in time and leaves no mount.
