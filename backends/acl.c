@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Access control lists. libacl says what a valid list is, and knows the text form; what crosses to the
+ * kernel's form of the attribute is here.
+ */
+#include <acl/libacl.h>
+#include <endian.h>
+#include <errno.h>
+#include <linux/posix_acl_xattr.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/acl.h>
+
+#include "acl.h"
+
+#define PERM_VALID 07 /* what an entry may say */
+#define PERM_KEPT 06
+#define ID_NONE UINT32_MAX
+#define ID_DIGITS 10
+
+typedef struct posix_acl_xattr_header attribute_header;
+typedef struct posix_acl_xattr_entry attribute_entry;
+
+/* libacl's lists, freed at the end of their scope. */
+#define LIBACL_AUTO __attribute__((cleanup(libacl_free))) acl_t
+
+static void libacl_free(acl_t *list)
+{
+	if (*list)
+		(void)acl_free(*list);
+}
+
+static int libacl_error(void)
+{
+	return errno == ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+static bool has_id(uint16_t tag)
+{
+	return tag == IPCFS_ACL_USER || tag == IPCFS_ACL_GROUP;
+}
+
+void ipcfs_acl_free(struct ipcfs_acl *acl)
+{
+	free(acl->entries);
+	*acl = (struct ipcfs_acl){ 0 };
+}
+
+int ipcfs_acl_copy(struct ipcfs_acl *to, const struct ipcfs_acl *from)
+{
+	struct ipcfs_acl copy = { .count = from->count };
+
+	if (from->count) {
+		copy.entries = calloc(from->count, sizeof(*copy.entries));
+		if (!copy.entries)
+			return -ENOMEM;
+		memcpy(copy.entries, from->entries, from->count * sizeof(*copy.entries));
+	}
+	*to = copy;
+	return 0;
+}
+
+/* Entries find their place by themselves. */
+static int libacl_add(acl_t *list, const struct ipcfs_acl_entry *entry)
+{
+	acl_permset_t perms;
+	acl_entry_t added;
+
+	if (acl_create_entry(list, &added) || acl_set_tag_type(added, entry->tag) ||
+	    acl_get_permset(added, &perms) || acl_clear_perms(perms))
+		return libacl_error();
+	if (entry->perm & ACL_READ && acl_add_perm(perms, ACL_READ))
+		return libacl_error();
+	if (entry->perm & ACL_WRITE && acl_add_perm(perms, ACL_WRITE))
+		return libacl_error();
+	if (has_id(entry->tag) && acl_set_qualifier(added, &(id_t){ entry->id }))
+		return libacl_error();
+	return 0;
+}
+
+static int take_entry(acl_entry_t from, struct ipcfs_acl_entry *entry)
+{
+	acl_permset_t perms;
+	acl_tag_t tag;
+	id_t *id;
+
+	if (acl_get_tag_type(from, &tag) || acl_get_permset(from, &perms))
+		return libacl_error();
+	entry->tag = (uint16_t)tag;
+	if (acl_get_perm(perms, ACL_READ) == 1)
+		entry->perm |= ACL_READ;
+	if (acl_get_perm(perms, ACL_WRITE) == 1)
+		entry->perm |= ACL_WRITE;
+	if (!has_id(entry->tag))
+		return 0;
+	id = acl_get_qualifier(from);
+	if (!id)
+		return libacl_error();
+	entry->id = *id;
+	(void)acl_free(id);
+	return 0;
+}
+
+/* What libacl finds valid, in its order. */
+static int take_list(acl_t list, struct ipcfs_acl *acl)
+{
+	IPCFS_ACL_AUTO taken = { 0 };
+	int count, which = ACL_FIRST_ENTRY;
+
+	if (acl_valid(list))
+		return libacl_error();
+	count = acl_entries(list);
+	if (count <= 0)
+		return -EINVAL;
+	taken.entries = calloc((size_t)count, sizeof(*taken.entries));
+	if (!taken.entries)
+		return -ENOMEM;
+	for (; taken.count < (size_t)count; taken.count++) {
+		acl_entry_t entry;
+		int error;
+
+		if (acl_get_entry(list, which, &entry) != 1)
+			return -EINVAL;
+		error = take_entry(entry, &taken.entries[taken.count]);
+		if (error)
+			return error;
+		which = ACL_NEXT_ENTRY;
+	}
+	*acl = taken;
+	taken = (struct ipcfs_acl){ 0 };
+	return 0;
+}
+
+/* The kernel takes no entries that are out of order, and none that say more than this. */
+static int check_entry(const struct ipcfs_acl_entry *entry, uint16_t before)
+{
+	switch (entry->tag) {
+	case IPCFS_ACL_USER:
+	case IPCFS_ACL_GROUP:
+		if (entry->id == ID_NONE || entry->tag < before)
+			return -EINVAL;
+		break;
+	case IPCFS_ACL_USER_OBJ:
+	case IPCFS_ACL_GROUP_OBJ:
+	case IPCFS_ACL_MASK:
+	case IPCFS_ACL_OTHER:
+		if (entry->tag <= before)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return entry->perm & ~PERM_VALID ? -EINVAL : 0;
+}
+
+int ipcfs_acl_parse(struct ipcfs_acl *acl, const void *bytes, size_t size)
+{
+	const unsigned char *at = bytes;
+	attribute_header header;
+	LIBACL_AUTO list = NULL;
+	uint16_t before = 0;
+
+	if (size < sizeof(header))
+		return -EINVAL;
+	memcpy(&header, at, sizeof(header));
+	if (le32toh(header.a_version) != POSIX_ACL_XATTR_VERSION)
+		return -EOPNOTSUPP;
+	if ((size - sizeof(header)) % sizeof(attribute_entry))
+		return -EINVAL;
+
+	list = acl_init((int)((size - sizeof(header)) / sizeof(attribute_entry)));
+	if (!list)
+		return libacl_error();
+	for (size_t offset = sizeof(header); offset < size; offset += sizeof(attribute_entry)) {
+		struct ipcfs_acl_entry entry;
+		attribute_entry raw;
+		int error;
+
+		memcpy(&raw, at + offset, sizeof(raw));
+		entry.tag = le16toh(raw.e_tag);
+		entry.perm = le16toh(raw.e_perm);
+		entry.id = le32toh(raw.e_id);
+		error = check_entry(&entry, before);
+		if (!error)
+			error = libacl_add(&list, &entry);
+		if (error)
+			return error;
+		before = entry.tag;
+	}
+	return take_list(list, acl);
+}
+
+int ipcfs_acl_format(const struct ipcfs_acl *acl, struct ipcfs_text *out)
+{
+	attribute_header header = { .a_version = htole32(POSIX_ACL_XATTR_VERSION) };
+	int error = ipcfs_text_reserve(out, sizeof(header) + acl->count * sizeof(attribute_entry));
+
+	if (error)
+		return error;
+	/* there is room for all of it */
+	(void)ipcfs_text_add(out, &header, sizeof(header));
+	for (size_t i = 0; i < acl->count; i++) {
+		const struct ipcfs_acl_entry *entry = &acl->entries[i];
+		attribute_entry raw = {
+			.e_tag = htole16(entry->tag),
+			.e_perm = htole16(entry->perm),
+			.e_id = htole32(has_id(entry->tag) ? entry->id : ID_NONE),
+		};
+
+		(void)ipcfs_text_add(out, &raw, sizeof(raw));
+	}
+	return 0;
+}
+
+int ipcfs_acl_print(const struct ipcfs_acl *acl, struct ipcfs_text *out)
+{
+	LIBACL_AUTO list = acl_init((int)acl->count);
+	size_t size, start = out->size;
+	int error = 0;
+	char *text;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < acl->count && !error; i++)
+		error = libacl_add(&list, &acl->entries[i]);
+	if (error)
+		return error;
+	text = acl_to_any_text(list, NULL, '\n', TEXT_NUMERIC_IDS);
+	if (!text)
+		return -ENOMEM;
+	size = strlen(text);
+	error = ipcfs_text_add(out, text, size);
+	if (!error && size && text[size - 1] != '\n')
+		error = ipcfs_text_add(out, "\n", 1);
+	(void)acl_free(text);
+	if (error)
+		ipcfs_text_cut(out, start);
+	return error;
+}
+
+/* A whole number as libacl reads it, without what it would take as well: octal, hexadecimal, names. */
+static bool is_id(const char *digits, size_t length)
+{
+	uint64_t value = 0;
+
+	if (!length || length > ID_DIGITS || (digits[0] == '0' && length > 1))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		value = value * 10 + (uint64_t)(digits[i] - '0');
+	return value < ID_NONE;
+}
+
+/*
+ * Every line has the form of an entry with a number: nothing is left that libacl would look up in the
+ * system's lists of users, or that it reads in more than one way.
+ */
+static bool has_our_form(const char *text)
+{
+	while (*text) {
+		size_t tag = strspn(text, "abcdefghijklmnopqrstuvwxyz"), id;
+
+		if (!tag || text[tag] != ':')
+			return false;
+		text += tag + 1;
+		id = strspn(text, "0123456789");
+		if ((id && !is_id(text, id)) || text[id] != ':')
+			return false;
+		text += id + 1;
+		text += strspn(text, "rwx-");
+		if (*text != '\n')
+			return false;
+		text++;
+	}
+	return true;
+}
+
+int ipcfs_acl_read(struct ipcfs_acl *acl, const char *text)
+{
+	LIBACL_AUTO list = NULL;
+
+	if (!has_our_form(text))
+		return -EINVAL;
+	list = acl_from_text(text);
+	if (!list)
+		return libacl_error();
+	return take_list(list, acl);
+}
+
+struct ipcfs_acl_entry *ipcfs_acl_entry(const struct ipcfs_acl *acl, enum ipcfs_acl_tag tag)
+{
+	for (size_t i = 0; i < acl->count; i++)
+		if (acl->entries[i].tag == tag)
+			return &acl->entries[i];
+	return NULL;
+}
+
+static mode_t perm_of(const struct ipcfs_acl *acl, enum ipcfs_acl_tag tag, mode_t otherwise)
+{
+	const struct ipcfs_acl_entry *entry = ipcfs_acl_entry(acl, tag);
+
+	return entry ? entry->perm : otherwise;
+}
+
+static mode_t mode_with(const struct ipcfs_acl *acl, mode_t group)
+{
+	return perm_of(acl, IPCFS_ACL_USER_OBJ, 0) << 6 | group << 3 |
+	       perm_of(acl, IPCFS_ACL_OTHER, 0);
+}
+
+mode_t ipcfs_acl_mode(const struct ipcfs_acl *acl)
+{
+	return mode_with(acl, perm_of(acl, IPCFS_ACL_MASK, perm_of(acl, IPCFS_ACL_GROUP_OBJ, 0)));
+}
+
+mode_t ipcfs_acl_plain_mode(const struct ipcfs_acl *acl)
+{
+	return mode_with(acl, perm_of(acl, IPCFS_ACL_GROUP_OBJ, 0) &
+				      perm_of(acl, IPCFS_ACL_MASK, PERM_KEPT));
+}
+
+static void set_perm(const struct ipcfs_acl *acl, enum ipcfs_acl_tag tag, mode_t perm)
+{
+	struct ipcfs_acl_entry *entry = ipcfs_acl_entry(acl, tag);
+
+	if (entry)
+		entry->perm = (uint16_t)(perm & PERM_KEPT);
+}
+
+void ipcfs_acl_chmod(struct ipcfs_acl *acl, mode_t mode)
+{
+	bool masked = ipcfs_acl_entry(acl, IPCFS_ACL_MASK);
+
+	set_perm(acl, IPCFS_ACL_USER_OBJ, mode >> 6);
+	set_perm(acl, masked ? IPCFS_ACL_MASK : IPCFS_ACL_GROUP_OBJ, mode >> 3);
+	set_perm(acl, IPCFS_ACL_OTHER, mode);
+}
