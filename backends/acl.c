@@ -17,6 +17,7 @@
 #define PERM_VALID 07 /* what an entry may say */
 #define PERM_KEPT 06
 #define ID_NONE UINT32_MAX
+#define ATTRIBUTE_MAX 65536 /* no attribute has more bytes */
 #define ID_DIGITS 10
 
 typedef struct posix_acl_xattr_header attribute_header;
@@ -61,8 +62,7 @@ int ipcfs_acl_copy(struct ipcfs_acl *to, const struct ipcfs_acl *from)
 	return 0;
 }
 
-/* Entries find their place by themselves. */
-static int libacl_add(acl_t *list, const struct ipcfs_acl_entry *entry)
+static int add_entry(acl_t *list, const struct ipcfs_acl_entry *entry)
 {
 	acl_permset_t perms;
 	acl_entry_t added;
@@ -77,6 +77,19 @@ static int libacl_add(acl_t *list, const struct ipcfs_acl_entry *entry)
 	if (has_id(entry->tag) && acl_set_qualifier(added, &(id_t){ entry->id }))
 		return libacl_error();
 	return 0;
+}
+
+/* libacl finds the place of an entry from the front: 80 ms for 8191 in order, 1 ms from behind. */
+static int give_list(const struct ipcfs_acl *acl, acl_t *list)
+{
+	int error = 0;
+
+	*list = acl_init((int)acl->count);
+	if (!*list)
+		return libacl_error();
+	for (size_t i = acl->count; i && !error; i--)
+		error = add_entry(list, &acl->entries[i - 1]);
+	return error;
 }
 
 static int take_entry(acl_entry_t from, struct ipcfs_acl_entry *entry)
@@ -154,41 +167,60 @@ static int check_entry(const struct ipcfs_acl_entry *entry, uint16_t before)
 	return entry->perm & ~PERM_VALID ? -EINVAL : 0;
 }
 
+static int compare(const void *left, const void *right)
+{
+	const struct ipcfs_acl_entry *a = left, *b = right;
+
+	if (a->tag != b->tag)
+		return a->tag < b->tag ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static int parse_entries(const unsigned char *bytes, size_t count, struct ipcfs_acl *acl)
+{
+	uint16_t before = 0;
+
+	acl->entries = calloc(count, sizeof(*acl->entries));
+	if (!acl->entries)
+		return -ENOMEM;
+	for (; acl->count < count; acl->count++) {
+		struct ipcfs_acl_entry *entry = &acl->entries[acl->count];
+		attribute_entry raw;
+
+		memcpy(&raw, bytes + acl->count * sizeof(raw), sizeof(raw));
+		entry->tag = le16toh(raw.e_tag);
+		entry->perm = le16toh(raw.e_perm);
+		if (has_id(entry->tag))
+			entry->id = le32toh(raw.e_id);
+		if (check_entry(entry, before))
+			return -EINVAL;
+		before = entry->tag;
+	}
+	qsort(acl->entries, count, sizeof(*acl->entries), compare);
+	return 0;
+}
+
 int ipcfs_acl_parse(struct ipcfs_acl *acl, const void *bytes, size_t size)
 {
-	const unsigned char *at = bytes;
+	IPCFS_ACL_AUTO raw = { 0 };
 	attribute_header header;
 	LIBACL_AUTO list = NULL;
-	uint16_t before = 0;
+	int error;
 
 	if (size < sizeof(header))
 		return -EINVAL;
-	memcpy(&header, at, sizeof(header));
+	memcpy(&header, bytes, sizeof(header));
 	if (le32toh(header.a_version) != POSIX_ACL_XATTR_VERSION)
 		return -EOPNOTSUPP;
-	if ((size - sizeof(header)) % sizeof(attribute_entry))
+	size -= sizeof(header);
+	if (!size || size > ATTRIBUTE_MAX || size % sizeof(attribute_entry))
 		return -EINVAL;
 
-	list = acl_init((int)((size - sizeof(header)) / sizeof(attribute_entry)));
-	if (!list)
-		return libacl_error();
-	for (size_t offset = sizeof(header); offset < size; offset += sizeof(attribute_entry)) {
-		struct ipcfs_acl_entry entry;
-		attribute_entry raw;
-		int error;
-
-		memcpy(&raw, at + offset, sizeof(raw));
-		entry.tag = le16toh(raw.e_tag);
-		entry.perm = le16toh(raw.e_perm);
-		entry.id = le32toh(raw.e_id);
-		error = check_entry(&entry, before);
-		if (!error)
-			error = libacl_add(&list, &entry);
-		if (error)
-			return error;
-		before = entry.tag;
-	}
-	return take_list(list, acl);
+	error = parse_entries((const unsigned char *)bytes + sizeof(header),
+			      size / sizeof(attribute_entry), &raw);
+	if (!error)
+		error = give_list(&raw, &list);
+	return error ? error : take_list(list, acl);
 }
 
 int ipcfs_acl_format(const struct ipcfs_acl *acl, struct ipcfs_text *out)
@@ -215,15 +247,12 @@ int ipcfs_acl_format(const struct ipcfs_acl *acl, struct ipcfs_text *out)
 
 int ipcfs_acl_print(const struct ipcfs_acl *acl, struct ipcfs_text *out)
 {
-	LIBACL_AUTO list = acl_init((int)acl->count);
 	size_t size, start = out->size;
-	int error = 0;
+	LIBACL_AUTO list = NULL;
+	int error;
 	char *text;
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < acl->count && !error; i++)
-		error = libacl_add(&list, &acl->entries[i]);
+	error = give_list(acl, &list);
 	if (error)
 		return error;
 	text = acl_to_any_text(list, NULL, '\n', TEXT_NUMERIC_IDS);
