@@ -30,6 +30,15 @@ struct ipcfs_space;
 int ipcfs_space_open(struct ipcfs_space **space);
 void ipcfs_space_close(struct ipcfs_space *space);
 
+/* Which IPC namespace it is; plain data. */
+struct ipcfs_space_identity {
+	char boot[40];	/* which boot of the kernel; "": that, or the namespace, is not known */
+	uint64_t inode; /* no other namespace has it while this one lives */
+	/* No other namespace of this boot ever has it (Linux 6.18, or the initial one); 0: not known. */
+	uint64_t id;
+};
+void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_identity *identity);
+
 /* Who asks. What stands behind `loaded` is only meaningful once loaded (see fs/caller.h). */
 struct ipcfs_caller {
 	uid_t uid;

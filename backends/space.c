@@ -7,6 +7,9 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -16,6 +19,8 @@
 #include "space.h"
 
 #define MQUEUE_FS_MAGIC 0x19800202
+#define INITIAL_INODE 0xefffffff /* fixed by the kernel, and such a namespace lives for ever */
+#define GET_ID _IOR(0xb7, 13, uint64_t) /* NS_GET_ID, which older headers lack */
 
 static int mount_mqueue(void)
 {
@@ -52,6 +57,30 @@ static int open_dev_mqueue(void)
 	return root;
 }
 
+/* Leaves it empty where /proc does not tell. */
+static void identify(struct ipcfs_space_identity *identity)
+{
+	IPCFS_DESCRIPTOR_AUTO int fd = open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t size;
+
+	memset(identity, 0, sizeof(*identity));
+	if (fd < 0 || fstat(fd, &st))
+		return;
+	size = ipcfs_descriptor_read_path("/proc/sys/kernel/random/boot_id", identity->boot,
+					  sizeof(identity->boot));
+	if (size <= 0) {
+		identity->boot[0] = '\0';
+		return;
+	}
+	identity->boot[strcspn(identity->boot, "\n")] = '\0';
+	identity->inode = st.st_ino;
+	if (identity->inode == INITIAL_INODE)
+		identity->id = INITIAL_INODE;
+	else if (ioctl(fd, GET_ID, &identity->id))
+		identity->id = 0;
+}
+
 int ipcfs_space_open(struct ipcfs_space **space)
 {
 	struct ipcfs_space *opened = malloc(sizeof(*opened));
@@ -68,8 +97,14 @@ int ipcfs_space_open(struct ipcfs_space **space)
 		return error;
 	}
 	opened->shm = ipcfs_shm_dir_open(&opened->shm_device);
+	identify(&opened->identity);
 	*space = opened;
 	return 0;
+}
+
+void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_identity *identity)
+{
+	*identity = space->identity;
 }
 
 void ipcfs_space_close(struct ipcfs_space *space)
