@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "acl.h"
 #include "text.h"
 
 /* One IPC namespace, as its objects are reached: the opened file systems of the POSIX kinds. */
@@ -341,6 +342,22 @@ struct ipcfs_backend {
 	/* Change it, as the caller (loaded). -EPERM, -EINVAL, -ENOENT, -ERANGE. */
 	int (*change)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_change *change, const struct ipcfs_caller *caller);
+
+	/*
+	 * The access control list that the kernel keeps with the object, count 0 where it has none; of a
+	 * named object, and of any that a handle stands for. Freed with ipcfs_acl_free. -ENOENT, -ENOMEM.
+	 * All three are NULL where the kernel keeps none for this kind.
+	 */
+	int (*acl)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		   struct ipcfs_acl *acl);
+	int (*acl_of)(int handle, struct ipcfs_acl *acl);
+
+	/*
+	 * Set it, and with it the mode, as the caller (loaded); one that is not extended takes it away.
+	 * -EPERM, -ENOENT, -EOPNOTSUPP (a file system without lists), -EINVAL, -ENOSPC, -ENOMEM.
+	 */
+	int (*set_acl)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		       const struct ipcfs_acl *acl, const struct ipcfs_caller *caller);
 
 	/* Append the lines of the status file: one sample. -ENOENT, -ENOMEM. */
 	int (*status)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

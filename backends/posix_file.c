@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "identity.h"
@@ -73,5 +74,71 @@ int ipcfs_posix_file_change(int path, mode_t mode, const struct ipcfs_change *wa
 		return error;
 	error = change_as_caller(path, mode, wanted);
 	ipcfs_identity_give_back(&own);
+	return error;
+}
+
+/* Most lists are short. A longer value may become longer still between two looks. */
+static int read_value(const char *name, struct ipcfs_text *value)
+{
+	size_t room = 256;
+	ssize_t size;
+
+	for (;; room *= 4) {
+		int error = ipcfs_text_reserve(value, room);
+
+		if (error)
+			return error;
+		size = getxattr(name, IPCFS_ACL_ATTRIBUTE, value->data, room);
+		if (size >= 0 || errno != ERANGE || room > XATTR_SIZE_MAX)
+			break;
+	}
+	if (size < 0)
+		return -errno;
+	value->size = (size_t)size;
+	return 0;
+}
+
+int ipcfs_posix_file_acl(int fd, struct ipcfs_acl *acl)
+{
+	struct ipcfs_text value = { 0 };
+	char name[FD_PATH_SIZE];
+	int error;
+
+	*acl = (struct ipcfs_acl){ 0 };
+	error = read_value(fd_path(name, fd), &value);
+	if (!error)
+		error = ipcfs_acl_parse(acl, value.data, value.size);
+	ipcfs_text_free(&value);
+	return error == -ENODATA || error == -EOPNOTSUPP ? 0 : error;
+}
+
+static int set_as_caller(int path, const struct ipcfs_acl *acl, const struct ipcfs_text *value)
+{
+	char name[FD_PATH_SIZE];
+
+	fd_path(name, path);
+	if (!setxattr(name, IPCFS_ACL_ATTRIBUTE, value->data, value->size, 0))
+		return 0;
+	/* without lists, a mode is all there is to set */
+	if (errno == EOPNOTSUPP && !ipcfs_acl_is_extended(acl))
+		return change_mode(path, ipcfs_acl_mode(acl));
+	return -errno;
+}
+
+int ipcfs_posix_file_set_acl(int path, const struct ipcfs_acl *acl,
+			     const struct ipcfs_caller *caller)
+{
+	struct ipcfs_text value = { 0 };
+	struct ipcfs_identity own;
+	int error;
+
+	error = ipcfs_acl_format(acl, &value);
+	if (!error)
+		error = ipcfs_identity_take(caller, &own);
+	if (!error) {
+		error = set_as_caller(path, acl, &value);
+		ipcfs_identity_give_back(&own);
+	}
+	ipcfs_text_free(&value);
 	return error;
 }

@@ -23,4 +23,14 @@ int ipcfs_posix_file_reopen(int path, int flags);
 int ipcfs_posix_file_change(int path, mode_t mode, const struct ipcfs_change *wanted,
 			    const struct ipcfs_caller *caller);
 
+/*
+ * The access control list of a file, by any descriptor of it, O_PATH too; count 0 where it has none, or can have
+ * none. -ENOMEM, -EINVAL (not one that we can read).
+ */
+int ipcfs_posix_file_acl(int fd, struct ipcfs_acl *acl);
+
+/* Set it, or take it away where it is not extended, as the caller (loaded). Errors of setxattr(2). */
+int ipcfs_posix_file_set_acl(int path, const struct ipcfs_acl *acl,
+			     const struct ipcfs_caller *caller);
+
 #endif

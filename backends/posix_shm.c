@@ -189,6 +189,27 @@ static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	return ipcfs_posix_file_change(fd, st.stx_mode, wanted, caller);
 }
 
+static int acl(const struct ipcfs_space *space, const struct ipcfs_ref *ref, struct ipcfs_acl *out)
+{
+	struct statx st;
+	IPCFS_DESCRIPTOR_AUTO int fd = find_ref(space, ref, &st);
+
+	if (fd < 0)
+		return fd == -EIDRM ? -ENOENT : fd;
+	return ipcfs_posix_file_acl(fd, out);
+}
+
+static int set_acl(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		   const struct ipcfs_acl *wanted, const struct ipcfs_caller *caller)
+{
+	struct statx st;
+	IPCFS_DESCRIPTOR_AUTO int fd = find_ref(space, ref, &st);
+
+	if (fd < 0)
+		return fd == -EIDRM ? -ENOENT : fd;
+	return ipcfs_posix_file_set_acl(fd, wanted, caller);
+}
+
 static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		  struct ipcfs_text *out)
 {
@@ -305,6 +326,9 @@ const struct ipcfs_backend ipcfs_posix_shm = {
 	.make = make,
 	.remove = remove_ref,
 	.change = change,
+	.acl = acl,
+	.acl_of = ipcfs_posix_file_acl,
+	.set_acl = set_acl,
 	.status = status,
 	.watch = NULL,
 	.segment = &segment,

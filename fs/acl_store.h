@@ -49,6 +49,6 @@ int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backen
 void ipcfs_acl_store_removed(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
 			     const struct ipcfs_ref *ref);
 
-#define IPCFS_ACL_STORE_ENTRIES 512
+#define IPCFS_ACL_STORE_ENTRIES 500 /* the kernel shows those that fit into 4096 bytes */
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "control.h"
 #include "peek.h"
+#include "permission.h"
 
 /* The same after a restart, which a pointer would not be. */
 static uint64_t class_number(const struct ipcfs_backend *class)
@@ -89,12 +90,17 @@ static mode_t object_mode(const struct ipcfs_node_key *key, mode_t mode)
 	}
 }
 
-void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *info,
-		     struct stat *st)
+mode_t ipcfs_attr_type(const struct ipcfs_node_key *key)
+{
+	return object_mode(key, 0) & S_IFMT;
+}
+
+void ipcfs_attr_fill(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
+		     const struct ipcfs_info *info, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = ipcfs_attr_ino(key);
-	st->st_mode = object_mode(key, info->perm.mode);
+	st->st_mode = object_mode(key, ipcfs_permission_mode(fs, key->object->class, info));
 	st->st_nlink = 1;
 	st->st_uid = info->perm.uid;
 	st->st_gid = info->perm.gid;
@@ -147,7 +153,7 @@ static void attr_removed(struct ipcfs_filesystem *fs, const struct ipcfs_node *n
 
 	if (node->key.kind == IPCFS_NODE_DATA) /* the memory may live on */
 		ipcfs_object_look(&fs->objects, node->key.object, &info);
-	ipcfs_attr_fill(&node->key, &info, st);
+	ipcfs_attr_fill(fs, &node->key, &info, st);
 	st->st_nlink = 0;
 }
 
@@ -179,7 +185,7 @@ int ipcfs_attr_look(fuse_req_t req, struct ipcfs_node *node, struct stat *st)
 		if (err)
 			return err == -ENOENT ? -ESTALE : err;
 	}
-	ipcfs_attr_fill(&node->key, &info, st);
+	ipcfs_attr_fill(fs, &node->key, &info, st);
 	/* bash's `.` reads as many bytes as a file says it has, and tar wants as many as it said */
 	if (node->key.kind == IPCFS_NODE_STATUS)
 		st->st_size = (off_t)ipcfs_control_size(req, node);

@@ -48,11 +48,11 @@ static int open_direction(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	if (err)
 		return err;
 	if (open->object->room == 0) {
-		err = ipcfs_open_look(open, direction, open->opener.tid, &info);
+		err = ipcfs_open_look(fs, open, direction, open->opener.tid, &info);
 		if (!err)
 			open->object->room = info.max_message;
 	} else {
-		err = ipcfs_open_check(open, direction, open->opener.tid);
+		err = ipcfs_open_check(fs, open, direction, open->opener.tid);
 	}
 	if (err)
 		ipcfs_object_close(&fs->objects, open->object, direction);
@@ -91,7 +91,7 @@ static void send_left_over(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 		};
 
 		pending->text = (struct ipcfs_text){ 0 };
-		if (waiter.data.size && !ipcfs_open_check(open, IPCFS_SEND, 0))
+		if (waiter.data.size && !ipcfs_open_check(fs, open, IPCFS_SEND, 0))
 			ipcfs_transfer_detached(&waiter);
 		else
 			ipcfs_transfer_clear(&waiter);
@@ -110,13 +110,14 @@ void ipcfs_channel_release(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 }
 
 /* POLLIN, POLLOUT, ... now; -EACCES. */
-static int ready_now(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+static int ready_now(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		     enum ipcfs_direction direction, pid_t tid)
 {
 	const struct ipcfs_node_key *key = &open->node->key;
 	long selector = key->selected && direction == IPCFS_RECEIVE ? key->selector : 0;
 	int ready, err;
 
-	err = ipcfs_open_check(open, direction, tid);
+	err = ipcfs_open_check(fs, open, direction, tid);
 	if (err == -EIDRM)
 		return POLLERR | POLLHUP | POLLIN | POLLOUT;
 	if (err)
@@ -129,13 +130,13 @@ static int ready_now(struct ipcfs_open *open, enum ipcfs_direction direction, pi
 	return ready & (direction == IPCFS_SEND ? POLLOUT : POLLIN);
 }
 
-static int poll_ready(struct ipcfs_open *open, pid_t tid)
+static int poll_ready(struct ipcfs_filesystem *fs, struct ipcfs_open *open, pid_t tid)
 {
 	int events = 0, ready;
 	bool rest;
 
 	if (open->reads) {
-		ready = ready_now(open, IPCFS_RECEIVE, tid);
+		ready = ready_now(fs, open, IPCFS_RECEIVE, tid);
 		if (ready < 0)
 			return ready;
 		events |= ready;
@@ -146,7 +147,7 @@ static int poll_ready(struct ipcfs_open *open, pid_t tid)
 			events |= POLLIN;
 	}
 	if (open->writes) {
-		ready = ready_now(open, IPCFS_SEND, tid);
+		ready = ready_now(fs, open, IPCFS_SEND, tid);
 		if (ready < 0)
 			return ready;
 		events |= ready;
@@ -163,7 +164,7 @@ void ipcfs_channel_poll(fuse_req_t req, struct ipcfs_open *open, unsigned events
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	unsigned directions = 0;
-	int ready = poll_ready(open, fuse_req_ctx(req)->pid);
+	int ready = poll_ready(fs, open, fuse_req_ctx(req)->pid);
 	int err = ready < 0 ? ready : 0;
 
 	if (open->reads && (events & POLLIN) && !(ready & POLLIN))

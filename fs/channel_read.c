@@ -52,7 +52,7 @@ static bool take_rest(struct ipcfs_open *open, size_t size, struct ipcfs_text *o
 static bool answer_rest(fuse_req_t req, struct ipcfs_open *open, size_t size)
 {
 	struct ipcfs_text bytes = { 0 };
-	int err = ipcfs_open_check(open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
+	int err = ipcfs_open_check(ipcfs_of(req), open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
 	bool due = true;
 
 	if (!err) {

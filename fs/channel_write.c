@@ -178,7 +178,7 @@ static void write_msg(struct ipcfs_waiter *waiter, const char *bytes, size_t siz
 	struct ipcfs_room *room = waiter->fs->room;
 	struct ipcfs_pending *pending;
 	struct ipcfs_info info;
-	int err = ipcfs_open_look(open, IPCFS_SEND, waiter->tid, &info);
+	int err = ipcfs_open_look(waiter->fs, open, IPCFS_SEND, waiter->tid, &info);
 
 	if (!err && waiter->object->parked[IPCFS_SEND] && ipcfs_room_is_full(room, waiter->uid))
 		err = -EAGAIN;
@@ -234,7 +234,7 @@ static void flush_exiting(struct ipcfs_waiter *waiter)
 {
 	fuse_req_t req = waiter->req;
 	struct ipcfs_waiter detached = *waiter;
-	int err = ipcfs_open_check(waiter->open, IPCFS_SEND, waiter->tid);
+	int err = ipcfs_open_check(waiter->fs, waiter->open, IPCFS_SEND, waiter->tid);
 
 	if (err) {
 		answer_flush(waiter, err);

@@ -129,7 +129,7 @@ static void read_sample(fuse_req_t req, struct ipcfs_open *open, size_t size, si
 	int err;
 
 	if (semaphore)
-		err = ipcfs_open_check(open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
+		err = ipcfs_open_check(ipcfs_of(req), open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
 	else
 		err = ipcfs_control_open(req, open);
 	if (err == -ESTALE)

@@ -12,18 +12,21 @@
 #include "object.h"
 #include "table.h"
 
+struct ipcfs_acl_store;
 struct ipcfs_room;
 
 struct ipcfs_filesystem {
 	struct ipcfs_settings settings;
 	struct ipcfs_space *space;
 	struct fuse_session *session;
+	struct ipcfs_acl_store *acls;
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */
 	struct ipcfs_room *room;  /* the waiters */
 	struct ipcfs_buffers buffers;
 	_Atomic bool passthrough; /* the kernel may be asked to use files in our place */
+	bool kernel_checks;	  /* it judges by the shown modes and lists before it asks us */
 	struct timespec started;  /* the times of fixed nodes */
 	uid_t uid;		  /* the owner of fixed nodes: who runs the daemon */
 	gid_t gid;

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "acl_store.h"
 #include "backing.h"
 #include "channel.h"
 #include "ops.h"
@@ -13,6 +15,7 @@
 #include "segment.h"
 #include "semaphore.h"
 
+#define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
 int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **out)
@@ -33,7 +36,9 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 	}
 	ipcfs_objects_init(&fs->objects, fs->space);
 	ipcfs_buffers_init(&fs->buffers);
-	err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
+	err = ipcfs_acl_store_create(fs->space, settings->state, &fs->acls);
+	if (!err)
+		err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
 	if (!err)
@@ -49,8 +54,10 @@ int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 {
 	struct ipcfs_filesystem *fs = arg;
 
+	int err = ipcfs_acl_store_start(fs->acls);
+
 	fs->session = session;
-	return ipcfs_room_start(fs->room);
+	return err ? err : ipcfs_room_start(fs->room);
 }
 
 void ipcfs_filesystem_stop(void *arg)
@@ -58,6 +65,7 @@ void ipcfs_filesystem_stop(void *arg)
 	struct ipcfs_filesystem *fs = arg;
 
 	ipcfs_room_stop(fs->room);
+	ipcfs_acl_store_stop(fs->acls);
 }
 
 /*
@@ -93,8 +101,17 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_table_destroy(&fs->opens);
 	ipcfs_objects_destroy(&fs->objects);
 	ipcfs_buffers_destroy(&fs->buffers);
+	ipcfs_acl_store_destroy(fs->acls);
 	ipcfs_space_close(fs->space);
 	free(fs);
+}
+
+/* Also where it can't be told: there the kernel gives what it gives. */
+static bool is_initial_user_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) != 0 || st.st_ino == USER_NAMESPACE_INITIAL;
 }
 
 static void op_init(void *arg, struct fuse_conn_info *conn)
@@ -103,15 +120,20 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
 				FUSE_CAP_PARALLEL_DIROPS;
 
+	struct ipcfs_filesystem *fs = arg;
+
 	conn->want |= wanted & conn->capable;
 #ifdef FUSE_CAP_PASSTHROUGH
 	if (ipcfs_backing_possible() && (conn->capable & FUSE_CAP_PASSTHROUGH)) {
 		conn->want |= FUSE_CAP_PASSTHROUGH;
-		((struct ipcfs_filesystem *)arg)->passthrough = true;
+		fs->passthrough = true;
 	}
-#else
-	(void)arg;
 #endif
+	/* Without it the kernel lets nobody set lists in a mount of a user namespace. It then checks as well. */
+	if (!is_initial_user_namespace() && (conn->capable & FUSE_CAP_POSIX_ACL)) {
+		conn->want |= FUSE_CAP_POSIX_ACL;
+		fs->kernel_checks = true;
+	}
 	conn->max_write = REQUEST_MAX;
 	conn->time_gran = 1;
 }
@@ -140,6 +162,11 @@ const struct fuse_lowlevel_ops ipcfs_filesystem_ops = {
 	.symlink = ipcfs_op_symlink,
 	.link = ipcfs_op_link,
 	.rename = ipcfs_op_rename,
+
+	.getxattr = ipcfs_op_getxattr,
+	.listxattr = ipcfs_op_listxattr,
+	.setxattr = ipcfs_op_setxattr,
+	.removexattr = ipcfs_op_removexattr,
 
 	.open = ipcfs_op_open,
 	.read = ipcfs_op_read,

@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "access.h"
 #include "caller.h"
+#include "permission.h"
 #include "tree.h"
 
 #define OWNERS_MAX 1024 /* processes with something pending on one open file */
@@ -75,8 +75,8 @@ static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipc
 }
 
 /* `err` is what looking at the queue said. */
-static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid, int err,
-		 const struct ipcfs_perm *perm)
+static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		 enum ipcfs_direction direction, pid_t tid, int err, const struct ipcfs_perm *perm)
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
@@ -87,26 +87,28 @@ static int judge(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t 
 	if (err)
 		return err;
 	pthread_mutex_lock(&open->lock);
-	err = ipcfs_access(class->rule, perm, &open->opener, want,
-			   tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+	err = ipcfs_permission_check(fs, open->object, perm, open->handle[direction], want,
+				     &open->opener,
+				     tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
 	pthread_mutex_unlock(&open->lock);
 	return err;
 }
 
-int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid)
+int ipcfs_open_check(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		     enum ipcfs_direction direction, pid_t tid)
 {
 	struct ipcfs_perm perm;
 	int err = handle_perm(open->object->class, open->handle[direction], &perm);
 
-	return judge(open, direction, tid, err, &perm);
+	return judge(fs, open, direction, tid, err, &perm);
 }
 
-int ipcfs_open_look(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid,
-		    struct ipcfs_info *info)
+int ipcfs_open_look(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		    enum ipcfs_direction direction, pid_t tid, struct ipcfs_info *info)
 {
 	int err = open->object->class->queue->look(open->handle[direction], info);
 
-	return judge(open, direction, tid, err, &info->perm);
+	return judge(fs, open, direction, tid, err, &info->perm);
 }
 
 struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create)

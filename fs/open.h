@@ -63,11 +63,12 @@ struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle);
  * not needed at open. -EACCES; -EIDRM when sending to a removed queue (or receiving from a removed
  * System V queue).
  */
-int ipcfs_open_check(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid);
+int ipcfs_open_check(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		     enum ipcfs_direction direction, pid_t tid);
 
 /* As above, and look at the queue by the way: *info as the backend's look fills it. */
-int ipcfs_open_look(struct ipcfs_open *open, enum ipcfs_direction direction, pid_t tid,
-		    struct ipcfs_info *info);
+int ipcfs_open_look(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
+		    enum ipcfs_direction direction, pid_t tid, struct ipcfs_info *info);
 
 /*
  * What this owner has pending. With `create` it is made where there is none; NULL: there is none, no

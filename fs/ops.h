@@ -38,6 +38,13 @@ void ipcfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char
 void ipcfs_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
 		     const char *to_name, unsigned flags);
 
+/* ops_acl.c: access control lists, as extended attributes */
+void ipcfs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void ipcfs_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void ipcfs_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+		       size_t size, int flags);
+void ipcfs_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
 /* ops_file.c: open files */
 void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

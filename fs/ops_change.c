@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "access.h"
+#include "acl_store.h"
 #include "attr.h"
 #include "caller.h"
 #include "make.h"
 #include "ops.h"
+#include "permission.h"
 #include "reply.h"
 #include "room.h"
 #include "segment.h"
@@ -67,6 +68,7 @@ static int remove_object(fuse_req_t req, const struct ipcfs_backend *class, cons
 	ipcfs_caller_free(&caller);
 	if (err)
 		return err;
+	ipcfs_acl_store_removed(fs->acls, class, &info.ref);
 	object = ipcfs_object_get(&fs->objects, class, &info.ref);
 	if (object) {
 		ipcfs_object_removed(&fs->objects, object);
@@ -106,7 +108,7 @@ static int change_object(fuse_req_t req, struct ipcfs_object *object, const stru
 		change.mask |= IPCFS_CHANGE_GID;
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = object->class->change(fs->space, &object->ref, &change, &caller);
+		err = ipcfs_permission_change(fs, object, &change, &caller);
 	ipcfs_caller_free(&caller);
 	if (!err)
 		ipcfs_room_recheck(fs->room, object); /* waiters may have lost their right */

@@ -6,25 +6,26 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "access.h"
 #include "attr.h"
 #include "caller.h"
 #include "ops.h"
+#include "permission.h"
 #include "reply.h"
 #include "tree.h"
 
 int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want)
 {
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_info info;
 	int err;
 
-	err = object->class->glance(ipcfs_of(req)->space, &object->ref, &info);
-	if (err)
-		return err == -ENOENT ? -ESTALE : err;
-	err = ipcfs_access(object->class->rule, &info.perm, &caller, want, ipcfs_caller_load);
+	err = object->class->glance(fs->space, &object->ref, &info);
+	if (!err)
+		err = ipcfs_permission_check(fs, object, &info.perm, -1, want, &caller,
+					     ipcfs_caller_load);
 	ipcfs_caller_free(&caller);
-	return err;
+	return err == -ENOENT ? -ESTALE : err;
 }
 
 /* Which messages are queued is the business of those who may receive them. */
@@ -121,7 +122,14 @@ void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 					   .gid = st.st_gid,
 					   .mode = st.st_mode & 0777 };
 
-		err = ipcfs_access(IPCFS_RULE_FILE, &perm, &caller, want, ipcfs_caller_load);
+		const struct ipcfs_question question = {
+			.rule = IPCFS_RULE_FILE,
+			.perm = &perm,
+			.want = want,
+		};
+		enum ipcfs_reason reason;
+
+		err = ipcfs_access(&question, &caller, ipcfs_caller_load, &reason);
 		ipcfs_caller_free(&caller);
 	}
 	ipcfs_reply_error(req, err);

@@ -27,6 +27,7 @@ enum key {
 	KEY_SOURCE,
 	KEY_MAX_WAITERS,
 	KEY_MAX_WAITERS_ALL,
+	KEY_STATE,
 	KEY_IGNORED,
 };
 
@@ -37,7 +38,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("-V", KEY_VERSION), FUSE_OPT_KEY("--version", KEY_VERSION),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY), FUSE_OPT_KEY("rw", KEY_READ_WRITE),
 	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
-	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL),
+	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL), FUSE_OPT_KEY("state=", KEY_STATE),
 
 	/* libfuse's. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
@@ -167,6 +168,8 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return set_waiters(&options->settings.max_waiters, arg);
 	case KEY_MAX_WAITERS_ALL:
 		return set_waiters(&options->settings.max_waiters_all, arg);
+	case KEY_STATE:
+		return set_string(&options->settings.state, strchr(arg, '=') + 1);
 	case KEY_IGNORED:
 		return 0;
 	}
@@ -225,6 +228,8 @@ void ipcfs_options_free(struct ipcfs_options *options)
 {
 	free(options->source);
 	free(options->mountpoint);
+	free(options->settings.state);
+	options->settings.state = NULL;
 	options->source = NULL;
 	options->mountpoint = NULL;
 }
@@ -246,6 +251,8 @@ void ipcfs_options_help(void)
 	       "\n"
 	       "    -o max_waiters=N       requests of one user that may wait at a time (%d)\n"
 	       "    -o max_waiters_all=N   requests of all users that may wait at a time (%d)\n"
+	       "    -o state=DIR           where access control lists are kept "
+	       "(/run/ipcfs-state)\n"
 	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
 	       "\n"
 	       "    -o allow_other         let other users in, as the objects' permissions say\n"

@@ -12,6 +12,7 @@ struct ipcfs_settings {
 	bool read_only;		  /* -o ro: opening what would consume is EROFS */
 	unsigned max_waiters;	  /* parked requests per uid */
 	unsigned max_waiters_all; /* parked requests altogether */
+	char *state; /* where access control lists are kept; NULL: the usual place; owned */
 };
 
 struct ipcfs_options {

@@ -17,7 +17,7 @@ static int open_direction(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	err = ipcfs_object_open(&fs->objects, open->object, direction, &open->handle[direction]);
 	if (err)
 		return err;
-	err = ipcfs_open_check(open, direction, open->opener.tid);
+	err = ipcfs_open_check(fs, open, direction, open->opener.tid);
 	if (err)
 		ipcfs_object_close(&fs->objects, open->object, direction);
 	return err;
@@ -128,7 +128,7 @@ void ipcfs_segment_read(fuse_req_t req, struct ipcfs_open *open, size_t size, of
 	char *bytes;
 	int err;
 
-	err = ipcfs_open_check(open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
+	err = ipcfs_open_check(ipcfs_of(req), open, IPCFS_RECEIVE, fuse_req_ctx(req)->pid);
 	if (err) {
 		ipcfs_reply_error(req, err);
 		return;
@@ -173,7 +173,7 @@ void ipcfs_segment_write(fuse_req_t req, struct ipcfs_open *open, const char *by
 	ssize_t more = 0;
 	int err;
 
-	err = ipcfs_open_check(open, IPCFS_SEND, fuse_req_ctx(req)->pid);
+	err = ipcfs_open_check(ipcfs_of(req), open, IPCFS_SEND, fuse_req_ctx(req)->pid);
 	if (!err && (flags & O_APPEND))
 		err = find_end(open, &offset);
 	if (err) {
@@ -204,7 +204,7 @@ int ipcfs_segment_resize(fuse_req_t req, const struct ipcfs_node *node, struct i
 	if (open) {
 		if (!open->writes)
 			return -EINVAL; /* as ftruncate(2) */
-		err = ipcfs_open_check(open, IPCFS_SEND, fuse_req_ctx(req)->pid);
+		err = ipcfs_open_check(fs, open, IPCFS_SEND, fuse_req_ctx(req)->pid);
 		return err ? err
 			   : object->class->segment->resize(open->handle[IPCFS_SEND],
 							    (uint64_t)size);

@@ -19,18 +19,18 @@ static enum ipcfs_direction asks_for(const struct ipcfs_node_key *key)
 	return key->kind == IPCFS_NODE_ZERO ? IPCFS_RECEIVE : IPCFS_SEND;
 }
 
-static int check_open(struct ipcfs_open *open)
+static int check_open(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 {
 	const struct ipcfs_node_key *key = &open->node->key;
 	int err = 0;
 
 	if (open->reads)
-		err = ipcfs_open_check(open, IPCFS_RECEIVE, open->opener.tid);
+		err = ipcfs_open_check(fs, open, IPCFS_RECEIVE, open->opener.tid);
 	if (err || !open->writes)
 		return err;
-	err = ipcfs_open_check(open, asks_for(key), open->opener.tid);
+	err = ipcfs_open_check(fs, open, asks_for(key), open->opener.tid);
 	if (err == -EACCES && key->kind == IPCFS_NODE_OP) /* perhaps they only wait for zeros */
-		err = ipcfs_open_check(open, IPCFS_RECEIVE, open->opener.tid);
+		err = ipcfs_open_check(fs, open, IPCFS_RECEIVE, open->opener.tid);
 	return err;
 }
 
@@ -41,7 +41,7 @@ int ipcfs_semaphore_open(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 	err = ipcfs_object_open(&fs->objects, open->object, IPCFS_SEND, &handle);
 	if (!err) {
 		open->handle[IPCFS_SEND] = open->handle[IPCFS_RECEIVE] = handle;
-		err = check_open(open);
+		err = check_open(fs, open);
 		if (err)
 			ipcfs_object_close(&fs->objects, open->object, IPCFS_SEND);
 	}
@@ -107,7 +107,7 @@ static ssize_t attempt(struct ipcfs_waiter *waiter, bool wait)
 	size_t count;
 	int err;
 
-	err = ipcfs_open_check(waiter->open, direction, waiter->tid);
+	err = ipcfs_open_check(waiter->fs, waiter->open, direction, waiter->tid);
 	if (err)
 		return err;
 	ops = ops_of(waiter, &count);
@@ -217,11 +217,12 @@ static void write_operation(fuse_req_t req, struct ipcfs_open *open, const char 
 		ipcfs_semaphore_go(&waiter, nonblock);
 }
 
-static int write_value(struct ipcfs_open *open, pid_t tid, const char *bytes, size_t size)
+static int write_value(struct ipcfs_filesystem *fs, struct ipcfs_open *open, pid_t tid,
+		       const char *bytes, size_t size)
 {
 	const struct ipcfs_semaphore_ops *semaphore = open->object->class->semaphore;
 	uint32_t value;
-	int err = ipcfs_open_check(open, IPCFS_SEND, tid);
+	int err = ipcfs_open_check(fs, open, IPCFS_SEND, tid);
 
 	if (!err)
 		err = ipcfs_intent_value(bytes, size, semaphore->value_max, &value);
@@ -231,11 +232,12 @@ static int write_value(struct ipcfs_open *open, pid_t tid, const char *bytes, si
 	return err;
 }
 
-static int set_all(struct ipcfs_open *open, pid_t tid, const char *bytes, size_t size)
+static int set_all(struct ipcfs_filesystem *fs, struct ipcfs_open *open, pid_t tid,
+		   const char *bytes, size_t size)
 {
 	const struct ipcfs_semaphore_ops *semaphore = open->object->class->semaphore;
 	struct ipcfs_text values = { 0 };
-	int err = ipcfs_open_check(open, IPCFS_SEND, tid);
+	int err = ipcfs_open_check(fs, open, IPCFS_SEND, tid);
 
 	if (!err)
 		err = ipcfs_intent_values(bytes, size, semaphore->value_max, &values);
@@ -282,14 +284,14 @@ static int keep_pending(struct ipcfs_open *open, uint64_t owner, struct ipcfs_te
 }
 
 /* A set's values are more than shells write at a time: all up to the newline, or the close. */
-static int write_values(struct ipcfs_open *open, pid_t tid, const char *bytes, size_t size,
-			uint64_t owner)
+static int write_values(struct ipcfs_filesystem *fs, struct ipcfs_open *open, pid_t tid,
+			const char *bytes, size_t size, uint64_t owner)
 {
 	struct ipcfs_text line = { 0 };
 	int err = take_pending(open, owner, bytes, size, &line);
 
 	if (!err && size && bytes[size - 1] == '\n')
-		err = set_all(open, tid, line.data, line.size);
+		err = set_all(fs, open, tid, line.data, line.size);
 	else if (!err)
 		err = keep_pending(open, owner, &line);
 	ipcfs_text_free(&line);
@@ -302,7 +304,7 @@ void ipcfs_semaphore_flush(fuse_req_t req, struct ipcfs_open *open, uint64_t own
 	int err = take_pending(open, owner, NULL, 0, &line);
 
 	if (!err && line.size)
-		err = set_all(open, fuse_req_ctx(req)->pid, line.data, line.size);
+		err = set_all(ipcfs_of(req), open, fuse_req_ctx(req)->pid, line.data, line.size);
 	ipcfs_text_free(&line);
 	ipcfs_reply_error(req, err);
 }
@@ -315,10 +317,10 @@ void ipcfs_semaphore_write(fuse_req_t req, struct ipcfs_open *open, const char *
 
 	switch (open->node->key.kind) {
 	case IPCFS_NODE_VALUE:
-		err = write_value(open, tid, bytes, size);
+		err = write_value(ipcfs_of(req), open, tid, bytes, size);
 		break;
 	case IPCFS_NODE_VALUES:
-		err = write_values(open, tid, bytes, size, owner);
+		err = write_values(ipcfs_of(req), open, tid, bytes, size, owner);
 		break;
 	case IPCFS_NODE_HOLD:
 	case IPCFS_NODE_TRYHOLD:

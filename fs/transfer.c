@@ -192,7 +192,7 @@ ssize_t ipcfs_transfer_receive(struct ipcfs_waiter *waiter, bool wait)
 	int err;
 
 	(void)wait; /* waiting is for readiness, not in the call that takes */
-	err = ipcfs_open_check(waiter->open, IPCFS_RECEIVE, waiter->tid);
+	err = ipcfs_open_check(waiter->fs, waiter->open, IPCFS_RECEIVE, waiter->tid);
 	if (err)
 		return err;
 	if (waiter->framing < 0)
@@ -208,7 +208,7 @@ ssize_t ipcfs_transfer_receive(struct ipcfs_waiter *waiter, bool wait)
 int ipcfs_transfer_accept(struct ipcfs_waiter *waiter, long type)
 {
 	struct ipcfs_message empty = { .type = type };
-	int err = ipcfs_open_check(waiter->open, IPCFS_RECEIVE, waiter->tid);
+	int err = ipcfs_open_check(waiter->fs, waiter->open, IPCFS_RECEIVE, waiter->tid);
 
 	return err ? err : keep(waiter, &empty, 0);
 }
@@ -284,7 +284,7 @@ ssize_t ipcfs_transfer_send(struct ipcfs_waiter *waiter, bool wait)
 	int err;
 
 	if (waiter->open)
-		err = ipcfs_open_check(waiter->open, IPCFS_SEND, waiter->tid);
+		err = ipcfs_open_check(waiter->fs, waiter->open, IPCFS_SEND, waiter->tid);
 	else
 		err = waiter->object->class->queue->perm(waiter->handle, &perm); /* is it there? */
 	if (err)

@@ -236,9 +236,19 @@ static void null_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, o
 }
 
 /* getxattr, setxattr and listxattr are missing: ENOSYS, so that the kernel stops asking. */
+/* No lists: asked at each open with O_TRUNC, and by ls for each entry. */
+static void null_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size)
+{
+	(void)node;
+	(void)name;
+	(void)size;
+	fuse_reply_err(request, ENODATA);
+}
+
 static const struct fuse_lowlevel_ops operations = {
 	.init = null_init,
 	.lookup = null_lookup,
+	.getxattr = null_getxattr,
 	.getattr = null_getattr,
 	.open = null_open,
 	.read = null_read,

@@ -55,6 +55,16 @@ static const unsigned wants[] = {
 	IPCFS_WANT_READ | IPCFS_WANT_WRITE,
 };
 
+/* Of an object without a list. */
+static int ask(enum ipcfs_rule rule, const struct ipcfs_perm *perm, struct ipcfs_caller *caller,
+	       unsigned want, int (*load)(struct ipcfs_caller *caller))
+{
+	const struct ipcfs_question question = { .rule = rule, .perm = perm, .want = want };
+	enum ipcfs_reason reason;
+
+	return ipcfs_access(&question, caller, load, &reason);
+}
+
 /* Everything that may matter of one who asks. */
 struct role {
 	uid_t uid;
@@ -186,18 +196,18 @@ static void check(enum ipcfs_rule rule, const struct role *role, unsigned mode, 
 	bare.caps = UINT64_MAX;
 	bare.ngroups = 1;
 	bare.groups = (gid_t[]){ GROUP };
-	assert_int_equal(ipcfs_access(rule, &perm, &bare, want, NULL), bare_answer);
+	assert_int_equal(ask(rule, &perm, &bare, want, NULL), bare_answer);
 
 	to_load = role;
 	loads = 0;
-	assert_int_equal(ipcfs_access(rule, &perm, &caller, want, load), answer);
+	assert_int_equal(ask(rule, &perm, &caller, want, load), answer);
 	assert_int_equal(loads, must_load);
 	load(&caller);
 	loads = 0;
-	assert_int_equal(ipcfs_access(rule, &perm, &caller, want, load), answer);
-	assert_int_equal(ipcfs_access(rule, &perm, &caller, want, NULL), answer);
+	assert_int_equal(ask(rule, &perm, &caller, want, load), answer);
+	assert_int_equal(ask(rule, &perm, &caller, want, NULL), answer);
 	assert_int_equal(loads, 0);
-	assert_int_equal(ipcfs_access(rule, &perm, &bare, want, load_without_memory),
+	assert_int_equal(ask(rule, &perm, &bare, want, load_without_memory),
 			 must_load ? -ENOMEM : answer);
 	assert_int_equal(loads, must_load);
 }
@@ -230,8 +240,8 @@ static void wanting_nothing(void **state)
 	struct ipcfs_caller caller = { .uid = STRANGER, .gid = OTHER_GROUP };
 
 	(void)state;
-	assert_int_equal(ipcfs_access(IPCFS_RULE_FILE, &perm, &caller, 0, NULL), 0);
-	assert_int_equal(ipcfs_access(IPCFS_RULE_SYSV, &perm, &caller, 0, NULL), 0);
+	assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, 0, NULL), 0);
+	assert_int_equal(ask(IPCFS_RULE_SYSV, &perm, &caller, 0, NULL), 0);
 }
 
 /*
@@ -293,7 +303,7 @@ static bool same_answer(enum ipcfs_rule rule, const struct role *role, unsigned 
 
 	perm.mode = mode;
 	to_load = role;
-	if ((ipcfs_access(rule, &perm, &caller, want, load) == 0) == kernel)
+	if ((ask(rule, &perm, &caller, want, load) == 0) == kernel)
 		return true;
 	fprintf(stderr,
 		"rule %d mode %04o want %u uid %u gid %u %zu groups caps %#llx: kernel %d\n",

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "permission.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "acl_store.h"
+#include "log.h"
+
+static bool is_stored(const struct ipcfs_backend *class)
+{
+	return !class->acl;
+}
+
+int ipcfs_permission_acl(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			 const struct ipcfs_perm *perm, struct ipcfs_acl *acl)
+{
+	if (is_stored(object->class))
+		return ipcfs_acl_store_get(fs->acls, object->class, &object->ref, perm, acl);
+	return object->class->acl(fs->space, &object->ref, acl);
+}
+
+static int list_for_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			  const struct ipcfs_perm *perm, int handle, struct ipcfs_acl *acl)
+{
+	if (handle >= 0 && object->class->acl_of)
+		return object->class->acl_of(handle, acl);
+	return ipcfs_permission_acl(fs, object, perm, acl);
+}
+
+int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			   const struct ipcfs_perm *perm, int handle, unsigned want,
+			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller))
+{
+	struct ipcfs_acl acl = { 0 };
+	const struct ipcfs_question question = {
+		.rule = object->class->rule,
+		.perm = perm,
+		.acl = &acl,
+		.want = want,
+	};
+	enum ipcfs_reason reason;
+	int err = 0;
+
+	if (!ipcfs_access_is_owner(question.rule, perm, caller))
+		err = list_for_check(fs, object, perm, handle, &acl);
+	if (!err)
+		err = ipcfs_access(&question, caller, load, &reason);
+	ipcfs_acl_free(&acl);
+	return err;
+}
+
+mode_t ipcfs_permission_mode(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+			     const struct ipcfs_info *info)
+{
+	IPCFS_ACL_AUTO acl = { 0 };
+
+	if (is_stored(class) &&
+	    !ipcfs_acl_store_get(fs->acls, class, &info->ref, &info->perm, &acl) && acl.count)
+		return ipcfs_acl_mode(&acl);
+	return info->perm.mode;
+}
+
+/* Back to what it was; the owner could change it a moment ago. */
+static void restore_mode(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			 mode_t mode, const struct ipcfs_caller *caller)
+{
+	const struct ipcfs_change change = { .mask = IPCFS_CHANGE_MODE, .mode = mode };
+
+	if (object->class->change(fs->space, &object->ref, &change, caller))
+		ipcfs_log(LOG_WARNING, "%s/%s/%s: the mode could not be restored",
+			  object->class->family, object->class->class_name, object->ref.name);
+}
+
+/*
+ * The mode first, since the kernel judges who may: a failure between the two leaves an object that
+ * is narrower, or as open as before.
+ */
+static int change_stored(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
+			 const struct ipcfs_acl *acl, const struct ipcfs_change *change,
+			 const struct ipcfs_caller *caller)
+{
+	const struct ipcfs_backend *class = object->class;
+	struct ipcfs_info before, info;
+	int err = class->glance(fs->space, &object->ref, &before);
+
+	if (!err)
+		err = class->change(fs->space, &object->ref, change, caller);
+	if (err)
+		return err;
+	err = class->glance(fs->space, &object->ref, &info);
+	if (!err)
+		err = ipcfs_acl_store_set(fs->acls, class, &info, acl);
+	if (err && err != -ENOENT)
+		restore_mode(fs, object, before.perm.mode, caller);
+	return err;
+}
+
+int ipcfs_permission_set_acl(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+			     const struct ipcfs_acl *acl, const struct ipcfs_caller *caller)
+{
+	const struct ipcfs_change change = {
+		.mask = IPCFS_CHANGE_MODE,
+		.mode = ipcfs_acl_plain_mode(acl),
+	};
+	int err;
+
+	if (!is_stored(object->class))
+		return object->class->set_acl(fs->space, &object->ref, acl, caller);
+	err = ipcfs_acl_store_claim(fs->acls);
+	/* a mode can be set all the same, by whoever */
+	if (err == -EBUSY && !ipcfs_acl_is_extended(acl))
+		return object->class->change(fs->space, &object->ref, &change, caller);
+	return err ? err : change_stored(fs, object, acl, &change, caller);
+}
+
+int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+			    const struct ipcfs_change *change, const struct ipcfs_caller *caller)
+{
+	const struct ipcfs_backend *class = object->class;
+	struct ipcfs_change plain = *change;
+	IPCFS_ACL_AUTO acl = { 0 };
+	struct ipcfs_info info;
+	int err = 0;
+
+	if (is_stored(class) && (change->mask & IPCFS_CHANGE_MODE)) {
+		err = class->glance(fs->space, &object->ref, &info);
+		if (!err)
+			err = ipcfs_permission_acl(fs, object, &info.perm, &acl);
+	}
+	if (err)
+		return err;
+	if (!acl.count)
+		return class->change(fs->space, &object->ref, change, caller);
+	ipcfs_acl_chmod(&acl, change->mode);
+	plain.mode = ipcfs_acl_plain_mode(&acl);
+	return change_stored(fs, object, &acl, &plain, caller);
+}
