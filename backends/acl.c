@@ -16,7 +16,7 @@
 
 #define PERM_VALID 07 /* what an entry may say */
 #define PERM_KEPT 06
-#define ID_NONE UINT32_MAX
+#define ID_NONE UINT32_MAX  /* refused by libacl */
 #define ATTRIBUTE_MAX 65536 /* no attribute has more bytes */
 #define ID_DIGITS 10
 
@@ -149,22 +149,16 @@ static int take_list(acl_t list, struct ipcfs_acl *acl)
 static int check_entry(const struct ipcfs_acl_entry *entry, uint16_t before)
 {
 	switch (entry->tag) {
-	case IPCFS_ACL_USER:
-	case IPCFS_ACL_GROUP:
-		if (entry->id == ID_NONE || entry->tag < before)
-			return -EINVAL;
-		break;
 	case IPCFS_ACL_USER_OBJ:
+	case IPCFS_ACL_USER:
 	case IPCFS_ACL_GROUP_OBJ:
+	case IPCFS_ACL_GROUP:
 	case IPCFS_ACL_MASK:
 	case IPCFS_ACL_OTHER:
-		if (entry->tag <= before)
-			return -EINVAL;
-		break;
+		return entry->tag < before || entry->perm & ~PERM_VALID ? -EINVAL : 0;
 	default:
 		return -EINVAL;
 	}
-	return entry->perm & ~PERM_VALID ? -EINVAL : 0;
 }
 
 static int compare(const void *left, const void *right)

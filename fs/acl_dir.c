@@ -26,7 +26,7 @@
 #define FILE_ROOM 32768	    /* more than the longest record, IPCFS_ACL_STORE_ENTRIES entries, has */
 #define ENTRIES_MAX 1048576 /* of the directory; what comes then is not looked at */
 #define COMPLAINTS_MAX 8
-#define LOCK_TRIES 8
+#define LOCK_TRIES 100
 
 /* Why not, if this is not a directory that is ours alone. */
 static const char *check_directory(int fd)
@@ -109,7 +109,7 @@ static const char *check_file(const struct stat *st)
 		return "it belongs to somebody else";
 	if (st->st_mode & 022)
 		return "others may write it";
-	if (st->st_nlink != 1)
+	if (st->st_nlink > 1)
 		return "it has other names";
 	return NULL;
 }
@@ -163,7 +163,7 @@ static int try_lock(struct ipcfs_acl_dir *dir, const char **why)
 		return dir->fd;
 	dir->lock = open_file(dir, LOCK_FILE, O_RDWR | O_CREAT, why);
 	if (dir->lock < 0)
-		return dir->lock == -ENOENT ? -EAGAIN : dir->lock;
+		return dir->lock;
 	error = lock_file(dir->lock);
 	if (!error)
 		return 0;
@@ -175,10 +175,14 @@ static int try_lock(struct ipcfs_acl_dir *dir, const char **why)
 int ipcfs_acl_dir_lock(struct ipcfs_acl_dir *dir)
 {
 	const char *why = NULL;
-	int error = -EAGAIN;
+	int tries = 0, error;
 
-	for (int tries = 0; tries < LOCK_TRIES && error == -EAGAIN; tries++)
+	/* the directory, or the lock, may be gone with a daemon that ends just now */
+	do
 		error = try_lock(dir, &why);
+	while ((error == -ENOENT || error == -EAGAIN) && ++tries < LOCK_TRIES);
+	if (error == -EAGAIN)
+		return -EBUSY;
 	if (error && error != -EBUSY)
 		ipcfs_log(LOG_WARNING, "the directory %s of access control lists is not used: %s",
 			  dir->name, why);

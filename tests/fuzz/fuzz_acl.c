@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Access control lists: any attribute and any text; what is taken comes back the same from both forms. */
+/*
+ * Access control lists: any attribute, any text and any file of the store; what is taken comes back the
+ * same from both forms.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/acl.h"
+#include "fs/acl_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,6 +53,22 @@ static void goes_round(struct ipcfs_acl *acl)
 	ipcfs_text_free(&bytes);
 }
 
+static void is_record(const char *text)
+{
+	const struct ipcfs_space_identity space = { .boot = "b", .inode = 1, .id = 2 };
+	struct ipcfs_acl_record record = { 0 };
+	struct ipcfs_text again = { 0 };
+	int result = ipcfs_acl_record_parse(&record, &space, text);
+
+	require(result == 0 || result == -EINVAL || result == -ESTALE);
+	if (!result) {
+		require(!ipcfs_acl_record_format(&record, &space, &again));
+		require(again.size == strlen(text) && !memcmp(again.data, text, again.size));
+	}
+	ipcfs_text_free(&again);
+	ipcfs_acl_free(&record.acl);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	IPCFS_ACL_AUTO parsed = { 0 };
@@ -69,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(result == 0 || result == -EINVAL);
 	if (!result)
 		goes_round(&read);
+	is_record(text);
 	free(text);
 	return 0;
 }

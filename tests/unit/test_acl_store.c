@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -411,9 +412,16 @@ static void what_can_not_be_written_is_not_set(void **state)
 	struct ipcfs_acl_store *store = open_store();
 
 	(void)state;
-	assert_int_equal(set(store, 0, BOB), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(set(store, 0, BOB), -EIO);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(access(inner, F_OK), -1); /* nothing was left to be kept */
+
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	store = open_store();
+	assert_int_equal(set(store, 0, BOB), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	assert_int_equal(set(store, 0, DEV), -EIO);
 	assert_int_equal(set(store, 1, DEV), -EIO);
@@ -463,6 +471,43 @@ static void a_crash_loses_nothing(void **state)
 		assert_false(exists("new"));
 		ipcfs_acl_store_destroy(store);
 	}
+}
+
+/* Daemons come and go, and take the empty directory with them: no two of them have it at once. */
+static void there_are_never_two(void **state)
+{
+	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[2];
+	int status;
+
+	(void)state;
+	assert_true(owners != MAP_FAILED);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i])
+			continue;
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		for (int round = 0; round < 2000; round++) {
+			struct ipcfs_acl_store *store = open_store();
+
+			if (!ipcfs_acl_store_claim(store)) {
+				if (atomic_fetch_add(owners, 1) > 0)
+					_exit(1);
+				(void)sched_yield();
+				(void)atomic_fetch_sub(owners, 1);
+			}
+			ipcfs_acl_store_destroy(store);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(munmap(owners, sizeof(*owners)), 0);
 }
 
 static atomic_bool over;
@@ -553,6 +598,7 @@ int main(void)
 		STAGED(only_one_daemon_keeps_lists),
 		STAGED(what_can_not_be_written_is_not_set),
 		STAGED(a_crash_loses_nothing),
+		STAGED(there_are_never_two),
 		STAGED(many_at_once),
 		cmocka_unit_test(namespaces_have_identities),
 	};
