@@ -65,14 +65,17 @@ static int open_own(int at, const char *name, const char **why)
 	return *why ? -EPERM : fd;
 }
 
-static int try_place(struct ipcfs_acl_dir *dir, const char *path, int priority)
+/* That a usual place can't be had is usual, in containers and for ordinary users; a strange one is not. */
+static int try_place(struct ipcfs_acl_dir *dir, const char *path, bool usual)
 {
 	const char *why;
 
 	dir->above = open_own(AT_FDCWD, path, &why);
 	if (dir->above >= 0)
 		return 0;
-	ipcfs_log(priority, "%s is not used to keep access control lists: %s", path, why);
+	if (!usual || dir->above == -EPERM)
+		ipcfs_log(LOG_WARNING, "%s is not used to keep access control lists: %s", path,
+			  why);
 	return dir->above;
 }
 
@@ -81,12 +84,12 @@ static int try_usual_places(struct ipcfs_acl_dir *dir)
 	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
 	char path[PATH_MAX];
 
-	if (geteuid() == 0 && !try_place(dir, USUAL_PLACE, LOG_NOTICE))
+	if (geteuid() == 0 && !try_place(dir, USUAL_PLACE, true))
 		return 0;
 	if (!runtime || runtime[0] != '/' ||
 	    snprintf(path, sizeof(path), "%s/" USUAL_NAME, runtime) >= (int)sizeof(path))
 		return -ENOENT;
-	return try_place(dir, path, LOG_NOTICE);
+	return try_place(dir, path, true);
 }
 
 int ipcfs_acl_dir_open(struct ipcfs_acl_dir *dir, const char *above)
@@ -97,7 +100,7 @@ int ipcfs_acl_dir_open(struct ipcfs_acl_dir *dir, const char *above)
 		ipcfs_log(LOG_NOTICE, "/proc does not tell which IPC namespace this is");
 		return -ENOENT;
 	}
-	return above ? try_place(dir, above, LOG_WARNING) : try_usual_places(dir);
+	return above ? try_place(dir, above, false) : try_usual_places(dir);
 }
 
 /* Why not, if this is not a file that only we write. */

@@ -43,6 +43,7 @@ enum state {
 struct ipcfs_acl_store {
 	const struct ipcfs_space *space;
 	pthread_mutex_t writers;
+	bool warned; /* that lists are kept in memory only: who never sets one need not know */
 	struct ipcfs_acl_dir dir;
 	enum state state;
 	uint64_t generation;
@@ -183,8 +184,6 @@ static int open_store(struct ipcfs_acl_store *store, const char *directory)
 
 	if (!ipcfs_acl_dir_open(&store->dir, directory))
 		error = own_directory(store);
-	if (store->state == STATE_MEMORY)
-		ipcfs_log(LOG_NOTICE, "access control lists are kept in memory only");
 	if (store->state == STATE_FOREIGN)
 		ipcfs_log(LOG_NOTICE, "another ipcfs keeps the access control lists of this IPC "
 				      "namespace: none can be set here");
@@ -318,6 +317,14 @@ static int remember(struct ipcfs_acl_store *store, const struct item_key *key,
 	return error;
 }
 
+/* Called by a writer. */
+static void warn_once(struct ipcfs_acl_store *store)
+{
+	if (store->state == STATE_MEMORY && !store->warned)
+		ipcfs_log(LOG_NOTICE, "access control lists are kept in memory only");
+	store->warned = true;
+}
+
 int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
 			const struct ipcfs_info *info, const struct ipcfs_acl *acl)
 {
@@ -338,6 +345,8 @@ int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backen
 		error = remember(store, &key, &record);
 	else
 		error = forget(store, &key);
+	if (!error)
+		warn_once(store);
 	pthread_mutex_unlock(&store->writers);
 	ipcfs_acl_free(&record.acl);
 	return error;
