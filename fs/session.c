@@ -22,6 +22,7 @@
 #include "daemonize.h"
 #include "log.h"
 #include "mountpoint.h"
+#include "notify.h"
 
 #define WORKERS_MIN 2
 #define WORKERS_MAX 8
@@ -39,6 +40,7 @@ struct session {
 	const struct ipcfs_session_hooks *hooks;
 	const char *mountpoint;
 	uint64_t mount_id; /* 0 = unknown */
+	bool foreground;
 	pthread_t main;
 	unsigned nworkers;
 	pthread_t workers[WORKERS_MAX];
@@ -245,6 +247,8 @@ static void end_session(struct session *session)
 	if (session->mount_id != 0 && in_place(session))
 		mounted = session->mountpoint;
 
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_STOPPING);
 	session->hooks->stop(session->hooks->arg);
 	join_workers(session);
 	unmount(session);
@@ -298,6 +302,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.hooks = hooks,
 		.mountpoint = mountpoint,
 		.mount_id = ipcfs_mountpoint_id(mountpoint),
+		.foreground = foreground,
 		.main = pthread_self(),
 	};
 	sigset_t ends, before;
@@ -331,7 +336,9 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 	if (result < 0) {
 		ipcfs_log(LOG_ERR, "can't serve requests: %s", strerror(-result));
 	} else {
-		if (ready >= 0)
+		if (foreground)
+			ipcfs_notify(IPCFS_NOTICE_READY);
+		else
 			ipcfs_daemonize_ready(ready);
 		wait_for_end(&session, &ends);
 	}

@@ -26,7 +26,8 @@ struct ipcfs_session_hooks {
 /*
  * Serve a session mounted on `mountpoint` (an absolute path) to its end: unmount, umount -f,
  * SIGTERM, SIGINT or SIGHUP. Unless `foreground`, forks first; the parent exits 0 once the kernel's
- * INIT was answered, or returns as if serving were impossible when the child fails before.
+ * INIT was answered, or returns as if serving were impossible when the child fails before. In the
+ * foreground the service manager is told instead (notify.h), and of the end, too.
  * Unmounts at the end, with files open or not. 0, or -errno of what made serving impossible,
  * logged.
  *
