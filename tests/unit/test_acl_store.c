@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,7 +93,6 @@ static void too_long_lists(void **state)
 {
 	struct ipcfs_acl_store *store = open_store();
 	IPCFS_ACL_AUTO acl = { 0 };
-	IPCFS_ACL_AUTO kept = { 0 };
 	struct ipcfs_text text = { 0 };
 
 	(void)state;
@@ -549,6 +549,36 @@ static void many_at_once(void **state)
 	ipcfs_acl_store_destroy(store);
 }
 
+static void the_usual_places(void **state)
+{
+	struct ipcfs_acl_store *store;
+	char path[256];
+
+	(void)state;
+	assert_int_equal(mount("none", "/run", "tmpfs", 0, "mode=755"), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_int_equal(set(store, 0, BOB), 0);
+	assert_int_equal(access("/run/ipcfs-state/4026532000/" FILE_0, F_OK), 0);
+	ipcfs_acl_store_destroy(store);
+
+	/* an ordinary user's */
+	assert_int_equal(chown(directory, 1234, 1234), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", directory, 1), 0);
+	assert_int_equal(seteuid(1234), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_string_equal(get(store, 0), "");
+	assert_int_equal(set(store, 0, DEV), 0);
+	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/" FILE_0, directory);
+	assert_int_equal(access(path, F_OK), 0);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_int_equal(set(store, 0, DEV), 0);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(umount("/run"), 0);
+}
+
 static void namespaces_have_identities(void **state)
 {
 	struct ipcfs_space_identity here, again, there;
@@ -600,6 +630,7 @@ int main(void)
 		STAGED(a_crash_loses_nothing),
 		STAGED(there_are_never_two),
 		STAGED(many_at_once),
+		STAGED(the_usual_places),
 		cmocka_unit_test(namespaces_have_identities),
 	};
 
