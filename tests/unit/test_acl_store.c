@@ -9,7 +9,6 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,7 +91,6 @@ static void too_long_lists(void **state)
 {
 	struct ipcfs_acl_store *store = open_store();
 	IPCFS_ACL_AUTO acl = { 0 };
-	IPCFS_ACL_AUTO kept = { 0 };
 	struct ipcfs_text text = { 0 };
 
 	(void)state;
@@ -473,43 +471,6 @@ static void a_crash_loses_nothing(void **state)
 	}
 }
 
-/* Daemons come and go, and take the empty directory with them: no two of them have it at once. */
-static void there_are_never_two(void **state)
-{
-	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pids[2];
-	int status;
-
-	(void)state;
-	assert_true(owners != MAP_FAILED);
-	for (int i = 0; i < 2; i++) {
-		pids[i] = fork();
-		assert_true(pids[i] >= 0);
-		if (pids[i])
-			continue;
-		if (!freopen("/dev/null", "w", stderr))
-			_exit(1);
-		for (int round = 0; round < 2000; round++) {
-			struct ipcfs_acl_store *store = open_store();
-
-			if (!ipcfs_acl_store_claim(store)) {
-				if (atomic_fetch_add(owners, 1) > 0)
-					_exit(1);
-				(void)sched_yield();
-				(void)atomic_fetch_sub(owners, 1);
-			}
-			ipcfs_acl_store_destroy(store);
-		}
-		_exit(0);
-	}
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-		assert_int_equal(status, 0);
-	}
-	assert_int_equal(munmap(owners, sizeof(*owners)), 0);
-}
-
 static atomic_bool over;
 
 static void *disturb(void *arg)
@@ -598,7 +559,6 @@ int main(void)
 		STAGED(only_one_daemon_keeps_lists),
 		STAGED(what_can_not_be_written_is_not_set),
 		STAGED(a_crash_loses_nothing),
-		STAGED(there_are_never_two),
 		STAGED(many_at_once),
 		cmocka_unit_test(namespaces_have_identities),
 	};

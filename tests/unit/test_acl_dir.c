@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What somebody else may have put where the access control lists are kept. */
+/* Where access control lists are kept: the place, who owns it, and what somebody else may put there. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "acl_stage.h"
 #include "fs/acl_record.h"
@@ -288,6 +293,73 @@ static void a_directory_full_of_others(void **state)
 	ipcfs_acl_store_destroy(store);
 }
 
+static void the_usual_places(void **state)
+{
+	struct ipcfs_acl_store *store;
+	char path[256];
+
+	(void)state;
+	assert_int_equal(mount("none", "/run", "tmpfs", 0, "mode=755"), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_int_equal(set(store, 0, BOB), 0);
+	assert_int_equal(access("/run/ipcfs-state/4026532000/" FILE_0, F_OK), 0);
+	ipcfs_acl_store_destroy(store);
+
+	/* an ordinary user's */
+	assert_int_equal(chown(directory, 1234, 1234), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", directory, 1), 0);
+	assert_int_equal(seteuid(1234), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_string_equal(get(store, 0), "");
+	assert_int_equal(set(store, 0, DEV), 0);
+	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/" FILE_0, directory);
+	assert_int_equal(access(path, F_OK), 0);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_int_equal(set(store, 0, DEV), 0);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(umount("/run"), 0);
+}
+
+/* Daemons come and go, and take the empty directory with them: no two of them have it at once. */
+static void there_are_never_two(void **state)
+{
+	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[2];
+	int status;
+
+	(void)state;
+	assert_true(owners != MAP_FAILED);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i])
+			continue;
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		for (int round = 0; round < 2000; round++) {
+			struct ipcfs_acl_store *store = open_store();
+
+			if (!ipcfs_acl_store_claim(store)) {
+				if (atomic_fetch_add(owners, 1) > 0)
+					_exit(1);
+				(void)sched_yield();
+				(void)atomic_fetch_sub(owners, 1);
+			}
+			ipcfs_acl_store_destroy(store);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(munmap(owners, sizeof(*owners)), 0);
+}
+
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, stage_setup, stage_teardown)
 
 int main(void)
@@ -301,6 +373,8 @@ int main(void)
 		STAGED(records_have_one_form),
 		STAGED(what_a_crash_left_is_removed),
 		STAGED(a_directory_full_of_others),
+		STAGED(the_usual_places),
+		STAGED(there_are_never_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
