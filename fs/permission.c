@@ -123,7 +123,7 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 	struct ipcfs_info info;
 	int err = 0;
 
-	if (is_stored(class) && (change->mask & IPCFS_CHANGE_MODE)) {
+	if (is_stored(class)) {
 		err = class->glance(fs->space, &object->ref, &info);
 		if (!err)
 			err = ipcfs_permission_acl(fs, object, &info.perm, &acl);
@@ -132,7 +132,10 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 		return err;
 	if (!acl.count)
 		return class->change(fs->space, &object->ref, change, caller);
-	ipcfs_acl_chmod(&acl, change->mode);
-	plain.mode = ipcfs_acl_plain_mode(&acl);
+	/* of any change the list takes note: it tells the object's own from another's */
+	if (change->mask & IPCFS_CHANGE_MODE) {
+		ipcfs_acl_chmod(&acl, change->mode);
+		plain.mode = ipcfs_acl_plain_mode(&acl);
+	}
 	return change_stored(fs, object, &acl, &plain, caller);
 }
