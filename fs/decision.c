@@ -182,6 +182,8 @@ void ipcfs_decided_limit(fuse_req_t req, const struct ipcfs_limit *limit, const 
 
 	if (!ipcfs_audit_asks(&ipcfs_of(req)->audit, event.op, err))
 		return;
+	if (err) /* who knows what it is */
+		size = 0;
 	if (size && value[size - 1] == '\n')
 		size--;
 	snprintf(detail, sizeof(detail), "%.*s", (int)(size < DETAIL_ROOM ? size : DETAIL_ROOM),

@@ -36,7 +36,7 @@ void ipcfs_decided_name(fuse_req_t req, enum ipcfs_audit_op op, const struct ipc
 void ipcfs_decided_change(fuse_req_t req, enum ipcfs_audit_op op, const struct ipcfs_object *object,
 			  const struct ipcfs_change *change, int err);
 
-/* and of a limit, with what was written. */
+/* and of a limit, with what was written if that was allowed. */
 void ipcfs_decided_limit(fuse_req_t req, const struct ipcfs_limit *limit, const char *value,
 			 size_t size, int err);
 
