@@ -71,6 +71,8 @@ decisions() {
 	refused chown 1234 "$Q"
 	refused sh -c 'echo 1 > "$MNT/limits/msgmax"'
 	chmod 640 "$Q"
+	setfacl -m u:1235:r "$Q"
+	as_user 1235 ls "$Q" >/dev/null
 	new_queue sysv
 	refused ls "$Q/peek/"
 	refused test -w "$Q/msg"
@@ -87,7 +89,7 @@ decisions() {
 refusals_are_there() {
 	local who='uid="1234" gid="1234"' q
 	q=object=\"posix/mq/queue$((QUEUES - 1))\"
-	recorded op=\"open\" "$q" file=\"msg\" want=\"read\" "$who" program=\"cat\" verdict=\"deny\" error=\"EACCES\"
+	recorded op=\"open\" "$q" file=\"msg\" want=\"read\" "$who" program=\"cat\" verdict=\"deny\" reason=\"other\" error=\"EACCES\"
 	recorded op=\"list\" "$q" file=\"\" want=\"read\" "$who" program=\"ls\" verdict=\"deny\" error=\"EACCES\"
 	recorded op=\"remove\" "$q" "$who" program=\"rmdir\" verdict=\"deny\" reason=\"kernel\" error=\"EPERM\"
 	recorded op=\"chmod\" "$q" "$who" verdict=\"deny\" error=\"EPERM\" detail=\"mode=0666\"
@@ -101,6 +103,7 @@ refusals_are_there() {
 changes_are_there() {
 	recorded op=\"make\" object=\"posix/mq/queue1\" uid=\"0\" program=\"mkdir\" verdict=\"allow\" detail=\"mode=0600\"
 	recorded op=\"chmod\" object=\"posix/mq/queue1\" verdict=\"allow\" detail=\"mode=0640\"
+	recorded op=\"setfacl\" object=\"posix/mq/queue1\" uid=\"0\" verdict=\"allow\"
 	recorded op=\"change\" object=\"sysv/msg/0x file=\"qbytes\" verdict=\"allow\" detail=\"qbytes=1000\"
 	recorded op=\"chown\" object=\"sysv/msg/0x verdict=\"allow\" detail=\"uid=0 gid=5\"
 	recorded op=\"limit\" object=\"limits/msgmni\" verdict=\"allow\" "detail=\"$(cat "$BATS_TEST_TMPDIR/msgmni")\""
@@ -130,7 +133,8 @@ changes_are_there() {
 	decisions
 	refusals_are_there
 	changes_are_there
-	recorded op=\"open\" object=\"posix/mq/queue1\" file=\"msg\" want=\"write\" "pid=\"$$\"" program=\"bash\" verdict=\"allow\"
+	recorded op=\"open\" object=\"posix/mq/queue1\" file=\"msg\" want=\"write\" "pid=\"$BASHPID\"" program=\"bash\" verdict=\"allow\" reason=\"owner\"
+	recorded op=\"list\" object=\"posix/mq/queue1\" uid=\"1235\" verdict=\"allow\" "reason=\"named user\""
 	ls "$MNT/posix/mq/queue1" >/dev/null
 	recorded op=\"list\" object=\"posix/mq/queue1\" verdict=\"allow\"
 	mkdir "$MNT/sysv/sem/0x51"
@@ -192,6 +196,7 @@ for line in open(sys.argv[1]):
 		$'a\r\x1b[2Jb' $'a\x7f\xff\xc3\xa4' 'a\012b' $'a\t b\\' "$(head -c 254 /dev/zero | tr '\0' '\n'; echo x)"; do
 		mkdir "$MNT/posix/mq/$name"
 		refused cat "$MNT/posix/mq/$name/msg"
+		rmdir "$MNT/posix/mq/$name"
 		n=$((n + 1))
 	done
 	wait_until '[ "$(record verdict=\"deny\" uid=\"1234\")" = "$n" ]'
@@ -234,8 +239,8 @@ os.open(os.environ["Q"] + "/msg", os.O_RDONLY)'
 	echo "posix/shm/segment size=4096" >"$MNT/create"
 	echo "$secret" 1<>"$MNT/posix/shm/segment/data"
 	cat "$MNT/posix/shm/segment/data" >/dev/null
-	fails 'Invalid argument' sh -c 'echo "sysv/shm/$1" >"$MNT/create"' sh "$secret"
-	fails 'Invalid argument' sh -c 'echo "$1" >"$Q/qbytes"' sh "$secret"
+	fails error sh -c 'echo "sysv/shm/$1" >"$MNT/create"' sh "$secret"
+	fails error sh -c 'echo "$1" >"$Q/qbytes"' sh "$secret"
 	refused sh -c 'echo "$1" >"$MNT/limits/msgmax"' sh "$secret"
 	recorded verdict=\"deny\"
 	stop_mount
