@@ -348,3 +348,36 @@ enum ipcfs_caller_state ipcfs_caller_state(pid_t tid)
 		return IPCFS_CALLER_KILLED;
 	return flags & (PF_SIGNALED | PF_EXITING) ? IPCFS_CALLER_EXITING : IPCFS_CALLER_RUNNING;
 }
+
+/* The name of a status file, in which a newline is \n and a backslash \\. */
+static void copy_name(const char *from, char name[IPCFS_PROGRAM_ROOM])
+{
+	size_t size = 0;
+
+	for (; *from && *from != '\n' && size < IPCFS_PROGRAM_ROOM - 1; from++) {
+		if (from[0] == '\\' && (from[1] == 'n' || from[1] == '\\'))
+			name[size++] = *++from == 'n' ? '\n' : '\\';
+		else
+			name[size++] = *from;
+	}
+	name[size] = '\0';
+}
+
+void ipcfs_caller_program(pid_t tid, pid_t *pid, char name[IPCFS_PROGRAM_ROOM])
+{
+	__attribute__((cleanup(proc_file_free))) struct proc_file status;
+	static const char key[] = "Name:\t";
+	const char *value;
+	int process;
+
+	*pid = tid;
+	name[0] = '\0';
+	status.text = status.small;
+	if (tid <= 0 || proc_file_read(&status, tid, "status"))
+		return;
+	if (strncmp(status.text, key, sizeof(key) - 1) == 0)
+		copy_name(status.text + sizeof(key) - 1, name);
+	value = status_value(&status, "\nTgid:");
+	if (value && sscanf(value, "%d", &process) == 1)
+		*pid = process;
+}

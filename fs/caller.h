@@ -20,6 +20,14 @@ void ipcfs_caller_free(struct ipcfs_caller *caller);
 /* A deep copy; what `to` held is not freed. -ENOMEM (*to is as it was). */
 int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from);
 
+#define IPCFS_PROGRAM_ROOM 16 /* of a program's name, with its NUL: TASK_COMM_LEN */
+
+/*
+ * The thread's process and the name of its program, which is whatever the process calls itself. Where
+ * it can't be told: `tid` itself, and an empty name.
+ */
+void ipcfs_caller_program(pid_t tid, pid_t *pid, char name[IPCFS_PROGRAM_ROOM]);
+
 /*
  * Does what is pending for this thread end a write, a close or an open that waits? Signals whose
  * default is to be ignored (SIGCHLD, SIGCONT, SIGURG, SIGWINCH) do not; any other that is pending

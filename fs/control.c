@@ -7,6 +7,7 @@
 
 #include "access.h"
 #include "caller.h"
+#include "decision.h"
 #include "make.h"
 #include "number.h"
 #include "ops.h"
@@ -16,19 +17,30 @@
 #include "semaphore.h"
 #include "spec.h"
 
-int ipcfs_control_open(fuse_req_t req, const struct ipcfs_open *open)
+/* When it is opened, who opens it; then whoever reads. */
+static int check_read(fuse_req_t req, struct ipcfs_open *open)
 {
-	struct ipcfs_object *object = open->object;
+	const char *reason;
+	int err = ipcfs_op_allowed(req, open->object, IPCFS_WANT_READ, &reason);
 
+	if (open->opened)
+		ipcfs_decided_read(req, open, err, reason);
+	else
+		open->reason = reason;
+	return err;
+}
+
+int ipcfs_control_open(fuse_req_t req, struct ipcfs_open *open)
+{
 	switch (open->node->key.kind) {
 	case IPCFS_NODE_STATUS:
 		if (open->writes)
 			return -EPERM;
-		if (object->class->rule == IPCFS_RULE_SYSV)
+		if (open->object->class->rule == IPCFS_RULE_SYSV)
 			return 0; /* for all, as ipcs */
-		return ipcfs_op_allowed(req, object, IPCFS_WANT_READ);
+		return check_read(req, open);
 	case IPCFS_NODE_PEEK:
-		return open->writes ? -EPERM : ipcfs_op_allowed(req, object, IPCFS_WANT_READ);
+		return open->writes ? -EPERM : check_read(req, open);
 	default:
 		return 0; /* writing is judged by the kernel when it happens */
 	}
@@ -223,6 +235,7 @@ static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const ch
 	if (!err)
 		err = object->class->change(ipcfs_of(req)->space, &object->ref, &change, &caller);
 	ipcfs_caller_free(&caller);
+	ipcfs_decided_change(req, IPCFS_AUDIT_CHANGE_BYTES, object, &change, err);
 	if (!err)
 		ipcfs_room_recheck(ipcfs_of(req)->room, object); /* there may be room now */
 	return err == -ENOENT ? -EIDRM : err;
@@ -236,6 +249,7 @@ static int write_limit(fuse_req_t req, long limit, const char *bytes, size_t siz
 	if (!err)
 		err = ipcfs_limit_write(&ipcfs_limits[limit], &caller, bytes, size);
 	ipcfs_caller_free(&caller);
+	ipcfs_decided_limit(req, &ipcfs_limits[limit], bytes, size, err);
 	return err;
 }
 

@@ -6,7 +6,7 @@
 #include "open.h"
 
 /* May this file be opened so? -EPERM: it can't be written; -EACCES; -ESTALE: the object is gone. */
-int ipcfs_control_open(fuse_req_t req, const struct ipcfs_open *open);
+int ipcfs_control_open(fuse_req_t req, struct ipcfs_open *open);
 
 /* How many bytes reading it now would give the caller; 0 where it can't be read. */
 size_t ipcfs_control_size(fuse_req_t req, const struct ipcfs_node *node);

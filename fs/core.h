@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "audit.h"
 #include "buffers.h"
 #include "filesystem.h"
 #include "node.h"
@@ -25,6 +26,7 @@ struct ipcfs_filesystem {
 	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */
 	struct ipcfs_room *room;  /* the waiters */
 	struct ipcfs_buffers buffers;
+	struct ipcfs_audit audit;
 	_Atomic bool passthrough; /* the kernel may be asked to use files in our place */
 	bool kernel_checks;	  /* it judges by the shown modes and lists before it asks us */
 	struct timespec started;  /* the times of fixed nodes */

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "acl_store.h"
 #include "backing.h"
 #include "channel.h"
+#include "log.h"
 #include "ops.h"
 #include "room.h"
 #include "segment.h"
@@ -17,6 +20,17 @@
 
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
+
+static int open_audit(struct ipcfs_filesystem *fs)
+{
+	const char *target = fs->settings.audit;
+	int err = ipcfs_audit_create(&fs->audit, target, fs->settings.audit_level);
+
+	if (!err || err == -ENOMEM)
+		return err;
+	ipcfs_log(LOG_ERR, "audit: %s: %s", target, strerror(-err));
+	return -EINVAL;
+}
 
 int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **out)
 {
@@ -43,6 +57,8 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
 	if (!err)
 		err = ipcfs_room_create(fs, &fs->room);
+	if (!err && settings->audit)
+		err = open_audit(fs);
 	if (err)
 		ipcfs_filesystem_destroy(fs);
 	else
@@ -57,6 +73,8 @@ int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 	int err = ipcfs_acl_store_start(fs->acls);
 
 	fs->session = session;
+	if (!err)
+		err = ipcfs_audit_start(&fs->audit);
 	return err ? err : ipcfs_room_start(fs->room);
 }
 
@@ -97,6 +115,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	if (fs->opens.chunks && fs->room)
 		close_all(fs);
 	ipcfs_room_destroy(fs->room);
+	ipcfs_audit_destroy(&fs->audit);
 	ipcfs_nodes_destroy(&fs->nodes);
 	ipcfs_table_destroy(&fs->opens);
 	ipcfs_objects_destroy(&fs->objects);

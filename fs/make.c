@@ -2,9 +2,11 @@
 #include "make.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <syslog.h>
 
 #include "caller.h"
+#include "decision.h"
 #include "log.h"
 #include "ops.h"
 
@@ -12,6 +14,7 @@ int ipcfs_make(fuse_req_t req, const struct ipcfs_spec *spec, struct ipcfs_info 
 {
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	const char *limit = NULL;
+	char detail[16];
 	int err;
 
 	err = ipcfs_caller_load(&caller);
@@ -21,6 +24,9 @@ int ipcfs_make(fuse_req_t req, const struct ipcfs_spec *spec, struct ipcfs_info 
 		ipcfs_log(LOG_NOTICE, "uid %u can't make %s/%s/%s: limit %s is reached", caller.uid,
 			  spec->backend->family, spec->backend->class_name, spec->name, limit);
 	ipcfs_caller_free(&caller);
+	snprintf(detail, sizeof(detail), "mode=%04o", spec->mode);
+	ipcfs_decided_name(req, IPCFS_AUDIT_MAKE, spec->backend, err ? spec->name : info->ref.name,
+			   detail, err);
 	return err;
 }
 

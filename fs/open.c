@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "caller.h"
+#include "decision.h"
 #include "permission.h"
 #include "tree.h"
 
@@ -80,6 +81,7 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
+	enum ipcfs_reason reason;
 
 	if (err == -EIDRM && class->queue && direction == IPCFS_RECEIVE &&
 	    class->rule == IPCFS_RULE_FILE)
@@ -89,8 +91,13 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	pthread_mutex_lock(&open->lock);
 	err = ipcfs_permission_check(fs, open->object, perm, open->handle[direction], want,
 				     &open->opener,
-				     tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+				     tid && tid == open->opener.tid ? ipcfs_caller_load : NULL,
+				     &reason);
 	pthread_mutex_unlock(&open->lock);
+	if (open->opened)
+		ipcfs_decided_use(fs, open, direction, tid, err, ipcfs_reason_name(reason));
+	else
+		open->reason = ipcfs_reason_name(reason);
 	return err;
 }
 

@@ -29,8 +29,11 @@ struct ipcfs_open {
 	struct ipcfs_node *node;
 	struct ipcfs_object *object; /* of the node; NULL in fixed files */
 	bool reads, writes;
-	int handle[2]; /* of the queue or segment, by direction, where it reads, writes */
-	int backing;   /* the id of the file that the kernel uses in our place; 0: none */
+	int handle[2];		 /* of the queue or segment, by direction, where it reads, writes */
+	bool opened;		 /* what is asked now is its use */
+	const char *reason;	 /* by what opening it was decided; NULL: that says nothing more */
+	_Atomic bool refused[2]; /* by direction: the last answer to its use */
+	int backing;		 /* the id of the file that the kernel uses in our place; 0: none */
 
 	pthread_mutex_t lock; /* guards what follows, up to the pollers */
 	struct ipcfs_caller opener;

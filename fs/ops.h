@@ -66,7 +66,15 @@ static inline struct ipcfs_caller ipcfs_op_caller(fuse_req_t req)
 				      .tid = context->pid };
 }
 
-/* May the caller of the request do this (IPCFS_WANT_*) to the object now? 0, -EACCES, -ESTALE. */
-int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want);
+/*
+ * May the caller of the request do this (IPCFS_WANT_*) to the object now? 0, -EACCES, -ESTALE. *reason
+ * (which may be NULL) is by what it was decided.
+ */
+int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want,
+		     const char **reason);
+
+/* The same for the object of this node, and the audit is told. */
+int ipcfs_op_judge(fuse_req_t req, enum ipcfs_audit_op op, const struct ipcfs_node *node,
+		   unsigned want);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "attr.h"
 #include "caller.h"
+#include "decision.h"
 #include "ops.h"
 #include "permission.h"
 #include "reply.h"
@@ -156,6 +157,7 @@ static int set_list(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_
 	if (!err)
 		err = ipcfs_permission_set_acl(fs, node->key.object, acl, &caller);
 	ipcfs_caller_free(&caller);
+	ipcfs_decided_node(req, IPCFS_AUDIT_SETFACL, node, 0, err, IPCFS_DECIDED_BY_KERNEL);
 	if (!err)
 		ipcfs_room_recheck(fs->room,
 				   node->key.object); /* waiters may have lost their right */

@@ -6,6 +6,7 @@
 #include "acl_store.h"
 #include "attr.h"
 #include "caller.h"
+#include "decision.h"
 #include "make.h"
 #include "ops.h"
 #include "permission.h"
@@ -66,6 +67,7 @@ static int remove_object(fuse_req_t req, const struct ipcfs_backend *class, cons
 	if (!err)
 		err = class->remove(fs->space, &info.ref, &caller);
 	ipcfs_caller_free(&caller);
+	ipcfs_decided_name(req, IPCFS_AUDIT_REMOVE, class, info.ref.name, NULL, err);
 	if (err)
 		return err;
 	ipcfs_acl_store_removed(fs->acls, class, &info.ref);
@@ -110,6 +112,9 @@ static int change_object(fuse_req_t req, struct ipcfs_object *object, const stru
 	if (!err)
 		err = ipcfs_permission_change(fs, object, &change, &caller);
 	ipcfs_caller_free(&caller);
+	ipcfs_decided_change(
+		req, change.mask == IPCFS_CHANGE_MODE ? IPCFS_AUDIT_CHMOD : IPCFS_AUDIT_CHOWN,
+		object, &change, err);
 	if (!err)
 		ipcfs_room_recheck(fs->room, object); /* waiters may have lost their right */
 	return err;
@@ -128,7 +133,7 @@ static int set_size(fuse_req_t req, const struct ipcfs_node *node, off_t size,
 		return 0;
 	if (!(ipcfs_attr_mask(&node->key) & 0222))
 		return -EPERM;
-	return ipcfs_op_allowed(req, node->key.object, IPCFS_WANT_WRITE);
+	return ipcfs_op_judge(req, IPCFS_AUDIT_WRITE, node, IPCFS_WANT_WRITE);
 }
 
 static int set_attributes(fuse_req_t req, const struct ipcfs_node *node, const struct stat *attr,

@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "control.h"
+#include "decision.h"
 #include "ops.h"
 #include "reply.h"
 #include "segment.h"
@@ -56,6 +57,8 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		err = ipcfs_semaphore_open(fs, open);
 	else
 		err = ipcfs_control_open(req, open);
+	ipcfs_decided_open(fs, open, err);
+	open->opened = true;
 	if (err) {
 		ipcfs_open_free(fs, open);
 		ipcfs_reply_error(req, err);

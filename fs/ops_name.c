@@ -8,24 +8,39 @@
 
 #include "attr.h"
 #include "caller.h"
+#include "decision.h"
 #include "ops.h"
 #include "permission.h"
 #include "reply.h"
 #include "tree.h"
 
-int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want)
+int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want,
+		     const char **reason)
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_info info;
+	enum ipcfs_reason by = IPCFS_BY_NOTHING;
 	int err;
 
 	err = object->class->glance(fs->space, &object->ref, &info);
 	if (!err)
 		err = ipcfs_permission_check(fs, object, &info.perm, -1, want, &caller,
-					     ipcfs_caller_load);
+					     ipcfs_caller_load, &by);
+	if (reason)
+		*reason = ipcfs_reason_name(by);
 	ipcfs_caller_free(&caller);
 	return err == -ENOENT ? -ESTALE : err;
+}
+
+int ipcfs_op_judge(fuse_req_t req, enum ipcfs_audit_op op, const struct ipcfs_node *node,
+		   unsigned want)
+{
+	const char *reason;
+	int err = ipcfs_op_allowed(req, node->key.object, want, &reason);
+
+	ipcfs_decided_node(req, op, node, want, err, reason);
+	return err;
 }
 
 /* Which messages are queued is the business of those who may receive them. */
@@ -33,7 +48,7 @@ static int check_peek(fuse_req_t req, const struct ipcfs_node *node)
 {
 	if (node->key.kind != IPCFS_NODE_PEEKS && node->key.kind != IPCFS_NODE_PEEK)
 		return 0;
-	return ipcfs_op_allowed(req, node->key.object, IPCFS_WANT_READ);
+	return ipcfs_op_judge(req, IPCFS_AUDIT_STAT, node, IPCFS_WANT_READ);
 }
 
 void ipcfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -116,7 +131,7 @@ void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 		if (~ipcfs_attr_mask(&node->key) & 0111 * want)
 			err = -EACCES;
 		else
-			err = ipcfs_op_allowed(req, node->key.object, want);
+			err = ipcfs_op_judge(req, IPCFS_AUDIT_ACCESS, node, want);
 	} else if (!err && want) {
 		struct ipcfs_perm perm = { .uid = st.st_uid,
 					   .gid = st.st_gid,
@@ -154,7 +169,7 @@ void ipcfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!node)
 		err = -ESTALE;
 	else if (node->key.object)
-		err = ipcfs_op_allowed(req, node->key.object, IPCFS_WANT_READ);
+		err = ipcfs_op_judge(req, IPCFS_AUDIT_LIST, node, IPCFS_WANT_READ);
 	if (!err)
 		err = ipcfs_open_new(fs, req, node, fi->flags, &open);
 	if (err) {

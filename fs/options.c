@@ -10,6 +10,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "audit_sink.h"
 #include "log.h"
 #include "number.h"
 
@@ -28,6 +29,8 @@ enum key {
 	KEY_MAX_WAITERS,
 	KEY_MAX_WAITERS_ALL,
 	KEY_STATE,
+	KEY_AUDIT,
+	KEY_AUDIT_LEVEL,
 	KEY_IGNORED,
 };
 
@@ -39,6 +42,8 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY), FUSE_OPT_KEY("rw", KEY_READ_WRITE),
 	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
 	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL), FUSE_OPT_KEY("state=", KEY_STATE),
+	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL), FUSE_OPT_KEY("audit=", KEY_AUDIT),
+	FUSE_OPT_KEY("audit_level=", KEY_AUDIT_LEVEL),
 
 	/* libfuse's. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
@@ -97,6 +102,33 @@ static int set_waiters(unsigned *place, const char *arg)
 	}
 	*place = (unsigned)value;
 	return 0;
+}
+
+static int set_audit(char **place, const char *arg)
+{
+	const char *target = strchr(arg, '=') + 1;
+
+	switch (ipcfs_audit_sink_check(target)) {
+	case 0:
+		return set_string(place, target);
+	case -EOPNOTSUPP:
+		ipcfs_log(LOG_ERR, "option %s: ipcfs was built without libaudit", arg);
+		return -1;
+	default:
+		ipcfs_log(LOG_ERR,
+			  "option %s: syslog, journal, audit or a file's absolute path is wanted",
+			  arg);
+		return -1;
+	}
+}
+
+static int set_audit_level(enum ipcfs_audit_level *place, const char *arg)
+{
+	*place = ipcfs_audit_level(strchr(arg, '=') + 1);
+	if (*place != IPCFS_AUDIT_OFF)
+		return 0;
+	ipcfs_log(LOG_ERR, "option %s: deny, change or all is wanted", arg);
+	return -1;
 }
 
 static int take_option(const char *arg)
@@ -170,6 +202,10 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return set_waiters(&options->settings.max_waiters_all, arg);
 	case KEY_STATE:
 		return set_string(&options->settings.state, strchr(arg, '=') + 1);
+	case KEY_AUDIT:
+		return set_audit(&options->settings.audit, arg);
+	case KEY_AUDIT_LEVEL:
+		return set_audit_level(&options->settings.audit_level, arg);
 	case KEY_IGNORED:
 		return 0;
 	}
@@ -221,6 +257,12 @@ int ipcfs_options_parse(struct fuse_args *args, struct ipcfs_options *options)
 		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
 		return -EINVAL;
 	}
+	if (options->settings.audit_level && !options->settings.audit) {
+		ipcfs_log(LOG_ERR, "option audit_level= needs audit= (see ipcfs --help)");
+		return -EINVAL;
+	}
+	if (!options->settings.audit_level)
+		options->settings.audit_level = IPCFS_AUDIT_DENY;
 	return add_own(args, options) < 0 ? -EINVAL : 0;
 }
 
@@ -230,6 +272,8 @@ void ipcfs_options_free(struct ipcfs_options *options)
 	free(options->mountpoint);
 	free(options->settings.state);
 	options->settings.state = NULL;
+	free(options->settings.audit);
+	options->settings.audit = NULL;
 	options->source = NULL;
 	options->mountpoint = NULL;
 }
@@ -253,6 +297,8 @@ void ipcfs_options_help(void)
 	       "    -o max_waiters_all=N   requests of all users that may wait at a time (%d)\n"
 	       "    -o state=DIR           where access control lists are kept "
 	       "(/run/ipcfs-state)\n"
+	       "    -o audit=WHERE         record decisions: syslog, journal, audit or /FILE\n"
+	       "    -o audit_level=LEVEL   which: deny (default), change, all\n"
 	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
 	       "\n"
 	       "    -o allow_other         let other users in, as the objects' permissions say\n"

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "audit_record.h"
+
 struct fuse_args;
 
 /* What the file system itself wants to know. */
@@ -13,6 +15,8 @@ struct ipcfs_settings {
 	unsigned max_waiters;	  /* parked requests per uid */
 	unsigned max_waiters_all; /* parked requests altogether */
 	char *state; /* where access control lists are kept; NULL: the usual place; owned */
+	char *audit; /* where records go; NULL: nowhere; owned by ipcfs_options */
+	enum ipcfs_audit_level audit_level;
 };
 
 struct ipcfs_options {

@@ -30,7 +30,8 @@ static int list_for_check(struct ipcfs_filesystem *fs, const struct ipcfs_object
 
 int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
 			   const struct ipcfs_perm *perm, int handle, unsigned want,
-			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller))
+			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller),
+			   enum ipcfs_reason *reason)
 {
 	struct ipcfs_acl acl = { 0 };
 	const struct ipcfs_question question = {
@@ -39,13 +40,13 @@ int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_objec
 		.acl = &acl,
 		.want = want,
 	};
-	enum ipcfs_reason reason;
 	int err = 0;
 
+	*reason = IPCFS_BY_NOTHING;
 	if (!ipcfs_access_is_owner(question.rule, perm, caller))
 		err = list_for_check(fs, object, perm, handle, &acl);
 	if (!err)
-		err = ipcfs_access(&question, caller, load, &reason);
+		err = ipcfs_access(&question, caller, load, reason);
 	ipcfs_acl_free(&acl);
 	return err;
 }

@@ -11,11 +11,12 @@
 
 /*
  * May the caller do what `want` says (IPCFS_WANT_*) to the object, which has these permissions now? With a
- * `handle` (else -1) the list is that of what it stands for. `load` as for ipcfs_access. -EACCES, -ENOMEM.
+ * `handle` (else -1) the list is that of what it stands for. `load` and *reason as for ipcfs_access. -EACCES, -ENOMEM.
  */
 int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
 			   const struct ipcfs_perm *perm, int handle, unsigned want,
-			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller));
+			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller),
+			   enum ipcfs_reason *reason);
 
 /* The object's list now; count 0: it has none. Freed with ipcfs_acl_free. -ENOENT, -ENOMEM. */
 int ipcfs_permission_acl(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,

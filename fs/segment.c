@@ -209,7 +209,7 @@ int ipcfs_segment_resize(fuse_req_t req, const struct ipcfs_node *node, struct i
 			   : object->class->segment->resize(open->handle[IPCFS_SEND],
 							    (uint64_t)size);
 	}
-	err = ipcfs_op_allowed(req, object, IPCFS_WANT_WRITE);
+	err = ipcfs_op_judge(req, IPCFS_AUDIT_WRITE, node, IPCFS_WANT_WRITE);
 	if (err)
 		return err;
 	if (!object->class->segment->resizable) {

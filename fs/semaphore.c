@@ -379,7 +379,7 @@ int ipcfs_semaphore_status(fuse_req_t req, struct ipcfs_object *object, struct i
 		return 0; /* we may not look at it ourselves */
 	if (err)
 		return err;
-	err = ipcfs_op_allowed(req, object, IPCFS_WANT_READ);
+	err = ipcfs_op_allowed(req, object, IPCFS_WANT_READ, NULL);
 	if (!err)
 		err = object->class->semaphore->describe(handle, out);
 	if (err == -EACCES)

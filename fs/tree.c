@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -243,6 +244,51 @@ int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *pare
 		found->node = ipcfs_node_fixed(&fs->nodes, parent, name);
 		return found->node ? 0 : -ENOENT;
 	}
+}
+
+/* Its own name, where that is fixed; "". */
+static const char *fixed_name(enum ipcfs_node_kind kind)
+{
+	for (size_t i = 0; i < CHANNELS; i++)
+		if (channel_names[i].kind == kind)
+			return channel_names[i].name;
+	for (size_t i = 0; i < SEMAPHORE_NAMES; i++)
+		if (semaphore_names[i].kind == kind)
+			return semaphore_names[i].name;
+	switch (kind) {
+	case IPCFS_NODE_STATUS:
+		return "status";
+	case IPCFS_NODE_MAX_BYTES:
+		return "qbytes";
+	case IPCFS_NODE_DATA:
+		return "data";
+	case IPCFS_NODE_PEEKS:
+		return "peek";
+	default:
+		return "";
+	}
+}
+
+void ipcfs_tree_file(const struct ipcfs_node_key *key, char file[IPCFS_TREE_FILE_ROOM])
+{
+	const struct ipcfs_backend *class = key->object->class;
+	const char *name = fixed_name(key->kind);
+	const size_t room = IPCFS_TREE_FILE_ROOM;
+
+	if (key->kind == IPCFS_NODE_PEEK)
+		snprintf(file, room, "peek/%ld.%ld", key->selector, key->detail);
+	else if (key->kind == IPCFS_NODE_SELECTORS)
+		snprintf(file, room, "%s", selectors_name(class));
+	else if (key->selected)
+		snprintf(file, room, "%s/%ld%s%s", selectors_name(class), key->selector,
+			 *name ? "/" : "", name);
+	else if (key->kind == IPCFS_NODE_SEMAPHORE)
+		snprintf(file, room, "%ld", key->selector);
+	else if (key->kind >= IPCFS_NODE_VALUE && key->kind <= IPCFS_NODE_TRYHOLD &&
+		 class->semaphore->sets)
+		snprintf(file, room, "%ld/%s", key->selector, name);
+	else
+		snprintf(file, room, "%s", name);
 }
 
 int ipcfs_tree_link(const struct ipcfs_node *node, struct ipcfs_text *out)

@@ -24,6 +24,11 @@ int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *pare
  */
 int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipcfs_node_key *key);
 
+#define IPCFS_TREE_FILE_ROOM 64
+
+/* Where in its object's directory a file stands ("msg", "type/5/lines", "0/wait"); "" for the directory itself. */
+void ipcfs_tree_file(const struct ipcfs_node_key *key, char file[IPCFS_TREE_FILE_ROOM]);
+
 /* The node of an object of this class, with one more lookup counted. -ENOMEM. */
 int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
 		      const struct ipcfs_info *info, struct ipcfs_node **node);
