@@ -32,6 +32,13 @@ static int open_audit(struct ipcfs_filesystem *fs)
 	return -EINVAL;
 }
 
+static void free_limits(struct ipcfs_filesystem *fs)
+{
+	if (fs->account)
+		ipcfs_gate_destroy(&fs->gate);
+	ipcfs_account_destroy(fs->account);
+}
+
 int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **out)
 {
 	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
@@ -43,8 +50,13 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 	fs->uid = geteuid();
 	fs->gid = getegid();
 	clock_gettime(CLOCK_REALTIME, &fs->started);
-	err = ipcfs_space_open(&fs->space);
+	err = ipcfs_account_create(settings, &fs->account);
+	if (!err)
+		err = ipcfs_gate_init(&fs->gate, settings, fs->account);
+	if (!err)
+		err = ipcfs_space_open(&fs->space);
 	if (err) {
+		free_limits(fs);
 		free(fs);
 		return err;
 	}
@@ -86,6 +98,18 @@ void ipcfs_filesystem_stop(void *arg)
 	ipcfs_acl_store_stop(fs->acls);
 }
 
+bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	return ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
+}
+
+int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings)
+{
+	return ipcfs_gate_set(&fs->gate, settings);
+}
+
 /*
  * Files that were open when the connection went: no RELEASE comes for them. What is pending in them may be
  * half a message, and its writer will be told that the rest can't be written.
@@ -122,6 +146,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_acl_store_destroy(fs->acls);
 	ipcfs_space_close(fs->space);
+	free_limits(fs);
 	free(fs);
 }
 
@@ -142,6 +167,8 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	struct ipcfs_filesystem *fs = arg;
 
 	conn->want |= wanted & conn->capable;
+	/* a request in a pipe can't be looked at */
+	conn->want &= ~(unsigned)FUSE_CAP_SPLICE_READ;
 #ifdef FUSE_CAP_PASSTHROUGH
 	if (ipcfs_backing_possible() && (conn->capable & FUSE_CAP_PASSTHROUGH)) {
 		conn->want |= FUSE_CAP_PASSTHROUGH;

@@ -3,7 +3,10 @@
 #ifndef IPCFS_FILESYSTEM_H
 #define IPCFS_FILESYSTEM_H
 
-#include "options.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "settings.h"
 
 struct fuse_session;
 struct fuse_lowlevel_ops;
@@ -12,12 +15,16 @@ struct ipcfs_filesystem;
 /* -ENOENT where POSIX queues can't be reached, -ENOMEM. Freed with ipcfs_filesystem_destroy. */
 int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **fs);
 
+/* From now on these settings, as far as they can change while the mount is there. -ENOMEM: none. */
+int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings);
+
 /* The operations; the session's user data is the struct ipcfs_filesystem. */
 extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
 
 /* For struct ipcfs_session_hooks, arg is the struct ipcfs_filesystem. */
 int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
 void ipcfs_filesystem_stop(void *fs);
+bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 
 /* After the session ended and its threads were joined. */
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);
