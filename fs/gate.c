@@ -97,6 +97,11 @@ int ipcfs_gate_ask_list(struct ipcfs_gate *gate, struct ipcfs_caller *caller,
 	return is_listed(gate, caller) ? 0 : -EACCES;
 }
 
+/* Newer than some systems' headers; a GETATTR with more to ask for. */
+#if FUSE_KERNEL_MINOR_VERSION < 39
+#define FUSE_STATX 52
+#endif
+
 enum sort {
 	FREE,	 /* the kernel is rid of something: always */
 	LOOK,	 /* what umount(8) and df(1) ask of a mount, whoever runs them */
@@ -104,27 +109,15 @@ enum sort {
 	ON_PATH,
 };
 
-static bool of_open_file(const struct fuse_in_header *in, const void *request, size_t size)
+/* ftruncate(2) */
+static bool is_of_file(const void *request, size_t size)
 {
-	const void *body = (const char *)request + sizeof(*in);
+	struct fuse_setattr_in setattr;
 
-	if (in->opcode == FUSE_GETATTR) {
-		struct fuse_getattr_in getattr;
-
-		if (size - sizeof(*in) < sizeof(getattr))
-			return false;
-		memcpy(&getattr, body, sizeof(getattr));
-		return getattr.getattr_flags & FUSE_GETATTR_FH;
-	}
-	if (in->opcode == FUSE_SETATTR) {
-		struct fuse_setattr_in setattr;
-
-		if (size - sizeof(*in) < sizeof(setattr))
-			return false;
-		memcpy(&setattr, body, sizeof(setattr));
-		return setattr.valid & FATTR_FH;
-	}
-	return false;
+	if (size - sizeof(struct fuse_in_header) < sizeof(setattr))
+		return false;
+	memcpy(&setattr, (const char *)request + sizeof(struct fuse_in_header), sizeof(setattr));
+	return setattr.valid & FATTR_FH;
 }
 
 static enum sort sort_of(const struct fuse_in_header *in, const void *request, size_t size)
@@ -156,13 +149,16 @@ static enum sort sort_of(const struct fuse_in_header *in, const void *request, s
 	case FUSE_COPY_FILE_RANGE:
 		return ON_FILE;
 	case FUSE_GETATTR:
-		if (in->nodeid == FUSE_ROOT_ID)
-			return LOOK;
-		break;
+	case FUSE_STATX:
+		/* fstat(2) can't be told from stat(2), whose caller had to look the name up */
+		return in->nodeid == FUSE_ROOT_ID ? LOOK : ON_FILE;
 	case FUSE_STATFS:
 		return in->nodeid == FUSE_ROOT_ID ? LOOK : ON_PATH;
+	case FUSE_SETATTR:
+		return is_of_file(request, size) ? ON_FILE : ON_PATH;
+	default:
+		return ON_PATH;
 	}
-	return of_open_file(in, request, size) ? ON_FILE : ON_PATH;
 }
 
 static uint64_t clock_ns(void)

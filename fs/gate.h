@@ -46,6 +46,13 @@ static inline bool ipcfs_gate_admit(struct ipcfs_gate *gate, int fd, const void 
 	return ipcfs_gate_admit_armed(gate, fd, request, size);
 }
 
+/* May the kernel show one caller what it keeps of another's look at objects? */
+static inline bool ipcfs_gate_may_share(const struct ipcfs_gate *gate)
+{
+	return !atomic_load_explicit(&gate->listed, memory_order_relaxed) &&
+	       !atomic_load_explicit(&gate->hides, memory_order_relaxed);
+}
+
 /* For ipcfs_gate_allows. */
 int ipcfs_gate_ask_list(struct ipcfs_gate *gate, struct ipcfs_caller *caller,
 			int (*load)(struct ipcfs_caller *caller));

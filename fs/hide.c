@@ -17,8 +17,8 @@ int ipcfs_hide_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backe
 {
 	int err;
 
-	if (!ipcfs_hide_is_on(fs) || caller->uid == info->perm.uid ||
-	    caller->uid == info->perm.cuid)
+	if (!atomic_load_explicit(&fs->gate.hides, memory_order_relaxed) ||
+	    caller->uid == info->perm.uid || caller->uid == info->perm.cuid)
 		return 0;
 	err = may(class, info, caller, IPCFS_WANT_READ);
 	if (err == -EACCES)

@@ -5,12 +5,6 @@
 
 #include "core.h"
 
-/* Are objects hidden from anybody? What one caller saw is then not to be kept by the kernel. */
-static inline bool ipcfs_hide_is_on(const struct ipcfs_filesystem *fs)
-{
-	return atomic_load_explicit(&fs->gate.hides, memory_order_relaxed);
-}
-
 /*
  * May the caller see this object, of which *info was just learnt? 0, or -ENOENT; -ENOMEM. Groups and
  * capabilities are loaded where they decide.
