@@ -36,9 +36,9 @@ static const struct setting {
 	  "objects of one user, when making another, 0: any (0)" },
 	{ "rate", COUNT, offsetof(struct ipcfs_settings, rate), 0, "N",
 	  "requests of one user in a second, 0: any number (0)" },
-	{ "allow_uid", IDS, offsetof(struct ipcfs_settings, allow_uid), 0, "UID[:UID...]",
+	{ "allow_uid", IDS, offsetof(struct ipcfs_settings, allow_uid), 0, "UID[:...]",
 	  "only these users may use the mount," },
-	{ "allow_gid", IDS, offsetof(struct ipcfs_settings, allow_gid), 0, "GID[:GID...]",
+	{ "allow_gid", IDS, offsetof(struct ipcfs_settings, allow_gid), 0, "GID[:...]",
 	  "and the members of these groups" },
 	{ "hide", SWITCH, offsetof(struct ipcfs_settings, hide), 0, NULL,
 	  "don't show users what they may neither read nor write" },
@@ -288,6 +288,6 @@ void ipcfs_settings_help(void)
 
 		snprintf(option, sizeof(option), "%s%s%s", table[i].name, table[i].value ? "=" : "",
 			 table[i].value ? table[i].value : "");
-		printf("    -o %-22s %s\n", option, table[i].help);
+		printf("    -o %-19s %s\n", option, table[i].help);
 	}
 }
