@@ -90,6 +90,7 @@ refuses() {
 	equals "$(as_user 1234:60:50 bash -c 'cat <"$Q/drain" | cat')" one
 	echo two >"$Q/lines"
 	equals "$(as_user 1234:60:50 bash -c '/bin/echo three >>"$Q/lines"; exec 8<"$Q/drain"; cat <&8')" $'two\nthree'
+	[[ $(as_user 1234:60:50 bash -c 'exec 8<"$Q/status"; cat <&8') == *messages=0* ]]
 	echo four >"$Q/lines"
 	exec 8<"$Q/drain"
 	equals "$(as_user 1236 cat <&8)" four
