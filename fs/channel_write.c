@@ -175,12 +175,12 @@ static void write_lines(struct ipcfs_waiter *waiter, const char *bytes, size_t s
 static void write_msg(struct ipcfs_waiter *waiter, const char *bytes, size_t size, bool nonblock)
 {
 	struct ipcfs_open *open = waiter->open;
-	struct ipcfs_room *room = waiter->fs->room;
 	struct ipcfs_pending *pending;
 	struct ipcfs_info info;
 	int err = ipcfs_open_look(waiter->fs, open, IPCFS_SEND, waiter->tid, &info);
 
-	if (!err && waiter->object->parked[IPCFS_SEND] && ipcfs_room_is_full(room, waiter->uid))
+	if (!err && waiter->object->parked[IPCFS_SEND] &&
+	    ipcfs_account_is_full(waiter->fs->account, waiter->uid))
 		err = -EAGAIN;
 	if (err) {
 		ipcfs_reply_error(waiter->req, err);

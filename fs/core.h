@@ -9,6 +9,7 @@
 #include "audit.h"
 #include "buffers.h"
 #include "filesystem.h"
+#include "gate.h"
 #include "node.h"
 #include "object.h"
 #include "table.h"
@@ -17,7 +18,9 @@ struct ipcfs_acl_store;
 struct ipcfs_room;
 
 struct ipcfs_filesystem {
-	struct ipcfs_settings settings;
+	struct ipcfs_settings settings; /* as at the start; the lists in it are not ours */
+	struct ipcfs_account *account;	/* what each uid uses */
+	struct ipcfs_gate gate;
 	struct ipcfs_space *space;
 	struct fuse_session *session;
 	struct ipcfs_acl_store *acls;

@@ -21,19 +21,26 @@
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
-static int open_audit(struct ipcfs_filesystem *fs)
+static int open_audit(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)
 {
-	const char *target = fs->settings.audit;
-	int err = ipcfs_audit_create(&fs->audit, target, fs->settings.audit_level);
+	int err = ipcfs_audit_create(&fs->audit, options->audit, options->audit_level);
 
 	if (!err || err == -ENOMEM)
 		return err;
-	ipcfs_log(LOG_ERR, "audit: %s: %s", target, strerror(-err));
+	ipcfs_log(LOG_ERR, "audit: %s: %s", options->audit, strerror(-err));
 	return -EINVAL;
 }
 
-int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **out)
+static void free_limits(struct ipcfs_filesystem *fs)
 {
+	if (fs->account)
+		ipcfs_gate_destroy(&fs->gate);
+	ipcfs_account_destroy(fs->account);
+}
+
+int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **out)
+{
+	const struct ipcfs_settings *settings = &options->settings;
 	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
 	int err;
 
@@ -43,22 +50,27 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 	fs->uid = geteuid();
 	fs->gid = getegid();
 	clock_gettime(CLOCK_REALTIME, &fs->started);
-	err = ipcfs_space_open(&fs->space);
+	err = ipcfs_account_create(settings, &fs->account);
+	if (!err)
+		err = ipcfs_gate_init(&fs->gate, settings, fs->account);
+	if (!err)
+		err = ipcfs_space_open(&fs->space);
 	if (err) {
+		free_limits(fs);
 		free(fs);
 		return err;
 	}
 	ipcfs_objects_init(&fs->objects, fs->space);
 	ipcfs_buffers_init(&fs->buffers);
-	err = ipcfs_acl_store_create(fs->space, settings->state, &fs->acls);
+	err = ipcfs_acl_store_create(fs->space, options->state, &fs->acls);
 	if (!err)
 		err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
 	if (!err)
 		err = ipcfs_room_create(fs, &fs->room);
-	if (!err && settings->audit)
-		err = open_audit(fs);
+	if (!err && options->audit)
+		err = open_audit(fs, options);
 	if (err)
 		ipcfs_filesystem_destroy(fs);
 	else
@@ -69,7 +81,6 @@ int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_
 int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 {
 	struct ipcfs_filesystem *fs = arg;
-
 	int err = ipcfs_acl_store_start(fs->acls);
 
 	fs->session = session;
@@ -84,6 +95,18 @@ void ipcfs_filesystem_stop(void *arg)
 
 	ipcfs_room_stop(fs->room);
 	ipcfs_acl_store_stop(fs->acls);
+}
+
+bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	return ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
+}
+
+int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings)
+{
+	return ipcfs_gate_set(&fs->gate, settings);
 }
 
 /*
@@ -122,6 +145,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_acl_store_destroy(fs->acls);
 	ipcfs_space_close(fs->space);
+	free_limits(fs);
 	free(fs);
 }
 
@@ -138,10 +162,11 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK |
 				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
 				FUSE_CAP_PARALLEL_DIROPS;
-
 	struct ipcfs_filesystem *fs = arg;
 
 	conn->want |= wanted & conn->capable;
+	/* a request in a pipe can't be looked at */
+	conn->want &= ~(unsigned)FUSE_CAP_SPLICE_READ;
 #ifdef FUSE_CAP_PASSTHROUGH
 	if (ipcfs_backing_possible() && (conn->capable & FUSE_CAP_PASSTHROUGH)) {
 		conn->want |= FUSE_CAP_PASSTHROUGH;

@@ -3,6 +3,9 @@
 #ifndef IPCFS_FILESYSTEM_H
 #define IPCFS_FILESYSTEM_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "options.h"
 
 struct fuse_session;
@@ -10,7 +13,10 @@ struct fuse_lowlevel_ops;
 struct ipcfs_filesystem;
 
 /* -ENOENT where POSIX queues can't be reached, -ENOMEM. Freed with ipcfs_filesystem_destroy. */
-int ipcfs_filesystem_create(const struct ipcfs_settings *settings, struct ipcfs_filesystem **fs);
+int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **fs);
+
+/* From now on these settings, as far as they can change while the mount is there. -ENOMEM: none. */
+int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings);
 
 /* The operations; the session's user data is the struct ipcfs_filesystem. */
 extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
@@ -18,6 +24,7 @@ extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
 /* For struct ipcfs_session_hooks, arg is the struct ipcfs_filesystem. */
 int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
 void ipcfs_filesystem_stop(void *fs);
+bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 
 /* After the session ended and its threads were joined. */
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);

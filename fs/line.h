@@ -34,8 +34,6 @@ struct ipcfs_line {
 	pthread_cond_t arrival;
 };
 
-struct ipcfs_uid_count;
-
 struct ipcfs_room {
 	struct ipcfs_filesystem *fs;
 	int epoll, wake;
@@ -47,8 +45,6 @@ struct ipcfs_room {
 	bool stopping;
 	struct ipcfs_line *lines, *dirty;
 	struct ipcfs_waiter *interrupted;
-	struct ipcfs_uid_count *counts;
-	unsigned waiting;      /* counted waiters, of all uids */
 	unsigned threads;      /* of lines */
 	unsigned calls_to_end; /* lines with kick set */
 	unsigned watching;     /* interrupted waiters that wait on */

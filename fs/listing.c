@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "attr.h"
+#include "hide.h"
 #include "peek.h"
 #include "tree.h"
 
@@ -22,8 +23,10 @@ static int add_entry(struct ipcfs_listing *listing, const char *name, mode_t typ
 }
 
 struct class_lister {
+	const struct ipcfs_filesystem *fs;
 	struct ipcfs_listing *listing;
 	const struct ipcfs_node *directory;
+	struct ipcfs_caller *caller;
 };
 
 static int add_object(void *arg, const struct ipcfs_info *info)
@@ -32,8 +35,10 @@ static int add_object(void *arg, const struct ipcfs_info *info)
 	struct ipcfs_listing *listing = lister->listing;
 	struct ipcfs_listing_entry entry = { .name = listing->names.size };
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
-	int err;
+	int err = ipcfs_hide_check(lister->fs, lister->directory->class, info, lister->caller);
 
+	if (err)
+		return err == -ENOENT ? 0 : err;
 	if (lister->directory->key.kind == IPCFS_NODE_IDS) {
 		key.kind = IPCFS_NODE_ID_LINK;
 		err = ipcfs_text_printf(&listing->names, "%d%c", (int)info->ref.serial, 0);
@@ -51,9 +56,9 @@ static int add_object(void *arg, const struct ipcfs_info *info)
 }
 
 static int list_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
-		      struct ipcfs_listing *listing)
+		      struct ipcfs_caller *caller, struct ipcfs_listing *listing)
 {
-	struct class_lister lister = { listing, node };
+	struct class_lister lister = { fs, listing, node, caller };
 
 	return node->class->list(fs->space, add_object, &lister);
 }
@@ -142,7 +147,7 @@ static int list_semaphores(struct ipcfs_filesystem *fs, const struct ipcfs_node 
 }
 
 int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
-		    struct ipcfs_listing *listing)
+		    struct ipcfs_caller *caller, struct ipcfs_listing *listing)
 {
 	uint64_t own = directory->index;
 	int err;
@@ -157,7 +162,7 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 	switch (directory->key.kind) {
 	case IPCFS_NODE_CLASS:
 	case IPCFS_NODE_IDS:
-		return list_class(fs, directory, listing);
+		return list_class(fs, directory, caller, listing);
 	case IPCFS_NODE_SELECTORS: /* any number may be looked up: nothing to list */
 		return 0;
 	case IPCFS_NODE_PEEKS:

@@ -25,6 +25,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "filesystem.h"
 #include "log.h"
 #include "mountpoint.h"
@@ -150,13 +151,55 @@ static int close_on_exec(int fd)
 	return 0;
 }
 
+/* What serves, and where its settings come from. */
+struct service {
+	struct ipcfs_filesystem *fs;
+	const struct ipcfs_options *options;
+};
+
+static int start_service(void *arg, struct fuse_session *session)
+{
+	return ipcfs_filesystem_start(((struct service *)arg)->fs, session);
+}
+
+static void stop_service(void *arg)
+{
+	ipcfs_filesystem_stop(((struct service *)arg)->fs);
+}
+
+static bool admit_request(void *arg, const void *request, size_t size)
+{
+	return ipcfs_filesystem_admit(((struct service *)arg)->fs, request, size);
+}
+
+/* All of the file, or nothing of it. */
+static void reload_settings(void *arg)
+{
+	const struct service *service = arg;
+	const struct ipcfs_options *options = service->options;
+	struct ipcfs_settings settings;
+	int err = ipcfs_config_load(options->config, &options->given, &settings);
+
+	if (!err) {
+		err = ipcfs_filesystem_set(service->fs, &settings);
+		ipcfs_settings_free(&settings);
+	}
+	if (err)
+		ipcfs_log(LOG_ERR, "the settings are as they were");
+	else
+		ipcfs_log(LOG_NOTICE, "%s was read again", options->config);
+}
+
 static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem *fs,
 			   const char *mountpoint, const struct ipcfs_options *options)
 {
+	struct service service = { .fs = fs, .options = options };
 	const struct ipcfs_session_hooks hooks = {
-		.start = ipcfs_filesystem_start,
-		.stop = ipcfs_filesystem_stop,
-		.arg = fs,
+		.start = start_service,
+		.stop = stop_service,
+		.admit = admit_request,
+		.reload = options->config ? reload_settings : NULL,
+		.arg = &service,
 	};
 	int result;
 
@@ -187,7 +230,7 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 	result = ipcfs_mountpoint_check_device();
 	if (result < 0)
 		goto out;
-	result = ipcfs_filesystem_create(&options->settings, &fs);
+	result = ipcfs_filesystem_create(options, &fs);
 	if (result == -ENOENT)
 		ipcfs_log(LOG_ERR, "POSIX message queues can't be reached: no privilege to mount "
 				   "them, and nothing on /dev/mqueue");

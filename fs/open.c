@@ -18,10 +18,16 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	const struct fuse_ctx *context = fuse_req_ctx(req);
 	struct ipcfs_open *fresh;
 	uint32_t index;
+	int err;
 
+	err = ipcfs_account_open(fs->account, context->uid);
+	if (err)
+		return err;
 	fresh = ipcfs_table_new(&fs->opens, &index);
-	if (!fresh)
+	if (!fresh) {
+		ipcfs_account_closed(fs->account, context->uid);
 		return -ENOMEM;
+	}
 	fresh->index = index;
 	fresh->node = node;
 	fresh->object = node->key.object;
@@ -30,9 +36,17 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	fresh->opener.uid = context->uid;
 	fresh->opener.gid = context->gid;
 	fresh->opener.tid = context->pid;
+	fresh->gate = &fs->gate;
+	fresh->account = fs->account;
 	fresh->pollers[0].open = fresh->pollers[1].open = fresh;
 	pthread_mutex_init(&fresh->lock, NULL);
 	ipcfs_node_opened(&fs->nodes, node, fresh->reads, fresh->writes);
+	/* now is the time to learn the groups that let it in: others may use the file */
+	err = ipcfs_gate_allows(fresh->gate, &fresh->opener, ipcfs_caller_load);
+	if (err) {
+		ipcfs_open_free(fs, fresh);
+		return err;
+	}
 	*open = fresh;
 	return 0;
 }
@@ -45,6 +59,7 @@ void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open)
 	while (open->pending)
 		ipcfs_open_forget(open, open->pending->owner);
 	ipcfs_text_free(&open->text);
+	ipcfs_account_closed(fs->account, open->opener.uid);
 	ipcfs_caller_free(&open->opener);
 	if (open->listing) {
 		ipcfs_listing_free(open->listing);
@@ -75,6 +90,19 @@ static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipc
 	return err;
 }
 
+int ipcfs_open_admitted(struct ipcfs_open *open, pid_t tid)
+{
+	int err;
+
+	if (!atomic_load_explicit(&open->gate->listed, memory_order_relaxed))
+		return 0;
+	pthread_mutex_lock(&open->lock);
+	err = ipcfs_gate_allows(open->gate, &open->opener,
+				tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
+	pthread_mutex_unlock(&open->lock);
+	return err;
+}
+
 /* `err` is what looking at the queue said. */
 static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 		 enum ipcfs_direction direction, pid_t tid, int err, const struct ipcfs_perm *perm)
@@ -88,9 +116,12 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 		err = 0; /* it still gives what it holds */
 	if (err)
 		return err;
+	err = ipcfs_open_admitted(open, tid);
+	if (err)
+		return err;
 	pthread_mutex_lock(&open->lock);
-	err = ipcfs_permission_check(fs, open->object, perm, open->handle[direction], want,
-				     &open->opener,
+	err = ipcfs_permission_check(fs, class, &open->object->ref, perm, open->handle[direction],
+				     want, &open->opener,
 				     tid && tid == open->opener.tid ? ipcfs_caller_load : NULL,
 				     &reason);
 	pthread_mutex_unlock(&open->lock);
@@ -128,12 +159,16 @@ struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner
 			return pending;
 	if (!create || owners >= OWNERS_MAX)
 		return NULL;
+	if (ipcfs_account_begin(open->account, open->opener.uid))
+		return NULL;
 	pending = calloc(1, sizeof(*pending));
-	if (pending) {
-		pending->owner = owner;
-		pending->next = open->pending;
-		open->pending = pending;
+	if (!pending) {
+		ipcfs_account_finished(open->account, open->opener.uid);
+		return NULL;
 	}
+	pending->owner = owner;
+	pending->next = open->pending;
+	open->pending = pending;
 	return pending;
 }
 
@@ -147,6 +182,7 @@ void ipcfs_open_forget(struct ipcfs_open *open, uint64_t owner)
 	if (!pending)
 		return;
 	*link = pending->next;
+	ipcfs_account_finished(open->account, open->opener.uid);
 	ipcfs_text_free(&pending->text);
 	free(pending);
 }

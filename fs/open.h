@@ -28,6 +28,8 @@ struct ipcfs_open {
 	uint32_t index;
 	struct ipcfs_node *node;
 	struct ipcfs_object *object; /* of the node; NULL in fixed files */
+	struct ipcfs_gate *gate;
+	struct ipcfs_account *account;
 	bool reads, writes;
 	int handle[2];		 /* of the queue or segment, by direction, where it reads, writes */
 	bool opened;		 /* what is asked now is its use */
@@ -53,12 +55,15 @@ struct ipcfs_open {
 
 /*
  * A new open file of this node; the opener is the request's caller. *open is freed with
- * ipcfs_open_free. -ENOMEM.
+ * ipcfs_open_free. -EMFILE: the caller has too many; -EACCES: is not on the whitelist; -ENOMEM.
  */
 int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_node *node, int flags,
 		   struct ipcfs_open **open);
 void ipcfs_open_free(struct ipcfs_filesystem *fs, struct ipcfs_open *open);
 struct ipcfs_open *ipcfs_open_at(struct ipcfs_filesystem *fs, uint64_t handle);
+
+/* Is the opener still on the whitelist? `tid` as below. -EACCES, -ENOMEM. */
+int ipcfs_open_admitted(struct ipcfs_open *open, pid_t tid);
 
 /*
  * May the opener still do this with the queue or segment? Asked at every request, against it as it is
@@ -75,7 +80,7 @@ int ipcfs_open_look(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 
 /*
  * What this owner has pending. With `create` it is made where there is none; NULL: there is none, no
- * memory, or too many owners. Called with open->lock held.
+ * memory, too many owners, or the opener has too many in all files. Called with open->lock held.
  */
 struct ipcfs_pending *ipcfs_open_pending(struct ipcfs_open *open, uint64_t owner, bool create);
 

@@ -56,7 +56,7 @@ static int shown_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *node
 	int err = object->class->glance(fs->space, &object->ref, &info);
 
 	if (!err)
-		err = ipcfs_permission_acl(fs, object, &info.perm, acl);
+		err = ipcfs_permission_acl(fs, object->class, &object->ref, &info.perm, acl);
 	for (size_t i = 0; !err && S_ISDIR(ipcfs_attr_type(&node->key)) && i < acl->count; i++)
 		acl->entries[i].perm |= 1;
 	return err == -ENOENT ? -ESTALE : err;
@@ -140,7 +140,7 @@ static int correct_base(struct ipcfs_filesystem *fs, const struct ipcfs_node *no
 		return 0;
 	err = object->class->glance(fs->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_acl(fs, object, &info.perm, &now);
+		err = ipcfs_permission_acl(fs, object->class, &object->ref, &info.perm, &now);
 	if (!err && !now.count)
 		set_base(acl, info.perm.mode);
 	return err;

@@ -69,12 +69,24 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 }
 
+/* False: its opener is no longer on the whitelist, and the error was replied. */
+static bool is_admitted(fuse_req_t req, struct ipcfs_open *open)
+{
+	int err = ipcfs_open_admitted(open, fuse_req_ctx(req)->pid);
+
+	if (err)
+		ipcfs_reply_error(req, err);
+	return !err;
+}
+
 void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		   struct fuse_file_info *fi)
 {
 	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
 
 	(void)ino;
+	if (!is_admitted(req, open))
+		return;
 	if (size == 0)
 		ipcfs_reply_bytes(req, NULL, 0);
 	else if (fi->lock_owner == 0) /* for the page cache, which would keep it */
@@ -93,6 +105,8 @@ void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t si
 	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
 
 	(void)ino;
+	if (!is_admitted(req, open))
+		return;
 	if (ipcfs_node_is_channel(open->node))
 		ipcfs_channel_write(req, open, bytes, size, fi->flags, fi->lock_owner);
 	else if (ipcfs_node_is_segment(open->node))

@@ -25,8 +25,8 @@ int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned
 
 	err = object->class->glance(fs->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_check(fs, object, &info.perm, -1, want, &caller,
-					     ipcfs_caller_load, &by);
+		err = ipcfs_permission_check(fs, object->class, &object->ref, &info.perm, -1, want,
+					     &caller, ipcfs_caller_load, &by);
 	if (reason)
 		*reason = ipcfs_reason_name(by);
 	ipcfs_caller_free(&caller);
@@ -55,12 +55,14 @@ void ipcfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	const struct ipcfs_node *directory = ipcfs_node_at(&fs->nodes, parent);
+	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_found found;
 	int err;
 
 	err = directory ? check_peek(req, directory) : -ESTALE;
 	if (!err)
-		err = ipcfs_tree_lookup(fs, directory, name, fuse_req_ctx(req)->pid, &found);
+		err = ipcfs_tree_lookup(fs, directory, name, &caller, &found);
+	ipcfs_caller_free(&caller);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else
@@ -162,6 +164,7 @@ void ipcfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_node *node = ipcfs_node_at(&fs->nodes, ino);
+	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_listing *listing;
 	struct ipcfs_open *open;
 	int err = 0;
@@ -178,7 +181,8 @@ void ipcfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	listing = calloc(1, sizeof(*listing));
 	open->listing = listing;
-	err = listing ? ipcfs_tree_list(fs, node, listing) : -ENOMEM;
+	err = listing ? ipcfs_tree_list(fs, node, &caller, listing) : -ENOMEM;
+	ipcfs_caller_free(&caller);
 	if (!err) {
 		fi->fh = open->index;
 		if (fuse_reply_open(req, fi) != -ENOENT)
@@ -237,10 +241,15 @@ static void read_directory(fuse_req_t req, size_t size, off_t offset,
 	struct ipcfs_open *open = ipcfs_open_at(ipcfs_of(req), fi->fh);
 	const struct ipcfs_listing *listing = open->listing;
 	const struct ipcfs_listing_entry *entries = (const void *)listing->entries.data;
-	struct page page = { .req = req, .bytes = malloc(size), .size = size };
+	struct page page = { .req = req, .size = size };
+	int err = ipcfs_open_admitted(open, fuse_req_ctx(req)->pid);
 
-	if (!page.bytes) {
-		ipcfs_reply_error(req, -ENOMEM);
+	if (!err) {
+		page.bytes = malloc(size);
+		err = page.bytes ? 0 : -ENOMEM;
+	}
+	if (err) {
+		ipcfs_reply_error(req, err);
 		return;
 	}
 	for (size_t i = (size_t)offset; i < ipcfs_listing_count(listing); i++) {

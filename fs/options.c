@@ -9,14 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "audit_sink.h"
+#include "config.h"
 #include "log.h"
-#include "number.h"
-
-#define WAITERS_DEFAULT 2048
-#define WAITERS_ALL_DEFAULT 8192
-#define WAITERS_LIMIT 1000000
 
 enum key {
 	KEY_FOREGROUND,
@@ -26,11 +23,10 @@ enum key {
 	KEY_READ_ONLY,
 	KEY_READ_WRITE,
 	KEY_SOURCE,
-	KEY_MAX_WAITERS,
-	KEY_MAX_WAITERS_ALL,
 	KEY_STATE,
 	KEY_AUDIT,
 	KEY_AUDIT_LEVEL,
+	KEY_CONFIG,
 	KEY_IGNORED,
 };
 
@@ -40,9 +36,8 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("-h", KEY_HELP), FUSE_OPT_KEY("--help", KEY_HELP),
 	FUSE_OPT_KEY("-V", KEY_VERSION), FUSE_OPT_KEY("--version", KEY_VERSION),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY), FUSE_OPT_KEY("rw", KEY_READ_WRITE),
-	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("max_waiters=", KEY_MAX_WAITERS),
-	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL), FUSE_OPT_KEY("state=", KEY_STATE),
-	FUSE_OPT_KEY("max_waiters_all=", KEY_MAX_WAITERS_ALL), FUSE_OPT_KEY("audit=", KEY_AUDIT),
+	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("config=", KEY_CONFIG),
+	FUSE_OPT_KEY("state=", KEY_STATE), FUSE_OPT_KEY("audit=", KEY_AUDIT),
 	FUSE_OPT_KEY("audit_level=", KEY_AUDIT_LEVEL),
 
 	/* libfuse's. */
@@ -90,18 +85,29 @@ static int set_string(char **place, const char *value)
 	return 0;
 }
 
-static int set_waiters(unsigned *place, const char *arg)
+/* NAME or NAME=VALUE of settings.h. -1 error, 0 taken, 1 no setting. */
+static int take_setting(struct ipcfs_settings *settings, const char *arg)
 {
-	const char *text = strchr(arg, '=') + 1;
-	long value;
+	size_t size = strcspn(arg, "=");
+	const char *value = arg[size] ? arg + size + 1 : NULL, *wanted = NULL;
+	char name[32];
+	int err = -ENOENT;
 
-	if (ipcfs_number_parse(text, strlen(text), 1, WAITERS_LIMIT, &value) < 0) {
-		ipcfs_log(LOG_ERR, "option %s: a number from 1 to %d is wanted", arg,
-			  WAITERS_LIMIT);
-		return -1;
+	if (size < sizeof(name)) {
+		memcpy(name, arg, size);
+		name[size] = '\0';
+		err = ipcfs_settings_set(settings, name, value, &wanted);
 	}
-	*place = (unsigned)value;
-	return 0;
+	switch (err) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		return 1;
+	case -ENOMEM:
+		return out_of_memory();
+	}
+	ipcfs_log(LOG_ERR, "option %s: %s", arg, err == -E2BIG ? "too many" : wanted);
+	return -1;
 }
 
 static int set_audit(char **place, const char *arg)
@@ -131,8 +137,36 @@ static int set_audit_level(enum ipcfs_audit_level *place, const char *arg)
 	return -1;
 }
 
-static int take_option(const char *arg)
+/* A path that means the same when the daemon has gone into the background. */
+static int set_path(char **place, const char *path)
 {
+	char *here, *whole = NULL;
+	int result = 0;
+
+	if (path[0] == '/')
+		return set_string(place, path);
+	here = getcwd(NULL, 0);
+	if (here == NULL) {
+		ipcfs_log(LOG_ERR, "%s: where are we? %s", path, strerror(errno));
+		return -1;
+	}
+	if (asprintf(&whole, "%s/%s", here, path) < 0) {
+		whole = NULL;
+		result = out_of_memory();
+	} else {
+		free(*place);
+		*place = whole;
+	}
+	free(here);
+	return result;
+}
+
+static int take_option(struct ipcfs_settings *settings, const char *arg)
+{
+	int result = take_setting(settings, arg);
+
+	if (result <= 0)
+		return result;
 	if (strncmp(arg, "x-", 2) == 0 || strncmp(arg, "X-", 2) == 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -174,7 +208,7 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 	(void)args;
 	switch (key) {
 	case FUSE_OPT_KEY_OPT:
-		return take_option(arg);
+		return take_option(&options->given, arg);
 	case FUSE_OPT_KEY_NONOPT:
 		return take_argument(options, &parse->count, arg);
 	case KEY_FOREGROUND:
@@ -192,20 +226,18 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return 0;
 	case KEY_READ_ONLY:
 	case KEY_READ_WRITE:
-		options->settings.read_only = key == KEY_READ_ONLY;
+		options->given.read_only = key == KEY_READ_ONLY;
 		return 0;
 	case KEY_SOURCE:
 		return set_string(&options->source, strchr(arg, '=') + 1);
-	case KEY_MAX_WAITERS:
-		return set_waiters(&options->settings.max_waiters, arg);
-	case KEY_MAX_WAITERS_ALL:
-		return set_waiters(&options->settings.max_waiters_all, arg);
+	case KEY_CONFIG:
+		return set_path(&options->config, strchr(arg, '=') + 1);
 	case KEY_STATE:
-		return set_string(&options->settings.state, strchr(arg, '=') + 1);
+		return set_path(&options->state, strchr(arg, '=') + 1);
 	case KEY_AUDIT:
-		return set_audit(&options->settings.audit, arg);
+		return set_audit(&options->audit, arg);
 	case KEY_AUDIT_LEVEL:
-		return set_audit_level(&options->settings.audit_level, arg);
+		return set_audit_level(&options->audit_level, arg);
 	case KEY_IGNORED:
 		return 0;
 	}
@@ -234,16 +266,22 @@ static int add_own(struct fuse_args *args, const struct ipcfs_options *options)
 	return result;
 }
 
+static int join_settings(struct ipcfs_options *options)
+{
+	if (options->config)
+		return ipcfs_config_load(options->config, &options->given, &options->settings);
+	if (ipcfs_settings_override(&options->settings, &options->given) < 0)
+		return out_of_memory();
+	return 0;
+}
+
 int ipcfs_options_parse(struct fuse_args *args, struct ipcfs_options *options)
 {
 	struct parse parse = { .options = options };
 
-	*options = (struct ipcfs_options){
-		.settings = {
-			.max_waiters = WAITERS_DEFAULT,
-			.max_waiters_all = WAITERS_ALL_DEFAULT,
-		},
-	};
+	*options = (struct ipcfs_options){ 0 };
+	ipcfs_settings_init(&options->given);
+	ipcfs_settings_init(&options->settings);
 	if (fuse_opt_parse(args, &parse, specs, take) < 0)
 		return -EINVAL;
 	if (options->help || options->version)
@@ -257,12 +295,14 @@ int ipcfs_options_parse(struct fuse_args *args, struct ipcfs_options *options)
 		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
 		return -EINVAL;
 	}
-	if (options->settings.audit_level && !options->settings.audit) {
+	if (options->audit_level && !options->audit) {
 		ipcfs_log(LOG_ERR, "option audit_level= needs audit= (see ipcfs --help)");
 		return -EINVAL;
 	}
-	if (!options->settings.audit_level)
-		options->settings.audit_level = IPCFS_AUDIT_DENY;
+	if (!options->audit_level)
+		options->audit_level = IPCFS_AUDIT_DENY;
+	if (join_settings(options) < 0)
+		return -EINVAL;
 	return add_own(args, options) < 0 ? -EINVAL : 0;
 }
 
@@ -270,12 +310,12 @@ void ipcfs_options_free(struct ipcfs_options *options)
 {
 	free(options->source);
 	free(options->mountpoint);
-	free(options->settings.state);
-	options->settings.state = NULL;
-	free(options->settings.audit);
-	options->settings.audit = NULL;
-	options->source = NULL;
-	options->mountpoint = NULL;
+	free(options->state);
+	free(options->audit);
+	free(options->config);
+	ipcfs_settings_free(&options->settings);
+	ipcfs_settings_free(&options->given);
+	*options = (struct ipcfs_options){ 0 };
 }
 
 void ipcfs_options_help(void)
@@ -293,14 +333,15 @@ void ipcfs_options_help(void)
 	       "    -h, --help             this text\n"
 	       "    -V, --version          versions\n"
 	       "\n"
-	       "    -o max_waiters=N       requests of one user that may wait at a time (%d)\n"
-	       "    -o max_waiters_all=N   requests of all users that may wait at a time (%d)\n"
 	       "    -o state=DIR           where access control lists are kept "
 	       "(/run/ipcfs-state)\n"
 	       "    -o audit=WHERE         record decisions: syslog, journal, audit or /FILE\n"
 	       "    -o audit_level=LEVEL   which: deny (default), change, all\n"
 	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
-	       "\n"
+	       "    -o config=FILE         take what follows, up to the next blank line, from a\n"
+	       "                           file, too; read again at SIGHUP\n");
+	ipcfs_settings_help();
+	printf("\n"
 	       "    -o allow_other         let other users in, as the objects' permissions say\n"
 	       "    -o allow_root          let root in\n"
 	       "    -o auto_unmount        unmount when the daemon dies\n"
@@ -313,6 +354,5 @@ void ipcfs_options_help(void)
 	       "...) are ignored.\n"
 	       "\n"
 	       "exit status: 0 mounted, or ended in order (-f); 1 wrong usage or option;\n"
-	       "2 can't mount or serve, the message says why\n",
-	       WAITERS_DEFAULT, WAITERS_ALL_DEFAULT);
+	       "2 can't mount or serve, the message says why\n");
 }

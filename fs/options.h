@@ -6,22 +6,18 @@
 #include <stdbool.h>
 
 #include "audit_record.h"
+#include "settings.h"
 
 struct fuse_args;
 
-/* What the file system itself wants to know. */
-struct ipcfs_settings {
-	bool read_only;		  /* -o ro: opening what would consume is EROFS */
-	unsigned max_waiters;	  /* parked requests per uid */
-	unsigned max_waiters_all; /* parked requests altogether */
-	char *state; /* where access control lists are kept; NULL: the usual place; owned */
-	char *audit; /* where records go; NULL: nowhere; owned by ipcfs_options */
-	enum ipcfs_audit_level audit_level;
-};
-
 struct ipcfs_options {
-	struct ipcfs_settings settings;
-	char *source, *mountpoint; /* owned */
+	struct ipcfs_settings settings; /* the command line's, over those of `config` */
+	struct ipcfs_settings given;	/* the command line's alone, for reading `config` again */
+	char *source, *mountpoint;	/* owned */
+	char *config;			/* owned, an absolute path; NULL: no configuration file */
+	char *state; /* where access control lists are kept; NULL: the usual place; owned */
+	char *audit; /* where records go; NULL: nowhere; owned */
+	enum ipcfs_audit_level audit_level;
 	bool foreground, debug, help, version;
 };
 

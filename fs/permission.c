@@ -12,30 +12,32 @@ static bool is_stored(const struct ipcfs_backend *class)
 	return !class->acl;
 }
 
-int ipcfs_permission_acl(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			 const struct ipcfs_perm *perm, struct ipcfs_acl *acl)
+int ipcfs_permission_acl(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+			 const struct ipcfs_ref *ref, const struct ipcfs_perm *perm,
+			 struct ipcfs_acl *acl)
 {
-	if (is_stored(object->class))
-		return ipcfs_acl_store_get(fs->acls, object->class, &object->ref, perm, acl);
-	return object->class->acl(fs->space, &object->ref, acl);
+	if (is_stored(class))
+		return ipcfs_acl_store_get(fs->acls, class, ref, perm, acl);
+	return class->acl(fs->space, ref, acl);
 }
 
-static int list_for_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			  const struct ipcfs_perm *perm, int handle, struct ipcfs_acl *acl)
+static int list_for_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+			  const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
+			  struct ipcfs_acl *acl)
 {
-	if (handle >= 0 && object->class->acl_of)
-		return object->class->acl_of(handle, acl);
-	return ipcfs_permission_acl(fs, object, perm, acl);
+	if (handle >= 0 && class->acl_of)
+		return class->acl_of(handle, acl);
+	return ipcfs_permission_acl(fs, class, ref, perm, acl);
 }
 
-int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			   const struct ipcfs_perm *perm, int handle, unsigned want,
-			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller),
-			   enum ipcfs_reason *reason)
+int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+			   const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
+			   unsigned want, struct ipcfs_caller *caller,
+			   int (*load)(struct ipcfs_caller *caller), enum ipcfs_reason *reason)
 {
 	struct ipcfs_acl acl = { 0 };
 	const struct ipcfs_question question = {
-		.rule = object->class->rule,
+		.rule = class->rule,
 		.perm = perm,
 		.acl = &acl,
 		.want = want,
@@ -44,14 +46,14 @@ int ipcfs_permission_check(struct ipcfs_filesystem *fs, const struct ipcfs_objec
 
 	*reason = IPCFS_BY_NOTHING;
 	if (!ipcfs_access_is_owner(question.rule, perm, caller))
-		err = list_for_check(fs, object, perm, handle, &acl);
+		err = list_for_check(fs, class, ref, perm, handle, &acl);
 	if (!err)
 		err = ipcfs_access(&question, caller, load, reason);
 	ipcfs_acl_free(&acl);
 	return err;
 }
 
-mode_t ipcfs_permission_mode(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+mode_t ipcfs_permission_mode(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
 			     const struct ipcfs_info *info)
 {
 	IPCFS_ACL_AUTO acl = { 0 };
@@ -127,7 +129,7 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 	if (is_stored(class)) {
 		err = class->glance(fs->space, &object->ref, &info);
 		if (!err)
-			err = ipcfs_permission_acl(fs, object, &info.perm, &acl);
+			err = ipcfs_permission_acl(fs, class, &object->ref, &info.perm, &acl);
 	}
 	if (err)
 		return err;

@@ -42,7 +42,7 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 	};
 	if (node->key.object) {
 		ipcfs_attr_fill(fs, &node->key, &found->info, &entry->attr);
-		if (brief)
+		if (brief && ipcfs_gate_may_share(&fs->gate))
 			entry->attr_timeout = entry->entry_timeout = BRIEF;
 	} else {
 		ipcfs_attr_fixed(fs, node, &entry->attr);
@@ -74,7 +74,7 @@ void ipcfs_reply_made(fuse_req_t req, const struct ipcfs_found *found, const cha
 
 	ipcfs_reply_fill_entry(fs, found, false, &entry);
 	/* `mkdir -m` changes the mode of what it made, by the name it gave, which must not be a link yet */
-	if (strcmp(name, found->info.ref.name) != 0)
+	if (strcmp(name, found->info.ref.name) != 0 && ipcfs_gate_may_share(&fs->gate))
 		entry.entry_timeout = MADE;
 	if (fuse_reply_entry(req, &entry) == -ENOENT)
 		ipcfs_node_forget(&fs->nodes, entry.ino, 1);

@@ -11,12 +11,6 @@
 
 #include "line.h"
 
-struct ipcfs_uid_count {
-	uid_t uid;
-	unsigned waiting;
-	UT_hash_handle hh;
-};
-
 int ipcfs_room_create(struct ipcfs_filesystem *fs, struct ipcfs_room **room)
 {
 	struct ipcfs_room *fresh = calloc(1, sizeof(*fresh));
@@ -39,8 +33,6 @@ int ipcfs_room_create(struct ipcfs_filesystem *fs, struct ipcfs_room **room)
 
 void ipcfs_room_destroy(struct ipcfs_room *room)
 {
-	struct ipcfs_uid_count *count, *next;
-
 	if (!room)
 		return;
 	while (room->lines) { /* only such as were polled: no waiter is left */
@@ -55,10 +47,6 @@ void ipcfs_room_destroy(struct ipcfs_room *room)
 		close(room->epoll);
 	if (room->wake >= 0)
 		close(room->wake);
-	HASH_ITER (hh, room->counts, count, next) {
-		HASH_DEL(room->counts, count);
-		free(count);
-	}
 	pthread_mutex_destroy(&room->lock);
 	free(room);
 }
@@ -80,70 +68,6 @@ void ipcfs_room_stop(struct ipcfs_room *room)
 	if (room->started)
 		pthread_join(room->loop, NULL);
 	room->started = false;
-}
-
-/* Called with the lock held. */
-static struct ipcfs_uid_count *count_of(struct ipcfs_room *room, uid_t uid)
-{
-	struct ipcfs_uid_count *count;
-
-	HASH_FIND(hh, room->counts, &uid, sizeof(uid), count);
-	return count;
-}
-
-/* Called with the lock held. */
-static bool is_full(struct ipcfs_room *room, uid_t uid)
-{
-	const struct ipcfs_settings *limits = &room->fs->settings;
-	const struct ipcfs_uid_count *count = count_of(room, uid);
-
-	return room->waiting >= limits->max_waiters_all ||
-	       (count && count->waiting >= limits->max_waiters);
-}
-
-bool ipcfs_room_is_full(struct ipcfs_room *room, uid_t uid)
-{
-	bool full;
-
-	pthread_mutex_lock(&room->lock);
-	full = is_full(room, uid);
-	pthread_mutex_unlock(&room->lock);
-	return full;
-}
-
-/* Called with the lock held. */
-static int count_up(struct ipcfs_room *room, uid_t uid)
-{
-	struct ipcfs_uid_count *count = count_of(room, uid);
-
-	if (is_full(room, uid))
-		return -EAGAIN;
-	if (!count) {
-		count = calloc(1, sizeof(*count));
-		if (!count)
-			return -ENOMEM;
-		count->uid = uid;
-		HASH_ADD(hh, room->counts, uid, sizeof(uid), count);
-		if (!count->hh.tbl) {
-			free(count);
-			return -ENOMEM;
-		}
-	}
-	count->waiting++;
-	room->waiting++;
-	return 0;
-}
-
-/* Called with the lock held. */
-static void count_down(struct ipcfs_room *room, uid_t uid)
-{
-	struct ipcfs_uid_count *count = count_of(room, uid);
-
-	room->waiting--;
-	if (--count->waiting == 0) {
-		HASH_DEL(room->counts, count);
-		free(count);
-	}
 }
 
 /* The library calls this when INTERRUPT comes, holding the request's own lock: only take note. */
@@ -170,7 +94,7 @@ static void forget_waiter(struct ipcfs_room *room, struct ipcfs_waiter *waiter)
 		LL_DELETE2(room->interrupted, waiter, next_interrupted);
 	waiter->interrupted = false;
 	if (waiter->counted)
-		count_down(room, waiter->uid);
+		ipcfs_account_waited(room->fs->account, waiter->uid);
 }
 
 void ipcfs_waiter_finish(struct ipcfs_room *room, struct ipcfs_waiter *waiter, ssize_t result)
@@ -225,10 +149,8 @@ int ipcfs_room_park(struct ipcfs_room *room, struct ipcfs_waiter *waiter)
 	*parked = *waiter;
 	parked->arming = true;
 	parked->since = time(NULL);
-	pthread_mutex_lock(&room->lock);
 	if (parked->counted)
-		err = count_up(room, parked->uid);
-	pthread_mutex_unlock(&room->lock);
+		err = ipcfs_account_wait(room->fs->account, parked->uid);
 	if (err) {
 		free(parked);
 		return err;

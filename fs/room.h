@@ -74,9 +74,6 @@ void ipcfs_room_destroy(struct ipcfs_room *room);
  */
 int ipcfs_room_park(struct ipcfs_room *room, struct ipcfs_waiter *waiter);
 
-/* Would parking one more request of this uid be refused? */
-bool ipcfs_room_is_full(struct ipcfs_room *room, uid_t uid);
-
 /* Try an object's waiters again: who may do what has changed, or it was removed. */
 void ipcfs_room_recheck(struct ipcfs_room *room, struct ipcfs_object *object);
 

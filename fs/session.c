@@ -95,9 +95,10 @@ static void clear_request(const struct fuse_buf *buf, struct sizes *sizes)
 }
 
 /* Take and handle one request. 1: go on; 0: the session has ended; or a negative errno. */
-static int serve(struct fuse_session *fuse, struct fuse_buf *buf, struct sizes *sizes)
+static int serve(const struct session *session, struct fuse_buf *buf, struct sizes *sizes)
 {
-	int size = fuse_session_receive_buf(fuse, buf);
+	const struct ipcfs_session_hooks *hooks = session->hooks;
+	int size = fuse_session_receive_buf(session->fuse, buf);
 
 	switch (size) {
 	case -EINTR:
@@ -113,7 +114,10 @@ static int serve(struct fuse_session *fuse, struct fuse_buf *buf, struct sizes *
 	}
 	if (size <= 0)
 		return size;
-	fuse_session_process_buf(fuse, buf);
+	if (buf->flags & FUSE_BUF_IS_FD)
+		return -EPROTO; /* nobody has asked for splicing */
+	if (hooks->admit(hooks->arg, buf->mem, (size_t)size))
+		fuse_session_process_buf(session->fuse, buf);
 	clear_request(buf, sizes);
 	return 1;
 }
@@ -126,7 +130,7 @@ static void *work(void *arg)
 	struct sizes sizes = { 0 };
 
 	while (result > 0 && !fuse_session_exited(session->fuse))
-		result = serve(session->fuse, &buf, &sizes);
+		result = serve(session, &buf, &sizes);
 	free(buf.mem);
 	if (result < 0)
 		atomic_compare_exchange_strong(&session->error, &none, result);
@@ -140,10 +144,10 @@ static int serve_init(struct session *session)
 {
 	struct fuse_buf buf = { .mem = NULL };
 	struct sizes sizes = { 0 };
-	int result = serve(session->fuse, &buf, &sizes);
+	int result = serve(session, &buf, &sizes);
 
 	while (result == 1 && buf.size == 0)
-		result = serve(session->fuse, &buf, &sizes);
+		result = serve(session, &buf, &sizes);
 	free(buf.mem);
 	if (result < 0)
 		return result;
@@ -255,7 +259,7 @@ static void end_session(struct session *session)
 }
 
 /* Before there are threads. *ends: signals that end the session; *before: the mask as it was. */
-static void hold_signals(bool foreground, sigset_t *ends, sigset_t *before)
+static void hold_signals(bool hang_up, sigset_t *ends, sigset_t *before)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = wake_up }, old;
 	sigset_t kick;
@@ -264,7 +268,7 @@ static void hold_signals(bool foreground, sigset_t *ends, sigset_t *before)
 	sigaddset(ends, SIGTERM);
 	sigaddset(ends, SIGINT);
 	/* nohup(1) is obeyed where a hang-up can come. */
-	if (!foreground || sigaction(SIGHUP, NULL, &old) < 0 || old.sa_handler != SIG_IGN)
+	if (hang_up || sigaction(SIGHUP, NULL, &old) < 0 || old.sa_handler != SIG_IGN)
 		sigaddset(ends, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, ends, before);
 
@@ -289,7 +293,9 @@ static void wait_for_end(struct session *session, const sigset_t *ends)
 	sigaddset(&waited, SIGUSR1);
 	while (!fuse_session_exited(session->fuse)) {
 		signal = sigwaitinfo(&waited, NULL);
-		if (signal > 0 && signal != SIGUSR1)
+		if (signal == SIGHUP && session->hooks->reload)
+			session->hooks->reload(session->hooks->arg);
+		else if (signal > 0 && signal != SIGUSR1)
 			break;
 	}
 }
@@ -309,7 +315,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 	int ready = -1, result;
 
 	fflush(NULL);
-	hold_signals(foreground, &ends, &before);
+	hold_signals(!foreground || hooks->reload, &ends, &before);
 	if (!foreground) {
 		result = ipcfs_daemonize_fork(&ready);
 		if (result < 0) {

@@ -4,7 +4,7 @@
  * may block in one of them.
  *
  * Signals of the process while it runs: SIGTERM, SIGINT and SIGHUP are blocked everywhere and end
- * the session; SIGPIPE and SIGXFSZ are ignored; SIGUSR1 has an empty handler that interrupts system calls
+ * the session (SIGHUP only where there is nothing to reload); SIGPIPE and SIGXFSZ are ignored; SIGUSR1 has an empty handler that interrupts system calls
  * and is unblocked in the workers and in every thread made by start or by a handler, so that
  * anybody may send it to a thread of his own with pthread_kill.
  */
@@ -12,6 +12,7 @@
 #define IPCFS_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct fuse_session;
 
@@ -20,6 +21,13 @@ struct ipcfs_session_hooks {
 	int (*start)(void *arg, struct fuse_session *session);
 	/* The session ends: answer every parked request now; any that come later get no answer. */
 	void (*stop)(void *arg);
+	/*
+	 * May this request, as the kernel wrote it, be handled? False: it was answered and is dropped.
+	 * Called by all workers.
+	 */
+	bool (*admit)(void *arg, const void *request, size_t size);
+	/* SIGHUP, in the main thread. NULL: it ends the session. */
+	void (*reload)(void *arg);
 	void *arg;
 };
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "attr.h"
+#include "hide.h"
 #include "number.h"
 #include "peek.h"
 
@@ -136,12 +137,14 @@ int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *c
 }
 
 static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-			   const char *name, struct ipcfs_found *found)
+			   const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
 	int err;
 
 	err = parent->class->find(fs->space, name, &found->info);
+	if (!err)
+		err = ipcfs_hide_check(fs, parent->class, &found->info, caller);
 	if (err)
 		return err;
 	if (strcmp(found->info.ref.name, name) != 0)
@@ -154,7 +157,7 @@ static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node 
 }
 
 static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-			const char *name, struct ipcfs_found *found)
+			const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_ID_LINK };
 	long id;
@@ -163,6 +166,8 @@ static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *pa
 	if (ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &id))
 		return -ENOENT;
 	err = parent->class->find(fs->space, name, &found->info);
+	if (!err)
+		err = ipcfs_hide_check(fs, parent->class, &found->info, caller);
 	if (err)
 		return err;
 	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
@@ -231,15 +236,15 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 }
 
 int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-		      const char *name, pid_t tid, struct ipcfs_found *found)
+		      const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
 	if (parent->key.object)
-		return lookup_below_object(fs, parent, name, tid, found);
+		return lookup_below_object(fs, parent, name, caller->tid, found);
 	switch (parent->key.kind) {
 	case IPCFS_NODE_CLASS:
-		return lookup_in_class(fs, parent, name, found);
+		return lookup_in_class(fs, parent, name, caller, found);
 	case IPCFS_NODE_IDS:
-		return lookup_by_id(fs, parent, name, found);
+		return lookup_by_id(fs, parent, name, caller, found);
 	default:
 		found->node = ipcfs_node_fixed(&fs->nodes, parent, name);
 		return found->node ? 0 : -ENOENT;

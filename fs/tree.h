@@ -12,11 +12,11 @@ struct ipcfs_found {
 };
 
 /*
- * Look a name up, for this thread. -ENOENT: there is none. -ESTALE: the directory's own object is gone (the kernel then
+ * Look a name up, for this caller. -ENOENT: there is none, or it is hidden. -ESTALE: the directory's own object is gone (the kernel then
  * looks the whole path up anew). -EINVAL, -ERANGE: type/N and prio/N that are no number or out of range.
  */
 int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
-		      const char *name, pid_t tid, struct ipcfs_found *found);
+		      const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found);
 
 /*
  * The key of a name in a directory of an object; pure. The object's reference is the parent's. Errors as
@@ -48,9 +48,9 @@ struct ipcfs_listing {
 	struct ipcfs_text infos;   /* of struct ipcfs_info */
 };
 
-/* -ENOMEM, or what the backend said. Free with ipcfs_listing_free, also on failure. */
+/* As this caller sees it. -ENOMEM, or what the backend said. Free with ipcfs_listing_free, also on failure. */
 int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
-		    struct ipcfs_listing *listing);
+		    struct ipcfs_caller *caller, struct ipcfs_listing *listing);
 size_t ipcfs_listing_count(const struct ipcfs_listing *listing);
 void ipcfs_listing_free(struct ipcfs_listing *listing);
 
