@@ -331,6 +331,8 @@ int ipcfs_audit_start(struct ipcfs_audit *audit)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	queue->running = !error;
+	if (!error)
+		(void)pthread_setname_np(queue->thread, "ipcfs-audit");
 	return -error;
 }
 
