@@ -17,42 +17,6 @@
 #define MODES 64
 #define MODES_USUAL 16
 
-const struct matrix_kind *const matrix_kinds[MATRIX_KINDS] = {
-	&matrix_mq,  &matrix_posix_shm, &matrix_posix_sem,
-	&matrix_msg, &matrix_sysv_shm,	&matrix_sysv_sem,
-};
-
-const char *const matrix_op_names[OP_COUNT] = {
-	[OP_LIST] = "list",
-	[OP_STAT] = "stat",
-	[OP_FILES] = "files",
-	[OP_STATUS] = "status",
-	[OP_MAY_READ] = "access for reading",
-	[OP_MAY_WRITE] = "access for writing",
-	[OP_OPEN_READ] = "open for reading",
-	[OP_OPEN_WRITE] = "open for writing",
-	[OP_OPEN_BOTH] = "open for both",
-	[OP_READ] = "read",
-	[OP_WRITE] = "write",
-	[OP_READ_MORE] = "peek, or read all values",
-	[OP_WRITE_MORE] = "resize, or write all values",
-	[OP_POST] = "post",
-	[OP_WAIT] = "wait",
-	[OP_ZERO] = "wait for zero",
-	[OP_OPERATE] = "semop",
-	[OP_LOOK] = "semop of zeros",
-	[OP_HOLD] = "hold",
-	[OP_CHMOD] = "chmod",
-	[OP_CHOWN_SELF] = "chown to the caller",
-	[OP_CHOWN_OTHER] = "chown to another",
-	[OP_CHGRP_SELF] = "chgrp to the caller's group",
-	[OP_CHGRP_MEMBER] = "chgrp to a supplementary group",
-	[OP_CHGRP_OTHER] = "chgrp to another",
-	[OP_QBYTES] = "qbytes",
-	[OP_QBYTES_MORE] = "more qbytes",
-	[OP_REMOVE] = "remove",
-};
-
 /* Whose the objects are; the creator's ids are known to System V only. */
 static const struct matrix_facts ownerships[] = {
 	{ .uid = MATRIX_OWNER,

@@ -13,6 +13,8 @@
 #include <sys/types.h>
 
 #define MATRIX_PATH 200
+#define MATRIX_LIST 128
+#define MATRIX_ATTRIBUTE "system.posix_acl_access"
 #define MATRIX_SUPPLEMENTARY 20
 
 enum matrix_op {
@@ -44,6 +46,10 @@ enum matrix_op {
 	OP_QBYTES,
 	OP_QBYTES_MORE, /* more than the kernel's default */
 	OP_REMOVE,
+	OP_SET_LIST, /* an access control list: arguments.list */
+	OP_KEEP,     /* open for reading and for writing, and keep both; then use them */
+	OP_KEPT_READ,
+	OP_KEPT_WRITE,
 	OP_COUNT
 };
 
@@ -71,7 +77,9 @@ struct matrix_arguments {
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;
-	unsigned variant;	 /* which of several files or ways */
+	unsigned variant;	/* which of several files or ways */
+	char list[MATRIX_LIST]; /* the value of the attribute */
+	size_t list_size;
 	struct matrix_facts now; /* for calls that need all of it to change some of it */
 };
 
@@ -89,7 +97,8 @@ struct matrix_kind {
 	int (*make)(struct matrix_object *object, const char *name,
 		    uint32_t key); /* with the thread's ids */
 	void (*facts)(const struct matrix_object *object, struct matrix_facts *facts);
-	/* Make it be like that, as root; it is there. */
+	/* Make it hold so much, and make all of it be like that, as root; it is there. */
+	void (*refill)(const struct matrix_object *object, long long content);
 	void (*restore)(const struct matrix_object *object, const struct matrix_facts *facts);
 	void (*direct)(enum matrix_op op, const struct matrix_object *object,
 		       const struct matrix_arguments *arguments, struct matrix_outcome *outcome);
@@ -142,7 +151,8 @@ struct matrix_worker {
 	int socket;
 };
 
-enum matrix_side { MATRIX_DIRECT, MATRIX_MOUNT, MATRIX_PLAIN };
+/* MATRIX_FILE: on object->file, whatever that is; MATRIX_PLAIN: the same without capabilities. */
+enum matrix_side { MATRIX_DIRECT, MATRIX_MOUNT, MATRIX_FILE, MATRIX_PLAIN };
 
 void matrix_worker_start(struct matrix_worker *worker, const struct matrix_caller *caller);
 void matrix_worker_end(struct matrix_worker *worker);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "matrix.h"
 #include "peer.h"
@@ -116,6 +117,25 @@ static void become(const struct matrix_caller *caller)
 		peer_die("becoming: %s", caller->name);
 }
 
+/* What the kernel says of an ordinary file. */
+static int on_file(const struct order *order)
+{
+	const struct matrix_arguments *arguments = &order->arguments;
+	const char *file = order->object.file;
+
+	switch (order->op) {
+	case OP_READ:
+		return matrix_open(file, O_RDONLY);
+	case OP_WRITE:
+		return matrix_open(file, O_WRONLY);
+	case OP_OPEN_BOTH:
+		return matrix_open(file, O_RDWR);
+	default:
+		return matrix_error(
+			setxattr(file, MATRIX_ATTRIBUTE, arguments->list, arguments->list_size, 0));
+	}
+}
+
 static void act(const struct matrix_caller *caller, const struct order *order,
 		struct matrix_outcome *outcome)
 {
@@ -130,11 +150,13 @@ static void act(const struct matrix_caller *caller, const struct order *order,
 	case MATRIX_MOUNT:
 		matrix_through_mount(order->op, &order->object, &order->arguments, outcome);
 		break;
+	case MATRIX_FILE:
+		outcome->error = on_file(order);
+		break;
 	case MATRIX_PLAIN:
 		if (set_caps(permitted, 0))
 			peer_die("capset");
-		outcome->error = matrix_open(order->object.file,
-					     order->op == OP_READ ? O_RDONLY : O_WRONLY);
+		outcome->error = on_file(order);
 		if (set_caps(permitted, caller->caps & permitted))
 			peer_die("capset");
 	}

@@ -3,9 +3,50 @@
 #include <dirent.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include "matrix.h"
 #include "peer.h"
+
+const struct matrix_kind *const matrix_kinds[MATRIX_KINDS] = {
+	&matrix_mq,  &matrix_posix_shm, &matrix_posix_sem,
+	&matrix_msg, &matrix_sysv_shm,	&matrix_sysv_sem,
+};
+
+const char *const matrix_op_names[OP_COUNT] = {
+	[OP_LIST] = "list",
+	[OP_STAT] = "stat",
+	[OP_FILES] = "files",
+	[OP_STATUS] = "status",
+	[OP_MAY_READ] = "access for reading",
+	[OP_MAY_WRITE] = "access for writing",
+	[OP_OPEN_READ] = "open for reading",
+	[OP_OPEN_WRITE] = "open for writing",
+	[OP_OPEN_BOTH] = "open for both",
+	[OP_READ] = "read",
+	[OP_WRITE] = "write",
+	[OP_READ_MORE] = "peek, or read all values",
+	[OP_WRITE_MORE] = "resize, or write all values",
+	[OP_POST] = "post",
+	[OP_WAIT] = "wait",
+	[OP_ZERO] = "wait for zero",
+	[OP_OPERATE] = "semop",
+	[OP_LOOK] = "semop of zeros",
+	[OP_HOLD] = "hold",
+	[OP_CHMOD] = "chmod",
+	[OP_CHOWN_SELF] = "chown to the caller",
+	[OP_CHOWN_OTHER] = "chown to another",
+	[OP_CHGRP_SELF] = "chgrp to the caller's group",
+	[OP_CHGRP_MEMBER] = "chgrp to a supplementary group",
+	[OP_CHGRP_OTHER] = "chgrp to another",
+	[OP_QBYTES] = "qbytes",
+	[OP_QBYTES_MORE] = "more qbytes",
+	[OP_REMOVE] = "remove",
+	[OP_SET_LIST] = "setfacl",
+	[OP_KEEP] = "open, and keep it so",
+	[OP_KEPT_READ] = "read an open file",
+	[OP_KEPT_WRITE] = "write an open file",
+};
 
 static const char *path_of(char *path, const struct matrix_object *object, const char *file)
 {
@@ -162,6 +203,37 @@ static void change(enum matrix_op op, const struct matrix_object *object,
 		outcome->error = matrix_error(chown(file, arguments->uid, arguments->gid));
 }
 
+/* What OP_KEEP has opened. */
+static int kept[2] = { -1, -1 };
+
+static int keep(const struct matrix_object *object)
+{
+	const struct matrix_kind *kind = matrix_kinds[object->kind];
+	const char *const files[] = { kind->read_files[0], kind->write_files[0] };
+	char path[PEER_PATH];
+
+	for (int i = 0; i < 2; i++) {
+		if (kept[i] >= 0)
+			close(kept[i]);
+		kept[i] = open(path_of(path, object, files[i]),
+			       (i ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
+		if (kept[i] < 0)
+			return errno;
+	}
+	return 0;
+}
+
+static int use_kept(enum matrix_op op, const struct matrix_object *object)
+{
+	bool queue = object->kind == MATRIX_MQ || object->kind == MATRIX_MSG;
+	char text[8192];
+
+	if (op == OP_KEPT_READ)
+		return matrix_error(queue ? read(kept[0], text, sizeof(text))
+					  : pread(kept[0], text, sizeof(text), 0));
+	return matrix_error(queue ? write(kept[1], "x", 1) : pwrite(kept[1], "1", 1, 0));
+}
+
 void matrix_through_mount(enum matrix_op op, const struct matrix_object *object,
 			  const struct matrix_arguments *arguments, struct matrix_outcome *outcome)
 {
@@ -248,6 +320,18 @@ void matrix_through_mount(enum matrix_op op, const struct matrix_object *object,
 		break;
 	case OP_REMOVE:
 		outcome->error = matrix_error(rmdir(object->directory));
+		break;
+	case OP_SET_LIST:
+		outcome->error = matrix_error(setxattr(any_file(path, object, arguments->variant),
+						       MATRIX_ATTRIBUTE, arguments->list,
+						       arguments->list_size, 0));
+		break;
+	case OP_KEEP:
+		outcome->error = keep(object);
+		break;
+	case OP_KEPT_READ:
+	case OP_KEPT_WRITE:
+		outcome->error = use_kept(op, object);
 		break;
 	default:
 		peer_die("no operation");

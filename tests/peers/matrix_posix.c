@@ -130,26 +130,37 @@ static void set_owner(const struct matrix_object *object, const struct matrix_fa
 		peer_die("restoring %s", object->file);
 }
 
-static void restore_mq(const struct matrix_object *object, const struct matrix_facts *wanted)
+static void refill_mq(const struct matrix_object *object, long long content)
 {
 	struct matrix_facts now;
 	char text[64];
 
+	for (facts_mq(object, &now); now.content != content; facts_mq(object, &now))
+		if (now.content < content ? mq_send(object->fd, "x", 1, 0)
+					  : mq_receive(object->fd, text, sizeof(text), NULL) < 0)
+			peer_die("refilling %s", object->file);
+}
+
+static void restore_mq(const struct matrix_object *object, const struct matrix_facts *wanted)
+{
 	set_owner(object, wanted);
-	for (facts_mq(object, &now); now.content != wanted->content; facts_mq(object, &now))
-		if (now.content < wanted->content
-			    ? mq_send(object->fd, "x", 1, 0)
-			    : mq_receive(object->fd, text, sizeof(text), NULL) < 0)
-			peer_die("restoring %s", object->file);
+	refill_mq(object, wanted->content);
+}
+
+static void refill_byte(const struct matrix_object *object, long long content)
+{
+	unsigned char byte = (unsigned char)content;
+
+	if (pwrite(object->fd, &byte, 1, 0) != 1)
+		peer_die("refilling %s", object->file);
 }
 
 static void restore_byte(const struct matrix_object *object, const struct matrix_facts *wanted)
 {
-	unsigned char byte = (unsigned char)wanted->content;
-
 	set_owner(object, wanted);
-	if (ftruncate(object->fd, wanted->size) || pwrite(object->fd, &byte, 1, 0) != 1)
+	if (ftruncate(object->fd, wanted->size))
 		peer_die("restoring %s", object->file);
+	refill_byte(object, wanted->content);
 }
 
 static void remove_file(const struct matrix_object *object)
@@ -367,6 +378,7 @@ const struct matrix_kind matrix_mq = {
 	.ops = FILE_OPS,
 	.make = make_mq,
 	.facts = facts_mq,
+	.refill = refill_mq,
 	.restore = restore_mq,
 	.direct = direct_mq,
 	.remove = remove_file,
@@ -379,6 +391,7 @@ const struct matrix_kind matrix_posix_shm = {
 	.ops = FILE_OPS | BIT(OP_WRITE_MORE),
 	.make = make_shm,
 	.facts = facts_byte,
+	.refill = refill_byte,
 	.restore = restore_byte,
 	.direct = direct_shm,
 	.remove = remove_file,
@@ -391,6 +404,7 @@ const struct matrix_kind matrix_posix_sem = {
 	.ops = FILE_OPS | BIT(OP_POST) | BIT(OP_WAIT) | BIT(OP_HOLD),
 	.make = make_sem,
 	.facts = facts_byte,
+	.refill = refill_byte,
 	.restore = restore_byte,
 	.direct = direct_sem,
 	.remove = remove_file,

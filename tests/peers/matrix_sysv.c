@@ -140,7 +140,7 @@ static int set(const struct matrix_object *object, const struct matrix_facts *wa
 	return control(object, IPC_SET, &state);
 }
 
-static void restore(const struct matrix_object *object, const struct matrix_facts *wanted)
+static void refill(const struct matrix_object *object, long long content)
 {
 	struct {
 		long type;
@@ -150,14 +150,12 @@ static void restore(const struct matrix_object *object, const struct matrix_fact
 	unsigned char *memory;
 	bool done = true;
 
-	if (set(object, wanted))
-		peer_die("IPC_SET of %s", object->name);
 	facts(object, &now);
 	switch (object->kind) {
 	case MATRIX_MSG:
-		for (; done && now.content < wanted->content; now.content++)
+		for (; done && now.content < content; now.content++)
 			done = !msgsnd(object->id, &message, 1, IPC_NOWAIT);
-		for (; done && now.content > wanted->content; now.content--)
+		for (; done && now.content > content; now.content--)
 			done = msgrcv(object->id, &message, sizeof(message.text), 0, IPC_NOWAIT) >=
 			       0;
 		break;
@@ -165,15 +163,22 @@ static void restore(const struct matrix_object *object, const struct matrix_fact
 		memory = shmat(object->id, NULL, 0);
 		done = memory != (void *)-1;
 		if (done) {
-			*memory = (unsigned char)wanted->content;
+			*memory = (unsigned char)content;
 			shmdt(memory);
 		}
 		break;
 	default:
-		done = !semctl(object->id, 0, SETVAL, (union semun){ .val = (int)wanted->content });
+		done = !semctl(object->id, 0, SETVAL, (union semun){ .val = (int)content });
 	}
 	if (!done)
-		peer_die("restoring %s", object->name);
+		peer_die("refilling %s", object->name);
+}
+
+static void restore(const struct matrix_object *object, const struct matrix_facts *wanted)
+{
+	if (set(object, wanted))
+		peer_die("IPC_SET of %s", object->name);
+	refill(object, wanted->content);
 }
 
 static void remove_object(const struct matrix_object *object)
@@ -392,8 +397,8 @@ static void direct(enum matrix_op op, const struct matrix_object *object,
 	 BIT(OP_READ) | BIT(OP_WRITE) | BIT(OP_CHMOD) | BIT(OP_CHOWN_SELF) | BIT(OP_CHOWN_OTHER) | \
 	 BIT(OP_CHGRP_SELF) | BIT(OP_CHGRP_MEMBER) | BIT(OP_CHGRP_OTHER) | BIT(OP_REMOVE))
 #define CALLS                                                                                      \
-	.sysv = true, .make = make, .facts = facts, .restore = restore, .direct = direct,          \
-	.remove = remove_object
+	.sysv = true, .make = make, .facts = facts, .refill = refill, .restore = restore,          \
+	.direct = direct, .remove = remove_object
 
 const struct matrix_kind matrix_msg = {
 	.name = "sysv/msg",
