@@ -184,9 +184,10 @@ static void restore(const struct matrix_object *object, const struct matrix_fact
 static void remove_object(const struct matrix_object *object)
 {
 	struct matrix_facts now;
+	struct state unused;
 
 	facts(object, &now);
-	if (now.there && control(object, IPC_RMID, NULL))
+	if (now.there && control(object, IPC_RMID, &unused))
 		peer_die("removing %s", object->name);
 }
 
@@ -369,7 +370,7 @@ static void direct(enum matrix_op op, const struct matrix_object *object,
 		outcome->error = change(op, object, arguments);
 		return;
 	case OP_REMOVE:
-		outcome->error = matrix_error(control(object, IPC_RMID, NULL));
+		outcome->error = matrix_error(control(object, IPC_RMID, &state));
 		return;
 	default:
 		break;
