@@ -5,7 +5,7 @@
  *
  *	matrix_acl MOUNT [LISTS [SEED]]
  *
- * For every kind LISTS random lists, each by setfacl, then changed by a chmod through the mount; every caller
+ * For every kind LISTS random lists, each by setfacl, then changed by a chmod through the mount and a direct one; every caller
  * reads and writes. Asked beside is open(2) of a file of a tmpfs with the same owner, group and list. Three rules make a
  * System V object of it: its creator has the owner's rights, the creator's group those of the
  * group, and CAP_IPC_OWNER is the capability that overrides. Then what was given is taken away while files are
@@ -135,6 +135,17 @@ static void chmod_list(struct list *list, mode_t mode)
 	find(list, ACL_OTHER, 0)->perm = mode & 6;
 }
 
+/* What is left of a list that the daemon keeps when the kernel's mode is changed by others. */
+static void follow_mode(struct list *list, mode_t mode)
+{
+	struct entry *mask = find(list, ACL_MASK, 0), *group = find(list, ACL_GROUP_OBJ, 0);
+
+	if ((group->perm & (mask ? mask->perm : 6)) != (mode >> 3 & 6))
+		group->perm = mode >> 3 & 6;
+	find(list, ACL_USER_OBJ, 0)->perm = mode >> 6 & 6;
+	find(list, ACL_OTHER, 0)->perm = mode & 6;
+}
+
 /* The list of a file that lets the same callers in. */
 static void set_oracle(const struct list *list)
 {
@@ -213,6 +224,12 @@ static void compare(struct list *list, const char *after, unsigned variant)
 	}
 }
 
+/* Of /dev/shm, with a list of the kernel's own. */
+static bool is_file(void)
+{
+	return object.kind == MATRIX_PSHM || object.kind == MATRIX_PSEM;
+}
+
 /* What is shown, and what direct callers see: the mask never widens what the group may. */
 static void compare_modes(struct list *list, const char *after)
 {
@@ -226,7 +243,7 @@ static void compare_modes(struct list *list, const char *after)
 	struct matrix_facts facts;
 	struct stat st;
 
-	if (object.kind == MATRIX_PSHM || object.kind == MATRIX_PSEM)
+	if (is_file())
 		plain = shown; /* files, whose lists are the kernel's */
 	kind->facts(&object, &facts);
 	if (!CHECK(facts.mode == plain, "%s: after %s the mode is directly %03o, not %03o",
@@ -270,10 +287,23 @@ static bool set_list(const struct list *list, unsigned variant)
 		     strerror(outcome.error));
 }
 
+static mode_t random_mode(void)
+{
+	return (mode_t)(any_perm() << 6 | any_perm() << 3 | any_perm());
+}
+
+static void direct_mode(mode_t mode)
+{
+	struct matrix_facts changed = base;
+
+	changed.mode = mode;
+	matrix_kinds[object.kind]->restore(&object, &changed);
+}
+
 static void one_list(unsigned variant)
 {
-	mode_t mode = (mode_t)(any_perm() << 6 | any_perm() << 3 | any_perm());
 	struct list list;
+	mode_t mode;
 
 	random_list(&list, matrix_kinds[object.kind]->sysv);
 	if (!set_list(&list, variant))
@@ -282,12 +312,24 @@ static void one_list(unsigned variant)
 	compare_modes(&list, "setfacl");
 	compare_lists(&list, "setfacl");
 	compare(&list, "setfacl", variant);
+
+	mode = random_mode();
 	chmod_list(&list, mode);
 	CHECK(!chmod(object.directory, mode), "chmod: %s", strerror(errno));
 	set_oracle(&list);
 	compare_modes(&list, "chmod");
 	compare_lists(&list, "chmod");
 	compare(&list, "chmod", variant);
+
+	mode = random_mode();
+	direct_mode(mode);
+	if (is_file())
+		chmod_list(&list, mode);
+	else
+		follow_mode(&list, mode);
+	set_oracle(&list);
+	compare_lists(&list, "a direct chmod");
+	compare(&list, "a direct chmod", variant);
 }
 
 /* Who may set one: the file's owner, or CAP_FOWNER; where it is IPC_SET, who may that, too. */
@@ -356,14 +398,6 @@ static void expect_kept(const struct matrix_worker *worker, const char *after, i
 		CHECK(got == error, "%s: %s by %s, after %s: %s", matrix_kinds[object.kind]->name,
 		      matrix_op_names[ops[i]], worker->caller->name, after, strerror(got));
 	}
-}
-
-static void direct_mode(mode_t mode)
-{
-	struct matrix_facts changed = base;
-
-	changed.mode = mode;
-	matrix_kinds[object.kind]->restore(&object, &changed);
 }
 
 static void take_away(void)
