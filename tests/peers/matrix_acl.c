@@ -11,27 +11,13 @@
  * group, and CAP_IPC_OWNER is the capability that overrides. Then what was given is taken away while files are
  * open.
  */
-#include <endian.h>
 #include <linux/capability.h>
-#include <linux/posix_acl.h>
-#include <linux/posix_acl_xattr.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "matrix.h"
+#include "matrix_list.h"
 #include "peer.h"
-
-#define ENTRIES 12
-
-struct entry {
-	uint16_t tag, perm;
-	uint32_t id;
-};
-
-struct list {
-	size_t count;
-	struct entry entries[ENTRIES];
-};
 
 static struct matrix_worker *workers;
 static struct matrix_object object; /* of the kind that it is about */
@@ -43,51 +29,6 @@ static unsigned long cases, allowed, creators;
 static uint32_t below(uint32_t limit)
 {
 	return peer_random(&rng) % limit;
-}
-
-static void put_list(const struct list *list, struct matrix_arguments *arguments)
-{
-	struct posix_acl_xattr_header *header = (void *)arguments->list;
-	struct posix_acl_xattr_entry *entry = (void *)(header + 1);
-
-	header->a_version = htole32(POSIX_ACL_XATTR_VERSION);
-	for (size_t i = 0; i < list->count; i++, entry++) {
-		bool named = list->entries[i].tag & (ACL_USER | ACL_GROUP);
-
-		entry->e_tag = htole16(list->entries[i].tag);
-		entry->e_perm = htole16(list->entries[i].perm);
-		entry->e_id = htole32(named ? list->entries[i].id : (uint32_t)ACL_UNDEFINED_ID);
-	}
-	arguments->list_size = (size_t)((char *)entry - arguments->list);
-}
-
-static struct entry *find(struct list *list, uint16_t tag, uint32_t id)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->entries[i].tag == tag &&
-		    (!(tag & (ACL_USER | ACL_GROUP)) || list->entries[i].id == id))
-			return &list->entries[i];
-	return NULL;
-}
-
-/* In its place: by tag, then by id. What was there gets more. */
-static void add(struct list *list, uint16_t tag, uint32_t id, uint16_t perm)
-{
-	struct entry *there = find(list, tag, id);
-	size_t at = list->count;
-
-	if (there) {
-		there->perm |= perm;
-		return;
-	}
-	if (list->count == ENTRIES)
-		peer_die("a list too long");
-	for (; at && (list->entries[at - 1].tag > tag ||
-		      (list->entries[at - 1].tag == tag && list->entries[at - 1].id > id));
-	     at--)
-		list->entries[at] = list->entries[at - 1];
-	list->entries[at] = (struct entry){ tag, perm, id };
-	list->count++;
 }
 
 static uint16_t any_perm(void)
@@ -115,35 +56,6 @@ static void random_list(struct list *list, bool sysv)
 			    any_perm());
 	if (list->count > 3 || !below(4))
 		add(list, ACL_MASK, 0, below(2) ? 6 : any_perm());
-}
-
-/* The entry whose bits stat(2) shows as the group's. */
-static struct entry *find_middle(struct list *list)
-{
-	struct entry *mask = find(list, ACL_MASK, 0);
-
-	return mask ? mask : find(list, ACL_GROUP_OBJ, 0);
-}
-
-/* As chmod(2) does. */
-static void chmod_list(struct list *list, mode_t mode)
-{
-	struct entry *middle = find_middle(list);
-
-	middle->perm = mode >> 3 & 6;
-	find(list, ACL_USER_OBJ, 0)->perm = mode >> 6 & 6;
-	find(list, ACL_OTHER, 0)->perm = mode & 6;
-}
-
-/* What is left of a list that the daemon keeps when the kernel's mode is changed by others. */
-static void follow_mode(struct list *list, mode_t mode)
-{
-	struct entry *mask = find(list, ACL_MASK, 0), *group = find(list, ACL_GROUP_OBJ, 0);
-
-	if ((group->perm & (mask ? mask->perm : 6)) != (mode >> 3 & 6))
-		group->perm = mode >> 3 & 6;
-	find(list, ACL_USER_OBJ, 0)->perm = mode >> 6 & 6;
-	find(list, ACL_OTHER, 0)->perm = mode & 6;
 }
 
 /* The list of a file that lets the same callers in. */
@@ -185,15 +97,6 @@ static int expected(const struct matrix_worker *worker, struct list *list, enum 
 	matrix_ask(worker, kind->sysv ? MATRIX_PLAIN : MATRIX_FILE, memory ? OP_OPEN_BOTH : op,
 		   &oracle, &none, &outcome);
 	return outcome.error;
-}
-
-static void describe(const struct list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		printf("%s%#x:%d:%c%c", i ? ", " : "  ", list->entries[i].tag,
-		       (int)list->entries[i].id, list->entries[i].perm & 4 ? 'r' : '-',
-		       list->entries[i].perm & 2 ? 'w' : '-');
-	printf("\n");
 }
 
 /* Every caller reads and writes. */
