@@ -321,10 +321,10 @@ void matrix_through_mount(enum matrix_op op, const struct matrix_object *object,
 	case OP_REMOVE:
 		outcome->error = matrix_error(rmdir(object->directory));
 		break;
-	case OP_SET_LIST:
-		outcome->error = matrix_error(setxattr(any_file(path, object, arguments->variant),
-						       MATRIX_ATTRIBUTE, arguments->list,
-						       arguments->list_size, 0));
+	case OP_SET_LIST: /* not of drain, which shows other bits than the object's */
+		outcome->error = matrix_error(
+			setxattr(any_file(path, object, arguments->variant % 8), MATRIX_ATTRIBUTE,
+				 arguments->list, arguments->list_size, 0));
 		break;
 	case OP_KEEP:
 		outcome->error = keep(object);
