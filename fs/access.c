@@ -91,9 +91,15 @@ static struct answer by_list(const struct ipcfs_question *question,
 	const struct ipcfs_acl_entry *entry = ipcfs_acl_entry(question->acl, IPCFS_ACL_MASK);
 	unsigned mask = entry ? entry->perm : ~0U;
 
-	/* as the kernel: where the mask leaves nothing, named entries are not looked at, and other decides */
-	if (mask == 0)
-		return by_mode(question, caller, maybe);
+	/*
+	 * As the kernel: where the mask leaves nothing, named entries are not looked at, and other decides.
+	 * The mode's group bits are not asked: a direct chmod may have set them, and the mask still cuts.
+	 */
+	if (mask == 0) {
+		if (in_own_group(question, caller))
+			return (struct answer){ IPCFS_BY_GROUP, 0 };
+		return (struct answer){ IPCFS_BY_OTHER, maybe ? 0 : question->perm->mode };
+	}
 	for (size_t i = 0; i < question->acl->count; i++) {
 		entry = &question->acl->entries[i];
 		if (entry->tag == IPCFS_ACL_USER && entry->id == caller->uid)

@@ -30,6 +30,16 @@ static int list_for_check(const struct ipcfs_filesystem *fs, const struct ipcfs_
 	return ipcfs_permission_acl(fs, class, ref, perm, acl);
 }
 
+/*
+ * Whoever writes to a System V segment has to read it, too: shmat(2) attaches for reading, or for both.
+ */
+static unsigned needed(const struct ipcfs_backend *class, unsigned want)
+{
+	bool both = class->segment && class->rule == IPCFS_RULE_SYSV && want & IPCFS_WANT_WRITE;
+
+	return both ? want | IPCFS_WANT_READ : want;
+}
+
 int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
 			   const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
 			   unsigned want, struct ipcfs_caller *caller,
@@ -40,7 +50,7 @@ int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs
 		.rule = class->rule,
 		.perm = perm,
 		.acl = &acl,
-		.want = want,
+		.want = needed(class, want),
 	};
 	int err = 0;
 

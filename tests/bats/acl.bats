@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Access control lists, on every kind: the scripts of tests/acl, and random lists beside those of files.
+# shellcheck shell=bash disable=SC2154,SC2016
+load common
+
+CLASSES=(posix/mq posix/shm posix/sem sysv/msg sysv/shm sysv/sem)
+SCRIPTS=$BATS_TEST_DIRNAME/../acl
+
+setup() {
+	common_setup
+	cp "$PEERS/objtool" "$BATS_TEST_TMPDIR/bin/"
+	add_accounts
+	add_programs
+	start_mount
+}
+
+teardown() {
+	umount /etc/passwd /etc/group
+	common_teardown || return 1
+	ipcrm --all
+	# /dev/shm is the suite's own; see isolate
+	find /dev/shm -mindepth 1 -delete
+}
+
+# alice and bob are in dev, bob in ops as well; the suite's mount namespace has these accounts alone.
+add_accounts() {
+	local accounts=$BATS_TEST_TMPDIR
+	cat >"$accounts/passwd" <<-'END'
+		root:x:0:0::/:/bin/sh
+		alice:x:1101:1101::/:/bin/sh
+		bob:x:1102:1102::/:/bin/sh
+		carol:x:1103:1103::/:/bin/sh
+		dave:x:1104:1104::/:/bin/sh
+	END
+	cat >"$accounts/group" <<-'END'
+		root:x:0:
+		alice:x:1101:
+		bob:x:1102:
+		carol:x:1103:
+		dave:x:1104:
+		staff:x:2100:
+		dev:x:2101:alice,bob
+		ops:x:2102:bob
+	END
+	mount --bind "$accounts/passwd" /etc/passwd
+	mount --bind "$accounts/group" /etc/group
+}
+
+# reads, writes: may who runs it do so? Prints yes or no.
+add_programs() {
+	local bin=$BATS_TEST_TMPDIR/bin
+	cat >"$bin/may" <<-'END'
+		#!/bin/sh
+		case $1 in
+		'') echo yes ;;
+		*'Resource temporarily unavailable'*) echo yes ;;
+		*'Permission denied'*) echo no ;;
+		*) echo "$1" ;;
+		esac
+	END
+	cat >"$bin/reads" <<-'END'
+		#!/bin/sh
+		may "$(dd if="$CLASSDIR/$F" iflag=nonblock bs=8192 count=1 status=none 2>&1 >/dev/null)"
+	END
+	cat >"$bin/writes" <<-'END'
+		#!/bin/sh
+		may "$(printf 1 | dd of="$CLASSDIR/$F" oflag=nonblock conv=notrunc status=none 2>&1)"
+	END
+	chmod 755 "$bin/may" "$bin/reads" "$bin/writes"
+}
+
+# name_object CLASS NUMBER: what the scripts call its parts.
+name_object() {
+	CLASS=$1 CLASSDIR=$MNT/$1 SAVED=$BATS_TEST_TMPDIR/saved SHMFILE=''
+	case $1 in
+	posix/*) NAME=object$2 ;;
+	*) NAME=$(printf '0x%08x' $((0x5c00 + $2))) ;;
+	esac
+	case $1 in
+	posix/mq | sysv/msg) F=$NAME/packets ;;
+	posix/sem) F=$NAME/value SHMFILE=/dev/shm/sem.$NAME ;;
+	sysv/sem) F=$NAME/0/value ;;
+	*) F=$NAME/data SHMFILE=/dev/shm/$NAME ;;
+	esac
+	export CLASS CLASSDIR NAME F SAVED SHMFILE
+}
+
+new_object() {
+	OBJECTS=$((${OBJECTS:-0} + 1))
+	name_object "$1" "$OBJECTS"
+	objtool "$CLASS" "$NAME" make 600
+}
+
+# each_class SCRIPT [CLASS...]: with a new object of each.
+each_class() {
+	local class script=$SCRIPTS/$1.test
+	shift
+	for class in "${@:-${CLASSES[@]}}"; do
+		new_object "$class"
+		echo "with $class/$NAME:"
+		"$SCRIPTS/run" "$script"
+	done
+}
+
+@test 'entries are added and removed' {
+	each_class named
+}
+
+@test 'chmod and the mask go together' {
+	each_class mask
+}
+
+@test 'the first entry that fits decides' {
+	each_class rights
+}
+
+@test 'the directory and its files show and set one list' {
+	each_class whole
+}
+
+@test 'a direct change of the mode keeps the named entries of a list that the daemon keeps' {
+	each_class direct-kept posix/mq sysv/msg sysv/shm sysv/sem
+}
+
+@test 'the list of an object in /dev/shm is that of the file' {
+	each_class direct-file posix/shm posix/sem
+}
+
+@test 'what has the name of a removed object has not its list' {
+	each_class fresh
+}
+
+# restarted COMMAND: lists are the same after the daemon was ended by that and started again.
+restarted() {
+	local class number=0
+	for class in "${CLASSES[@]}"; do
+		new_object "$class"
+		"$SCRIPTS/run" "$SCRIPTS/before-restart.test"
+	done
+	"$1"
+	start_mount
+	for class in "${CLASSES[@]}"; do
+		number=$((number + 1))
+		name_object "$class" "$number"
+		echo "with $class/$NAME:"
+		"$SCRIPTS/run" "$SCRIPTS/after-restart.test"
+	done
+}
+
+kill_mount() {
+	kill -KILL "$DAEMON"
+	wait "$DAEMON" || :
+	DAEMON=''
+	umount -l "$MNT"
+}
+
+@test 'lists survive a restart of the daemon' {
+	restarted stop_mount
+}
+
+@test 'lists survive the death of the daemon' {
+	restarted kill_mount
+}
+
+@test 'random lists let the same callers in as those of a file, until they are taken away' {
+	"$PEERS/matrix_acl" "$MNT" $((SLOW > 1 ? 4 : 20))
+}
