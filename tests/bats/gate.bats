@@ -336,6 +336,9 @@ hidden() {
 	as_user 1236 ls -d "$MNT/posix/mq/mine"
 	chmod 600 "$MNT/posix/mq/mine"
 	hidden posix/mq/mine
+	setfacl -m u:1236:w "$MNT/posix/mq/mine" "$MNT/posix/shm/mine" "$MNT/sysv/sem/0x00000051"
+	as_user 1236 ls -d "$MNT/posix/mq/mine" "$MNT/posix/shm/mine" "$MNT/sysv/sem/0x00000051"
+	equals "$(names posix/shm as_user 1236)" 'mine '
 }
 
 @test "hide: an alias that was just made is seen by nobody else" {
