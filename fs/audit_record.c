@@ -13,13 +13,13 @@
 #define ESCAPED 4 /* bytes that one may become */
 
 static const char *const op_names[] = {
-	[IPCFS_AUDIT_OPEN] = "open",	   [IPCFS_AUDIT_READ] = "read",
-	[IPCFS_AUDIT_WRITE] = "write",	   [IPCFS_AUDIT_LIST] = "list",
-	[IPCFS_AUDIT_STAT] = "stat",	   [IPCFS_AUDIT_ACCESS] = "access",
-	[IPCFS_AUDIT_MAKE] = "make",	   [IPCFS_AUDIT_REMOVE] = "remove",
-	[IPCFS_AUDIT_CHMOD] = "chmod",	   [IPCFS_AUDIT_CHOWN] = "chown",
-	[IPCFS_AUDIT_SETFACL] = "setfacl", [IPCFS_AUDIT_CHANGE_BYTES] = "change",
-	[IPCFS_AUDIT_LIMIT] = "limit",
+	[IPCFS_AUDIT_OPEN] = "open",	       [IPCFS_AUDIT_READ] = "read",
+	[IPCFS_AUDIT_WRITE] = "write",	       [IPCFS_AUDIT_LIST] = "list",
+	[IPCFS_AUDIT_STAT] = "stat",	       [IPCFS_AUDIT_ACCESS] = "access",
+	[IPCFS_AUDIT_ENTER] = "enter",	       [IPCFS_AUDIT_MAKE] = "make",
+	[IPCFS_AUDIT_REMOVE] = "remove",       [IPCFS_AUDIT_CHMOD] = "chmod",
+	[IPCFS_AUDIT_CHOWN] = "chown",	       [IPCFS_AUDIT_SETFACL] = "setfacl",
+	[IPCFS_AUDIT_CHANGE_BYTES] = "change", [IPCFS_AUDIT_LIMIT] = "limit",
 };
 
 static const struct {

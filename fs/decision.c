@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "decision.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +44,24 @@ static void add_opener(struct ipcfs_audit_event *event, const struct ipcfs_open 
 	event->uid = open->opener.uid;
 	event->gid = open->opener.gid;
 	event->tid = tid;
+}
+
+void ipcfs_decided_entry(struct ipcfs_filesystem *fs, const void *request, int err)
+{
+	struct ipcfs_audit_event event = {
+		.op = IPCFS_AUDIT_ENTER,
+		.error = err,
+		.reason = err == -EAGAIN ? "rate" : "whitelist",
+	};
+	struct fuse_in_header in;
+
+	if (!ipcfs_audit_asks(&fs->audit, event.op, err))
+		return;
+	memcpy(&in, request, sizeof(in));
+	event.uid = in.uid;
+	event.gid = in.gid;
+	event.tid = (pid_t)in.pid;
+	ipcfs_audit(&fs->audit, &event);
 }
 
 void ipcfs_decided_node(fuse_req_t req, enum ipcfs_audit_op op, const struct ipcfs_node *node,

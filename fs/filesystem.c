@@ -12,6 +12,7 @@
 #include "acl_store.h"
 #include "backing.h"
 #include "channel.h"
+#include "decision.h"
 #include "log.h"
 #include "ops.h"
 #include "room.h"
@@ -101,7 +102,11 @@ bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
 {
 	struct ipcfs_filesystem *fs = arg;
 
-	return ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
+	int err = ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
+
+	if (err)
+		ipcfs_decided_entry(fs, request, err);
+	return err == 0;
 }
 
 int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings)

@@ -197,20 +197,20 @@ static void refuse(int fd, uint64_t unique, int err)
 		;
 }
 
-bool ipcfs_gate_admit_armed(struct ipcfs_gate *gate, int fd, const void *request, size_t size)
+int ipcfs_gate_admit_armed(struct ipcfs_gate *gate, int fd, const void *request, size_t size)
 {
 	struct fuse_in_header in;
 	enum sort sort;
 	int err;
 
 	if (size < sizeof(in))
-		return true; /* no request at all; the library says so */
+		return 0; /* no request at all; the library says so */
 	memcpy(&in, request, sizeof(in));
 	sort = sort_of(&in, request, size);
 	if (sort == FREE)
-		return true;
+		return 0;
 	err = judge(gate, &in, sort);
 	if (err)
 		refuse(fd, in.unique, err);
-	return err == 0;
+	return err;
 }

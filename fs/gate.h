@@ -32,17 +32,17 @@ void ipcfs_gate_destroy(struct ipcfs_gate *gate);
 int ipcfs_gate_set(struct ipcfs_gate *gate, const struct ipcfs_settings *settings);
 
 /* For ipcfs_gate_admit: a request as it was read from /dev/fuse. */
-bool ipcfs_gate_admit_armed(struct ipcfs_gate *gate, int fd, const void *request, size_t size);
+int ipcfs_gate_admit_armed(struct ipcfs_gate *gate, int fd, const void *request, size_t size);
 
 /*
- * True: go on with this request. False: it was refused, and the error (EACCES, EAGAIN, ENOMEM) written to `fd`, the
+ * 0: go on with this request. -EACCES, -EAGAIN, -ENOMEM: it was refused, and the error written to `fd`, the
  * connection.
  */
-static inline bool ipcfs_gate_admit(struct ipcfs_gate *gate, int fd, const void *request,
-				    size_t size)
+static inline int ipcfs_gate_admit(struct ipcfs_gate *gate, int fd, const void *request,
+				   size_t size)
 {
 	if (!atomic_load_explicit(&gate->armed, memory_order_relaxed))
-		return true;
+		return 0;
 	return ipcfs_gate_admit_armed(gate, fd, request, size);
 }
 

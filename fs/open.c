@@ -109,6 +109,7 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
+	const char *by = "whitelist";
 	enum ipcfs_reason reason;
 
 	if (err == -EIDRM && class->queue && direction == IPCFS_RECEIVE &&
@@ -117,18 +118,19 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	if (err)
 		return err;
 	err = ipcfs_open_admitted(open, tid);
-	if (err)
-		return err;
-	pthread_mutex_lock(&open->lock);
-	err = ipcfs_permission_check(fs, class, &open->object->ref, perm, open->handle[direction],
-				     want, &open->opener,
-				     tid && tid == open->opener.tid ? ipcfs_caller_load : NULL,
-				     &reason);
-	pthread_mutex_unlock(&open->lock);
+	if (!err) {
+		pthread_mutex_lock(&open->lock);
+		err = ipcfs_permission_check(
+			fs, class, &open->object->ref, perm, open->handle[direction], want,
+			&open->opener, tid && tid == open->opener.tid ? ipcfs_caller_load : NULL,
+			&reason);
+		pthread_mutex_unlock(&open->lock);
+		by = ipcfs_reason_name(reason);
+	}
 	if (open->opened)
-		ipcfs_decided_use(fs, open, direction, tid, err, ipcfs_reason_name(reason));
+		ipcfs_decided_use(fs, open, direction, tid, err, by);
 	else
-		open->reason = ipcfs_reason_name(reason);
+		open->reason = by;
 	return err;
 }
 

@@ -501,3 +501,18 @@ switches() {
 	sleep 1
 	equals "$(switches)" "$before"
 }
+
+@test "who is not let in at all is recorded, by the whitelist and by the rate" {
+	start_mount -o "audit=$AUDIT,allow_uid=0:1235"
+	new_queue posix
+	chmod 666 "$Q"
+	exec 9<"$Q/msg"
+	refused ls "$Q"
+	recorded 'op="enter"' 'uid="1234"' 'verdict="deny"' 'reason="whitelist" error="EACCES"'
+	exec 9<&-
+	stop_mount
+	start_mount -o "audit=$AUDIT,rate=5"
+	! as_user 1235 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do stat "$Q/status" || exit; done' >/dev/null 2>&1
+	recorded 'op="enter"' 'uid="1235"' 'verdict="deny"' 'reason="rate" error="EAGAIN"'
+	well_formed
+}

@@ -52,14 +52,15 @@ struct request {
 static int admitted(const struct request *request, size_t size)
 {
 	struct fuse_out_header out;
+	int err = ipcfs_gate_admit(&gate, ends[1], request, size);
 
-	if (ipcfs_gate_admit(&gate, ends[1], request, size))
+	if (!err)
 		return 0;
 	assert_int_equal(read(ends[0], &out, sizeof(out)), sizeof(out));
 	assert_int_equal(out.len, sizeof(out));
 	assert_int_equal(out.unique, request->in.unique);
-	assert_true(out.error < 0);
-	return out.error;
+	assert_int_equal(out.error, err);
+	return err;
 }
 
 static int asks(uint32_t opcode, uid_t uid, gid_t gid)
@@ -208,8 +209,8 @@ static void what_is_no_request_goes_on(void **state)
 
 	(void)state;
 	set("allow_uid", "1");
-	assert_true(ipcfs_gate_admit(&gate, ends[1], &request, sizeof(request.in) - 1));
-	assert_true(ipcfs_gate_admit(&gate, ends[1], NULL, 0));
+	assert_int_equal(ipcfs_gate_admit(&gate, ends[1], &request, sizeof(request.in) - 1), 0);
+	assert_int_equal(ipcfs_gate_admit(&gate, ends[1], NULL, 0), 0);
 }
 
 int main(void)
