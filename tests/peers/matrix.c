@@ -4,10 +4,10 @@
  *
  *	matrix MOUNT [MODES]
  *
- * For every kind, caller, mode (MODES of the 64) and operation there are two objects that are the same; the
- * caller does the operation directly on the one and through the mount on the other. The errors, what
- * was read, and what has become of the objects have to be the same. Prints how many cases there
- * were, and each disagreement; the exceptions are those of docs/security.md, and counted.
+ * For every kind, caller, mode (MODES of the 64) and operation there are two objects that are the
+ * same; the caller does the operation directly on the one and through the mount on the other. The
+ * errors, what was read, and what has become of the objects have to be the same. Prints how many
+ * cases there were, and each disagreement; the exceptions are those of docs/security.md, counted.
  */
 #include <sys/stat.h>
 

@@ -5,11 +5,11 @@
  *
  *	matrix_acl MOUNT [LISTS [SEED]]
  *
- * For every kind LISTS random lists, each by setfacl, then changed by a chmod through the mount and a direct one; every caller
- * reads and writes. Asked beside is open(2) of a file of a tmpfs with the same owner, group and list. Three rules make a
- * System V object of it: its creator has the owner's rights, the creator's group those of the
- * group, and CAP_IPC_OWNER is the capability that overrides. Then what was given is taken away while files are
- * open.
+ * For every kind LISTS random lists, each by setfacl, then changed by a chmod through the mount and
+ * a direct one; every caller reads and writes. Asked beside is open(2) of a file of a tmpfs with the
+ * same owner, group and list. Three rules make a System V object of it: its creator has the owner's
+ * rights, the creator's group those of the group, and CAP_IPC_OWNER is the capability that
+ * overrides. Then what was given is taken away while files are open.
  */
 #include <linux/capability.h>
 #include <sys/stat.h>
@@ -263,7 +263,7 @@ static void who_may_set(void)
 				   &direct);
 		matrix_ask(&workers[i], MATRIX_MOUNT, OP_SET_LIST, &object, &arguments, &outcome);
 		cases++;
-		/* the creator, and CAP_SYS_ADMIN, are asked by IPC_SET alone; the system call knows owners of files */
+		/* IPC_SET lets the creator and CAP_SYS_ADMIN, setxattr(2) the owner and CAP_FOWNER */
 		creators += file.error && kind->sysv && !direct.error;
 		CHECK(outcome.error == (file.error ? file.error : direct.error),
 		      "%s: setfacl by %s: %s; on a file %s", kind->name, workers[i].caller->name,

@@ -4,8 +4,8 @@
  *
  *	objtool CLASS NAME make [MODE] | mode | chmod MODE | remove
  *
- * CLASS is posix/mq, posix/shm, posix/sem, sysv/msg, sysv/shm or sysv/sem; NAME as the mount shows it. `mode`
- * prints mode, owner and group. Exits 1 and names the error when a call fails.
+ * CLASS is posix/mq, posix/shm, posix/sem, sysv/msg, sysv/shm or sysv/sem; NAME as the mount shows
+ * it. `mode` prints mode, owner and group. Exits 1 and names the error when a call fails.
  */
 #include <errno.h>
 #include <fcntl.h>
