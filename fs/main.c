@@ -151,7 +151,8 @@ struct service {
 static int start_service(void *arg, struct fuse_session *session)
 {
 	const struct service *service = arg;
-	int result = ipcfs_privilege_drop();
+	const char *audit = service->options->audit;
+	int result = ipcfs_privilege_drop(audit != NULL && strcmp(audit, "audit") == 0);
 
 	if (result == 0)
 		result = ipcfs_sandbox_enter(service->options->debug);

@@ -28,7 +28,6 @@ static const unsigned own[] = {
 /* What a caller may use who has it, while we act as them; not effective otherwise. */
 static const unsigned callers[] = {
 	CAP_CHOWN,
-	CAP_DAC_READ_SEARCH,
 	CAP_FOWNER,
 };
 
@@ -41,10 +40,12 @@ static bool is_among(unsigned capability, const unsigned *list, size_t count)
 }
 
 /* Which sets this one goes from: all, or, of what is kept permitted, those beside it. */
-static capng_type_t surplus(unsigned capability)
+static capng_type_t surplus(unsigned capability, bool audits)
 {
 	capng_type_t beside = CAPNG_INHERITABLE | CAPNG_BOUNDING_SET | CAPNG_AMBIENT;
 
+	if (capability == CAP_AUDIT_WRITE && audits)
+		return beside;
 	if (is_among(capability, own, sizeof(own) / sizeof(own[0])))
 		return beside;
 	if (is_among(capability, callers, sizeof(callers) / sizeof(callers[0])))
@@ -52,7 +53,7 @@ static capng_type_t surplus(unsigned capability)
 	return beside | CAPNG_EFFECTIVE | CAPNG_PERMITTED;
 }
 
-static int drop_capabilities(void)
+static int drop_capabilities(bool audits)
 {
 	bool bounded;
 
@@ -61,7 +62,7 @@ static int drop_capabilities(void)
 	/* Without it the bounding set stays, which bounds only what programs could gain. */
 	bounded = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	for (unsigned i = 0; i < 64; i++) /* EINVAL: the kernel has fewer */
-		if (capng_update(CAPNG_DROP, surplus(i), i) < 0 && errno != EINVAL)
+		if (capng_update(CAPNG_DROP, surplus(i, audits), i) < 0 && errno != EINVAL)
 			return -EPERM;
 	if (bounded && capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return -EPERM;
@@ -71,17 +72,18 @@ static int drop_capabilities(void)
 
 #else
 
-static int drop_capabilities(void)
+static int drop_capabilities(bool audits)
 {
+	(void)audits;
 	return 0;
 }
 #endif
 
-int ipcfs_privilege_drop(void)
+int ipcfs_privilege_drop(bool audits)
 {
 	int error;
 
-	error = drop_capabilities();
+	error = drop_capabilities(audits);
 	if (error < 0) {
 		ipcfs_log(LOG_ERR, "can't give up capabilities");
 		return error;
