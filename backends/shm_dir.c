@@ -18,16 +18,16 @@
 
 int ipcfs_shm_dir_open(dev_t *device)
 {
-	IPCFS_DESCRIPTOR_AUTO int fd = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 	struct stat st;
-	int opened = fd;
 
-	if (fd < 0 || fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC || fstat(fd, &st))
+	if (fd < 0 || fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC || fstat(fd, &st)) {
+		ipcfs_descriptor_close(&fd);
 		return -1;
+	}
 	*device = st.st_dev;
-	fd = -1;
-	return opened;
+	return fd;
 }
 
 static int check_file(const struct ipcfs_space *space, const struct statx *st)

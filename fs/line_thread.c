@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "line.h"
@@ -22,10 +23,23 @@
 #define STACK (64 * 1024) /* only touched pages count: two or three */
 #endif
 
+#define SIGNAL_DEPTH (12 * 1024) /* a signal's frame below the deepest call that is made here */
+
 struct start {
 	struct ipcfs_room *room;
 	struct ipcfs_line *line;
 };
+
+/*
+ * Copying leaves bytes of a message in the processor's registers, and a signal saves those on the
+ * stack. Before the thread sleeps they go.
+ */
+__attribute__((noinline)) static void clear_stack(void)
+{
+	char below[SIGNAL_DEPTH];
+
+	explicit_bzero(below, sizeof(below));
+}
 
 /* Called with the lock held. */
 static void enter_call(struct ipcfs_room *room, struct ipcfs_line *line)
@@ -54,6 +68,7 @@ static bool linger(struct ipcfs_room *room, struct ipcfs_line *line)
 {
 	struct timespec until;
 
+	clear_stack();
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_nsec += LINGER * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000;
@@ -128,6 +143,7 @@ static void wait_for_message(struct ipcfs_room *room, struct ipcfs_line *line)
 
 	enter_call(room, line);
 	pthread_mutex_unlock(&room->lock);
+	clear_stack();
 	found = line->object->class->queue->wait(line->handle, line->selector, &type);
 	pthread_mutex_lock(&room->lock);
 	leave_call(room, line);
@@ -160,6 +176,7 @@ static void *line_main(void *arg)
 	ipcfs_line_touch(room, line);
 	ipcfs_room_wake(room);
 	pthread_mutex_unlock(&room->lock);
+	clear_stack(); /* the next thread may get this one's */
 	return NULL;
 }
 

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -21,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -30,6 +28,8 @@
 #include "log.h"
 #include "mountpoint.h"
 #include "options.h"
+#include "privilege.h"
+#include "sandbox.h"
 #include "session.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SERVE = 2 };
@@ -120,20 +120,10 @@ static void protect_memory(void)
 	}
 }
 
-static bool can_mount(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return false;
-	return data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
-}
-
 /* libfuse has said what failed; say what it takes. */
 static void explain_mount_failure(const char *mountpoint)
 {
-	if (can_mount())
+	if (ipcfs_mountpoint_privileged())
 		ipcfs_log(LOG_ERR, "can't mount on %s", mountpoint);
 	else
 		ipcfs_log(LOG_ERR,
@@ -157,9 +147,16 @@ struct service {
 	const struct ipcfs_options *options;
 };
 
+/* The mount is made and everything that takes more is open. */
 static int start_service(void *arg, struct fuse_session *session)
 {
-	return ipcfs_filesystem_start(((struct service *)arg)->fs, session);
+	const struct service *service = arg;
+	const char *audit = service->options->audit;
+	int result = ipcfs_privilege_drop(audit != NULL && strcmp(audit, "audit") == 0);
+
+	if (result == 0)
+		result = ipcfs_sandbox_enter(service->options->debug);
+	return result < 0 ? result : ipcfs_filesystem_start(service->fs, session);
 }
 
 static void stop_service(void *arg)

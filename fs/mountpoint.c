@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -36,6 +38,16 @@ uint64_t ipcfs_mountpoint_id(const char *path)
 	if (statx(AT_FDCWD, path, STATX_QUIET, STATX_MNT_ID_UNIQUE, &info) < 0)
 		return 0;
 	return info.stx_mask & STATX_MNT_ID_UNIQUE ? info.stx_mnt_id : 0;
+}
+
+bool ipcfs_mountpoint_privileged(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return false;
+	return data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
 }
 
 /* An ordinary user's mount can only be taken off by the set-user-id program that made it. */

@@ -3,6 +3,7 @@
 #ifndef IPCFS_MOUNTPOINT_H
 #define IPCFS_MOUNTPOINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -21,6 +22,9 @@ int ipcfs_mountpoint_check_device(void);
  * 0 where the kernel has none (before 6.8). Asks no file system.
  */
 uint64_t ipcfs_mountpoint_id(const char *path);
+
+/* May this process mount and unmount (CAP_SYS_ADMIN), or does it take the program fusermount3? */
+bool ipcfs_mountpoint_privileged(void);
 
 /* Take off what is mounted on top at `path`, files open or not. 0, -EPERM, -EINVAL (nothing). */
 int ipcfs_mountpoint_detach(const char *path);

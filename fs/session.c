@@ -23,6 +23,7 @@
 #include "log.h"
 #include "mountpoint.h"
 #include "notify.h"
+#include "unmounter.h"
 
 #define WORKERS_MIN 2
 #define WORKERS_MAX 8
@@ -39,7 +40,8 @@ struct session {
 	struct fuse_session *fuse;
 	const struct ipcfs_session_hooks *hooks;
 	const char *mountpoint;
-	uint64_t mount_id; /* 0 = unknown */
+	uint64_t mount_id;		  /* 0 = unknown */
+	struct ipcfs_unmounter unmounter; /* of an ordinary user's mount */
 	bool foreground;
 	pthread_t main;
 	unsigned nworkers;
@@ -228,6 +230,15 @@ static int make_look_dead(struct session *session)
 
 static void unmount(struct session *session)
 {
+	if (session->unmounter.fd >= 0) {
+		/* The connection first: nobody is left to answer what the program may ask. */
+		if (make_look_dead(session) == 0)
+			fuse_session_unmount(session->fuse);
+		if (in_place(session) && ipcfs_unmounter_detach(&session->unmounter) < 0)
+			ipcfs_log(LOG_WARNING, "%s: can't unmount", session->mountpoint);
+		ipcfs_unmounter_end(&session->unmounter);
+		return;
+	}
 	/* Closes /dev/fuse, which fails every request that is left. */
 	if (in_place(session) || make_look_dead(session) == 0)
 		fuse_session_unmount(session->fuse);
@@ -256,6 +267,14 @@ static void end_session(struct session *session)
 	session->hooks->stop(session->hooks->arg);
 	join_workers(session);
 	unmount(session);
+}
+
+/* Where the mount can't be taken off by a mere call, keep a process that can do it. */
+static int start_unmounter(struct session *session)
+{
+	if (ipcfs_mountpoint_privileged())
+		return 0;
+	return ipcfs_unmounter_start(session->mountpoint, &session->unmounter);
 }
 
 /* Before there are threads. *ends: signals that end the session; *before: the mask as it was. */
@@ -309,6 +328,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.mountpoint = mountpoint,
 		.mount_id = ipcfs_mountpoint_id(mountpoint),
 		.foreground = foreground,
+		.unmounter = { .fd = -1 },
 		.main = pthread_self(),
 	};
 	sigset_t ends, before;
@@ -330,7 +350,9 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		session.main = pthread_self();
 	}
 
-	result = hooks->start(hooks->arg, fuse);
+	result = start_unmounter(&session);
+	if (result == 0)
+		result = hooks->start(hooks->arg, fuse);
 	if (result < 0) {
 		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
 		unmount(&session);

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+# What the daemon has given up once it serves.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012,SC2030,SC2031
+load common
+
+setup() {
+	common_setup
+}
+
+# value NAME [PID]: a line of the daemon's status, by thread.
+values() {
+	sed -n "s/^$1:[[:space:]]*//p" "/proc/${2-$DAEMON}/task/"*/status | sort -u
+}
+
+# mask CAP...: their bits, as far as this root has them.
+mask() {
+	local bit own result=0
+	own=$((16#$(sed -n 's/^CapPrm:[[:space:]]*//p' /proc/self/status)))
+	for bit; do result=$((result | 1 << bit)); done
+	printf '%016x\n' $((result & own))
+}
+
+# chown=0 dac_override=1 fowner=3 kill=5 setgid=6 setuid=7 ipc_owner=15 sys_ptrace=19 sys_admin=21 sys_resource=24
+EFFECTIVE=(1 5 6 7 15 19 21 24)
+PERMITTED=("${EFFECTIVE[@]}" 0 3)
+
+# Root can't look into an ordinary user's mount.
+is_mounted() {
+	grep -q " $MNT .* - fuse.ipcfs " /proc/self/mountinfo
+}
+
+as_nobody() {
+	${EXEC-} setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+}
+
+# As an ordinary user with a name, as fusermount3 wants it, where there is a /dev/mqueue.
+start_as_nobody() {
+	chmod 777 "$MNT"
+	mkdir -p /dev/mqueue
+	mountpoint -q /dev/mqueue || mount -t mqueue mqueue /dev/mqueue
+	EXEC="exec" as_nobody ipcfs -f "$MNT" >"$LOG" 2>&1 3>&- 4>&- &
+	DAEMON=$!
+	wait_until 'is_mounted || ! running "$DAEMON"'
+	# The first answer comes when everything is given up.
+	as_nobody ls "$MNT"
+}
+
+has() {
+	[[ " $IPCFS_BUILT_WITH " == *" $1 "* ]]
+}
+
+work() {
+	new_queue posix
+	echo one >"$Q/msg"
+	background cat "$Q/type/2/msg" 2>/dev/null
+	new_queue sysv
+	background cat "$Q/msg"
+	wait_until '[ "$(ls "/proc/$DAEMON/task" | wc -l)" -ge 4 ]'
+}
+
+@test "root's daemon keeps the capabilities that docs/security.md lists, in every thread" {
+	has capabilities || return 0
+	start_mount
+	work
+	equals "$(values CapEff)" "$(mask "${EFFECTIVE[@]}")"
+	equals "$(values CapPrm)" "$(mask "${PERMITTED[@]}")"
+	equals "$(values CapInh)$(values CapAmb)" "$(mask)$(mask)"
+	equals "$(values CapBnd)" "$(mask)"
+	# And the same after it has acted as a caller.
+	as_user 1234 mkdir "$MNT/sysv/msg/0x00000099"
+	chown 7 "$MNT/sysv/msg/0x00000099"
+	equals "$(values CapEff) $(values CapPrm)" "$(mask "${EFFECTIVE[@]}") $(mask "${PERMITTED[@]}")"
+}
+
+@test "nothing it starts could gain privileges, and its system calls are filtered" {
+	start_mount
+	work
+	equals "$(values NoNewPrivs)" 1
+	! has seccomp || equals "$(values Seccomp)" 2
+}
+
+@test "with -d too" {
+	start_mount -d
+	work
+	equals "$(values NoNewPrivs)" 1
+	! has capabilities || equals "$(values CapEff)" "$(mask "${EFFECTIVE[@]}")"
+}
+
+@test "root of a user namespace keeps the same part of what it has" {
+	has capabilities || return 0
+	chmod 777 "$MNT"
+	as_user 1234 timeout 20 unshare --user --map-root-user --ipc --mount bash -e -c '
+		ipcfs "$MNT"
+		sed -n "s/^Cap\(Eff\|Prm\|Bnd\):[[:space:]]*//p" "/proc/$(pgrep -n -x ipcfs)/status"
+		umount "$MNT"' >"$BATS_TEST_TMPDIR/sets"
+	local full
+	full=$(printf '%016x\n' $((1 << 1 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 15 | 1 << 19 | 1 << 21 | 1 << 24)))
+	equals "$(sed -n 2p "$BATS_TEST_TMPDIR/sets")" "$full"
+	equals "$(sed -n 3p "$BATS_TEST_TMPDIR/sets")" "$(mask)"
+	wait_until '! pgrep -x ipcfs'
+}
+
+@test "an ordinary user's daemon is confined as well, and its mount is taken off at its end" {
+	local signal
+	for signal in TERM INT HUP; do
+		start_as_nobody
+		equals "$(values CapPrm) $(values NoNewPrivs)" "$(mask) 1"
+		! has seccomp || equals "$(values Seccomp)" 2
+		kill -"$signal" "$DAEMON"
+		daemon_ends
+		run is_mounted
+		[ "$status" != 0 ]
+		equals "$(pgrep ipcfs)" ''
+		done
+}
+
+@test "an ordinary user's daemon leaves alone what was mounted over it" {
+	start_as_nobody
+	as_nobody fusermount3 -u -z "$MNT"
+	daemon_ends
+	start_as_nobody
+	background as_nobody sh -c 'exec 7<"$MNT/limits/msgmax"; fusermount3 -u -z "$MNT"; exec sleep 100'
+	wait_until '! is_mounted'
+	mount -t tmpfs other "$MNT"
+	kill -TERM "$DAEMON"
+	daemon_ends
+	equals "$(findmnt -no SOURCE "$MNT")" other
+	umount "$MNT"
+}
+
+@test "a process that an ordinary user's daemon leaves ends with it, killed or not" {
+	start_as_nobody
+	pgrep -x ipcfs-unmount
+	kill -KILL "$DAEMON"
+	wait "$DAEMON" || :
+	DAEMON=''
+	wait_until '! pgrep ipcfs'
+	umount "$MNT"
+}
+
+@test "nothing of an ordinary user's daemon can be seen by that user" {
+	start_as_nobody
+	equals "$(stat -c %U "/proc/$DAEMON/mem")" root
+	fails 'Permission denied' as_nobody cat "/proc/$DAEMON/maps"
+	stop_mount
+}
+
+@test "every descriptor of the daemon is closed on exec" {
+	local info fd
+	start_mount
+	work
+	exec 7<"$Q/status" 8<"$MNT/create"
+	mkdir "$MNT/posix/sem/lock" "$MNT/sysv/sem/0x00000051"
+	echo 'posix/shm/one size=4K' >"$MNT/create"
+	echo 'sysv/shm/0x51 size=4K' >"$MNT/create"
+	exec 9>"$MNT/posix/sem/lock/hold" 6<"$MNT/posix/shm/one/data" 5<"$MNT/sysv/shm/0x00000051/data"
+	[ "$(ls "/proc/$DAEMON/fd" | wc -l)" -gt 12 ]
+	for info in "/proc/$DAEMON/fdinfo/"*; do
+		fd=${info##*/}
+		# The standard streams are the terminal's or the log's.
+		[ "$fd" -gt 2 ] || continue
+		[ $((8#$(sed -n 's/^flags:[[:space:]]*//p' "$info") & 8#2000000)) != 0 ] ||
+			{ readlink "/proc/$DAEMON/fd/$fd"; return 1; }
+	done
+	exec 5<&- 6<&- 7<&- 8<&- 9>&-
+	rmdir "$MNT/posix/shm/one" "$MNT/sysv/shm/0x00000051" "$MNT/posix/sem/lock" "$MNT/sysv/sem/0x00000051"
+}
