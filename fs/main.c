@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +24,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "explain.h"
 #include "filesystem.h"
 #include "log.h"
 #include "mountpoint.h"
@@ -83,7 +82,7 @@ static int open_standard_streams(void)
  */
 static void close_inherited(void)
 {
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0) < 0)
 		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
 }
 
@@ -118,28 +117,6 @@ static void protect_memory(void)
 		if (errno != EPERM)
 			ipcfs_log(LOG_WARNING, "RLIMIT_CORE: %s", strerror(errno));
 	}
-}
-
-static bool can_mount(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return false;
-	return data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
-}
-
-/* libfuse has said what failed; say what it takes. */
-static void explain_mount_failure(const char *mountpoint)
-{
-	if (can_mount())
-		ipcfs_log(LOG_ERR, "can't mount on %s", mountpoint);
-	else
-		ipcfs_log(LOG_ERR,
-			  "can't mount on %s: without the capability CAP_SYS_ADMIN the "
-			  "set-user-id program fusermount3 must be there and allow it",
-			  mountpoint);
 }
 
 static int close_on_exec(int fd)
@@ -204,7 +181,7 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 	int result;
 
 	if (fuse_session_mount(session, mountpoint) < 0) {
-		explain_mount_failure(mountpoint);
+		ipcfs_explain_mount(mountpoint);
 		return -EPERM;
 	}
 	/* A child that kept it would keep a dead connection alive. */
@@ -232,8 +209,7 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 		goto out;
 	result = ipcfs_filesystem_create(options, &fs);
 	if (result == -ENOENT)
-		ipcfs_log(LOG_ERR, "POSIX message queues can't be reached: no privilege to mount "
-				   "them, and nothing on /dev/mqueue");
+		ipcfs_explain_queues();
 	else if (result < 0)
 		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
 	if (result < 0)
