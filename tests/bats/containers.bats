@@ -3,6 +3,7 @@
 # shellcheck shell=bash disable=SC2154,SC2016
 
 SUITES=(bookworm trixie)
+SOURCE=$WORLD/source
 EXAMPLES=$WORLD/examples/containers
 
 AS_USER=(setpriv --reuid ipcfs-user --regid ipcfs-user --init-groups --)
@@ -162,4 +163,38 @@ in_nspawn() {
 	run "${AS_USER[@]}" unshare -Urm sh -c 'mount -t tmpfs tmpfs /dev/shm; mount --bind /dev/shm /dev/mqueue 2>/dev/null
 		exec "$@"' sh "$BATS_TEST_TMPDIR/ipcfs" "$BATS_TEST_TMPDIR/mnt"
 	says 'IPC namespace' 'unshare -i'
+}
+
+@test "the Containerfile makes an image, and a container of it serves" {
+	local podman context tour
+	STORAGE=$(mktemp -d)
+	podman=(podman --root "$STORAGE/storage" --runroot "$STORAGE/run" --tmpdir "$STORAGE/tmp" --storage-driver vfs
+		--cgroup-manager cgroupfs --events-backend file)
+	context=$STORAGE/context
+	mkdir "$context"
+	# A clean tree.
+	tar -C "$SOURCE" -c --exclude=./build --exclude='./build-*' --exclude=./.git . | tar -C "$context" -x
+	tar -C "$SOURCE/build/roots/bookworm" -c . | "${podman[@]}" import --quiet - base
+	tar -C "$SOURCE/build/roots/bookworm-build" -c --exclude=./root/ipcfs . | "${podman[@]}" import --quiet - build-base
+	"${podman[@]}" build --quiet --isolation=chroot --network=none --pull=never --layers=false \
+		--build-arg BASE=localhost/base --build-arg BUILD_BASE=localhost/build-base \
+		--file "$context/examples/containers/Containerfile" --tag ipcfs "$context"
+
+	run "${podman[@]}" run --rm --cgroups=disabled --network=none --pull=never ipcfs --version
+	[[ $status = 0 && $output == ipcfs\ [0-9]* ]]
+	tour=$EXAMPLES/tour
+	run "${podman[@]}" run --rm --cgroups=disabled --network=none --pull=never --device /dev/fuse --cap-add SYS_ADMIN \
+		--volume "$tour:/run/tour:ro" --entrypoint /run/tour ipcfs ipcfs
+	echo "$output"
+	[ "$status" = 0 ]
+	contains 'hello, POSIX' 'another user: 1000 1000, given to 7' 'nothing is left'
+	# As it is meant to be run: a container that serves, and ends when it is told to.
+	"${podman[@]}" run --detach --name serves --cgroups=disabled --network=none --pull=never --device /dev/fuse \
+		--cap-add SYS_ADMIN ipcfs
+	timeout 20 sh -c 'until "$@"; do sleep 0.1; done' sh "${podman[@]}" exec serves mountpoint -q /run/ipcfs
+	"${podman[@]}" exec serves mkdir /run/ipcfs/posix/mq/jobs
+	"${podman[@]}" stop --time 10 serves
+	[ "$("${podman[@]}" wait serves)" = 0 ]
+	"${podman[@]}" rm serves
+	rm -rf "$STORAGE"
 }
