@@ -176,7 +176,7 @@ in_nspawn() {
 	tar -C "$SOURCE" -c --exclude=./build --exclude='./build-*' --exclude=./.git . | tar -C "$context" -x
 	tar -C "$SOURCE/build/roots/bookworm" -c . | "${podman[@]}" import --quiet - base
 	tar -C "$SOURCE/build/roots/bookworm-build" -c --exclude=./root/ipcfs . | "${podman[@]}" import --quiet - build-base
-	"${podman[@]}" build --quiet --isolation=chroot --network=none --pull=never --layers=false \
+	"${podman[@]}" build --quiet --isolation=chroot --pull=never --layers=false \
 		--build-arg BASE=localhost/base --build-arg BUILD_BASE=localhost/build-base \
 		--file "$context/examples/containers/Containerfile" --tag ipcfs "$context"
 
