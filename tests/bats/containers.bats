@@ -64,7 +64,7 @@ many_users() {
 # Who is there besides root: the tour has said.
 equal_users() {
 	if [ "${USERS-}" = many ]; then
-		contains 'another user: 1000 1000, given to 7'
+		contains 'another user: 1000 1000, given to 7' 'in its list: user:1000:r-x'
 	else
 		contains 'no other users here'
 	fi
