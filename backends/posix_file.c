@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/limits.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,6 +9,10 @@
 
 #include "sysv_msg.h"
 
+#ifndef MSG_COPY
+#define MSG_COPY 040000 /* as the kernel has it; not in musl */
+#endif
+
 /* How many messages `ready` looks at to find one of a type, before it says: perhaps. */
 #define READY_LOOKS 1024
 #define LOOK_LONGS 16 /* room for the text of most */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -96,5 +97,5 @@ void ipcfs_line_kick(struct ipcfs_room *room, struct ipcfs_line *line)
 		ipcfs_room_wake(room);
 	}
 	/* Too early, it finds the thread before its call: the loop thread repeats it. */
-	tgkill(getpid(), line->tid, SIGUSR1);
+	(void)syscall(SYS_tgkill, getpid(), line->tid, SIGUSR1);
 }

@@ -13,17 +13,18 @@
 #include <fuse_lowlevel.h>
 #include <malloc.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "explain.h"
 #include "filesystem.h"
 #include "log.h"
 #include "mountpoint.h"
@@ -83,7 +84,7 @@ static int open_standard_streams(void)
  */
 static void close_inherited(void)
 {
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0) < 0)
 		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
 }
 
@@ -118,18 +119,6 @@ static void protect_memory(void)
 		if (errno != EPERM)
 			ipcfs_log(LOG_WARNING, "RLIMIT_CORE: %s", strerror(errno));
 	}
-}
-
-/* libfuse has said what failed; say what it takes. */
-static void explain_mount_failure(const char *mountpoint)
-{
-	if (ipcfs_mountpoint_privileged())
-		ipcfs_log(LOG_ERR, "can't mount on %s", mountpoint);
-	else
-		ipcfs_log(LOG_ERR,
-			  "can't mount on %s: without the capability CAP_SYS_ADMIN the "
-			  "set-user-id program fusermount3 must be there and allow it",
-			  mountpoint);
 }
 
 static int close_on_exec(int fd)
@@ -201,7 +190,7 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 	int result;
 
 	if (fuse_session_mount(session, mountpoint) < 0) {
-		explain_mount_failure(mountpoint);
+		ipcfs_explain_mount(mountpoint);
 		return -EPERM;
 	}
 	/* A child that kept it would keep a dead connection alive. */
@@ -229,8 +218,7 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 		goto out;
 	result = ipcfs_filesystem_create(options, &fs);
 	if (result == -ENOENT)
-		ipcfs_log(LOG_ERR, "POSIX message queues can't be reached: no privilege to mount "
-				   "them, and nothing on /dev/mqueue");
+		ipcfs_explain_queues();
 	else if (result < 0)
 		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
 	if (result < 0)

@@ -16,10 +16,15 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "explain.h"
 #include "log.h"
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x00002000
 #endif
 
 #define TYPE "fuse.ipcfs"
@@ -31,13 +36,23 @@
 /* With these statx(2) answers from what the kernel knows, be the file system dead or silent. */
 #define STATX_QUIET (AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW)
 
+/* stx_mnt_id, for which not every C library's struct has a name; it is where the kernel puts it. */
+static uint64_t mount_number(const struct statx *info)
+{
+	uint64_t number;
+
+	_Static_assert(sizeof(*info) == 256, "the kernel's struct statx");
+	memcpy(&number, (const char *)info + 0x90, sizeof(number));
+	return number;
+}
+
 uint64_t ipcfs_mountpoint_id(const char *path)
 {
 	struct statx info;
 
 	if (statx(AT_FDCWD, path, STATX_QUIET, STATX_MNT_ID_UNIQUE, &info) < 0)
 		return 0;
-	return info.stx_mask & STATX_MNT_ID_UNIQUE ? info.stx_mnt_id : 0;
+	return info.stx_mask & STATX_MNT_ID_UNIQUE ? mount_number(&info) : 0;
 }
 
 bool ipcfs_mountpoint_privileged(void)
@@ -114,7 +129,7 @@ static int look(const char *path)
 		return -error;
 	}
 	if (info.stx_attributes & info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) {
-		error = is_ours(info.stx_mnt_id, &ours);
+		error = is_ours(mount_number(&info), &ours);
 		if (error < 0 && error != -ENOENT)
 			ipcfs_log(LOG_WARNING, "/proc/self/mountinfo: %s", strerror(-error));
 	}
@@ -179,24 +194,6 @@ int ipcfs_mountpoint_check_device(void)
 		close(device);
 		return 0;
 	}
-	switch (error) {
-	case ENOENT:
-	case ENODEV:
-	case ENXIO:
-		ipcfs_log(LOG_ERR,
-			  DEVICE " is missing (%s): load the kernel's module (modprobe "
-				 "fuse), or start the container with --device " DEVICE,
-			  strerror(error));
-		break;
-	case EACCES:
-	case EPERM:
-		ipcfs_log(LOG_ERR,
-			  DEVICE " can't be opened (%s): look at its mode; "
-				 "a container needs --device " DEVICE,
-			  strerror(error));
-		break;
-	default:
-		ipcfs_log(LOG_ERR, DEVICE ": %s", strerror(error));
-	}
+	ipcfs_explain_device(error);
 	return -error;
 }

@@ -177,7 +177,8 @@ background_output() {
 
 # The number of processes whose request the daemon has not answered.
 parked() {
-	cat /proc/[0-9]*/task/*/stack 2>/dev/null | grep -c -E 'request_wait_answer|fuse_dev_do_poll_wait'
+	# The stack is for the machine's root alone.
+	grep -l -s -E 'request_wait_answer|fuse_dev_do_poll_wait' /proc/[0-9]*/task/*/"${PARKED_IN:-stack}" | wc -l
 }
 
 # wait_parked N: N processes wait, and go on waiting.

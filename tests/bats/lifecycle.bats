@@ -7,6 +7,19 @@ setup() {
 	common_setup
 }
 
+# own_dev NAME...: a /dev with these devices and no more, in whatever mount namespace.
+own_dev() {
+	local name
+	local new=$BATS_TEST_TMPDIR/reports
+	mount -t tmpfs -o mode=755 none "$new" || return
+	mkdir "$new/mqueue" "$new/shm"
+	for name in "$@"; do
+		touch "$new/$name" && mount --bind "/dev/$name" "$new/$name" || return
+	done
+	mount -n --move "$new" /dev
+}
+export -f own_dev
+
 mounts() {
 	grep -c " $MNT fuse.ipcfs \| $MNT .* - fuse.ipcfs " /proc/self/mountinfo
 }
@@ -96,22 +109,22 @@ background_daemon_ends() {
 }
 
 @test "a missing /dev/fuse is named" {
-	run unshare --mount bash -c 'mkdir "$MNT/in" && mount --bind "$(dirname "$(command -v ipcfs)")" /mnt &&
-		mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && /mnt/ipcfs "$MNT/in"'
+	run unshare --mount bash -c 'mount --bind "$(dirname "$(command -v ipcfs)")" /mnt && own_dev null && /mnt/ipcfs "$MNT"'
 	[ "$status" != 0 ]
-	[[ $output == */dev/fuse* ]]
+	[[ $output == */dev/fuse*--device\ /dev/fuse* ]]
 }
 
 @test "missing privilege is named" {
 	chmod 777 "$MNT"
-	fails /dev/fuse unshare --mount bash -c 'mount -t tmpfs none /mnt && mknod -m 600 /mnt/fuse c 10 229 &&
-		mount --bind /mnt/fuse /dev/fuse && setpriv --reuid 1234 --regid 1234 --clear-groups ipcfs "$MNT"'
+	fails /dev/fuse unshare --mount bash -c 'mount --bind "$IPCFS_TEST_CLOSED" /dev/fuse &&
+		setpriv --reuid 1234 --regid 1234 --clear-groups ipcfs "$MNT"'
+	[[ $output == *--device* ]]
 	equals "$(mounts)" 0
 	# Without fusermount3 nobody but root can mount.
 	run unshare --mount bash -c 'mount --bind /dev/null "$(command -v fusermount3)" &&
 		setpriv --reuid 1234 --regid 1234 --clear-groups ipcfs "$MNT"'
 	[ "$status" != 0 ]
-	[ -n "$output" ]
+	[[ $output == *CAP_SYS_ADMIN*--cap-add* ]]
 	equals "$(mounts)" 0
 }
 
@@ -260,10 +273,12 @@ hundred_waiters() {
 			cat "$MNT/$queue/msg"
 			stat -c "%u %A" "$MNT/$queue"
 			chmod 640 "$MNT/$queue"
+			# No other id exists in there.
+			chown 5 "$MNT/$queue" 2>&1 | grep -o "Invalid argument"
 			rmdir "$MNT/$queue"
 		done
 		umount "$MNT"'
-	equals "$status $output" $'0 hello\n0 drwx--x--x\nhello\n0 drwx--x--x'
+	equals "$status $output" $'0 hello\n0 drwx--x--x\nInvalid argument\nhello\n0 drwx--x--x\nInvalid argument'
 	wait_until '! pgrep -x ipcfs'
 }
 
@@ -272,13 +287,15 @@ hundred_waiters() {
 	run timeout 20 unshare --mount bash -e -c '
 		# fusermount3 wants a user with a name.
 		as_user() { setpriv --reuid nobody --regid nogroup --clear-groups "$@"; }
-		mount -t tmpfs -o mode=755 none /mnt
-		mkdir /mnt/mqueue /mnt/shm
-		cp -a /dev/null /dev/zero /dev/fuse /mnt/
-		mount --move /mnt /dev
+		own_dev null zero fuse
 		as_user ipcfs "$MNT" && exit 1
 		echo none
 		mount -t mqueue mqueue /dev/mqueue
+		if [ "$IPCFS_TEST_WORLD" = userns ]; then
+			# Set-user-id programs of the outside have no effect.
+			as_user ipcfs "$MNT" && exit 1
+			exit 0
+		fi
 		as_user ipcfs "$MNT"
 		for queue in posix/mq/jobs sysv/msg/0x00000051; do
 			as_user mkdir "$MNT/$queue"
@@ -289,7 +306,11 @@ hundred_waiters() {
 		as_user fusermount3 -u "$MNT"'
 	echo "$output"
 	[ "$status" = 0 ]
-	[[ $output == *mqueue*none*hello*hello* ]]
+	if [ "$IPCFS_TEST_WORLD" = userns ]; then
+		[[ $output == *mqueue*none*"can't mount"*CAP_SYS_ADMIN* ]]
+	else
+		[[ $output == *mqueue*none*hello*hello* ]]
+	fi
 	wait_until '! pgrep -x ipcfs'
 }
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+# Mounts inside containers. Run by tests/containers, which makes the world it needs.
+# shellcheck shell=bash disable=SC2154,SC2016
+
+SUITES=(bookworm trixie)
+SOURCE=$WORLD/source
+EXAMPLES=$WORLD/examples/containers
+
+AS_USER=(setpriv --reuid ipcfs-user --regid ipcfs-user --init-groups --)
+
+# Nothing may be left: no process, no mount, no file, no object.
+teardown() {
+	local status=0 i left=''
+	for ((i = 0; i < 100; i++)); do
+		left=$(ps -e -o pid=,comm= | grep -E ' (ipcfs.*|podman|conmon|crun|bwrap|tour|catatonit)$') || break
+		sleep 0.1
+	done
+	[ -z "$left" ] || { echo "left: $left"; status=1; }
+	! grep ' - fuse.ipcfs ' /proc/self/mountinfo || status=1
+	rm -f /dev/shm/libpod_* # podman's own
+	left=$(find "$TMPDIR" "$HOME" "$XDG_RUNTIME_DIR" /dev/shm -mindepth 1 -maxdepth 1 ! -name 'bats-run-*')
+	[ -z "$left" ] || { echo "left: $left"; status=1; }
+	left=$(tail -q -n +2 /proc/sysvipc/*)
+	[ -z "$left" ] || { echo "left: $left"; status=1; }
+	return "$status"
+}
+
+# contains LINE...: the output has these, each as a line.
+contains() {
+	local line
+	for line in "$@"; do
+		grep -qxF -e "$line" <<<"$output" || { echo "not there: $line"; echo "output: $output"; return 1; }
+	done
+}
+
+# says TEXT...: it failed, and its output has these.
+says() {
+	local text
+	[ "$status" != 0 ] || { echo "it did not fail: $output"; return 1; }
+	for text in "$@"; do
+		[[ $output == *"$text"* ]] || { echo "not said: $text"; echo "output: $output"; return 1; }
+	done
+}
+
+# tour COMMAND...: the example does what it promises, in each of the roots.
+tour() {
+	local suite
+	for suite in "${SUITES[@]}"; do
+		run timeout 120 "$@" "$WORLD/roots/$suite" "$WORLD/bin/ipcfs-$suite"
+		[ "$status" = 0 ] || { echo "in $suite: status $status: $output"; return 1; }
+		contains 'hello, POSIX' 'hello, System V' 'shared, POSIX' 'shared, System V' 'value while held: 0' \
+			'value after wait: 0' 'nothing is left'
+		# root's, as the container sees it
+		[ "$(grep -cE '^d[rwx-]{9} +1 +0 +0 ' <<<"$output")" = 6 ] || { echo "$output"; return 1; }
+		equal_users "$suite"
+	done
+}
+
+# many_users: the same, and the container has other users than root.
+many_users() {
+	USERS=many tour "$@"
+}
+
+# Who is there besides root: the tour has said.
+equal_users() {
+	if [ "${USERS-}" = many ]; then
+		contains 'another user: 1000 1000, given to 7' 'in its list: user:1000:r-x'
+	else
+		contains 'no other users here'
+	fi
+}
+
+@test "unshare -Urmi, by an ordinary user" {
+	tour "${AS_USER[@]}" "$EXAMPLES/unshare"
+}
+
+@test "bubblewrap, by an ordinary user" {
+	tour "${AS_USER[@]}" "$EXAMPLES/bubblewrap"
+}
+
+@test "crun" {
+	many_users "$EXAMPLES/crun"
+}
+
+@test "rootful podman" {
+	many_users "$EXAMPLES/podman"
+}
+
+@test "rootless podman" {
+	many_users "${AS_USER[@]}" "$EXAMPLES/podman"
+}
+
+@test "systemd-nspawn" {
+	many_users "$EXAMPLES/systemd-nspawn"
+}
+
+@test "systemd-nspawn with a user namespace" {
+	many_users env NSPAWN=--private-users=300000:65536 "$EXAMPLES/systemd-nspawn"
+}
+
+# What is missing is named, and the flag that grants it.
+
+ROOT=$WORLD/roots/bookworm
+BINARY=$WORLD/bin/ipcfs-bookworm
+
+in_podman() {
+	# podman wants short paths.
+	timeout 60 podman --root "$STORAGE/storage" --runroot "$STORAGE/run" --tmpdir "$STORAGE/tmp" \
+		--storage-driver vfs --cgroup-manager cgroupfs --events-backend file \
+		run --rm --cgroups=disabled --network=none --systemd=false --read-only --volume "$BINARY:/run/ipcfs:ro" "$@" \
+		--rootfs "$ROOT" /run/ipcfs /mnt
+}
+
+@test "podman: what is missing is said" {
+	STORAGE=$(mktemp -d)
+	run in_podman --cap-add SYS_ADMIN
+	says '/dev/fuse is missing' '--device /dev/fuse'
+	run in_podman --device /dev/fuse
+	says "can't mount on /mnt" CAP_SYS_ADMIN '--cap-add SYS_ADMIN'
+	echo '{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [ { "action": "SCMP_ACT_ERRNO",
+		"names": [ "mount", "fsopen" ] } ] }' >"$BATS_TEST_TMPDIR/seccomp"
+	run in_podman --device /dev/fuse --cap-add SYS_ADMIN --security-opt seccomp="$BATS_TEST_TMPDIR/seccomp"
+	says "can't mount on /mnt" seccomp '--security-opt seccomp='
+	rm -rf "$STORAGE"
+}
+
+in_bwrap() {
+	"${AS_USER[@]}" timeout 20 bwrap --unshare-user --unshare-pid --die-with-parent --uid 0 --gid 0 \
+		--ro-bind "$ROOT" / --proc /proc --dev /dev --tmpfs /run --ro-bind "$BINARY" /run/ipcfs "$@" /run/ipcfs /mnt
+}
+
+@test "bwrap: what is missing is said" {
+	run in_bwrap --unshare-ipc --cap-add CAP_SYS_ADMIN
+	says '/dev/fuse is missing' '--dev-bind /dev/fuse /dev/fuse'
+	run in_bwrap --unshare-ipc --dev-bind /dev/fuse /dev/fuse
+	says CAP_SYS_ADMIN '--cap-add CAP_SYS_ADMIN'
+	run in_bwrap --dev-bind /dev/fuse /dev/fuse --cap-add CAP_SYS_ADMIN
+	says 'IPC namespace' '--unshare-ipc'
+}
+
+in_nspawn() {
+	timeout 20 systemd-nspawn --quiet --register=no --keep-unit --private-network --directory="$ROOT" --read-only \
+		--console=pipe --timezone=off --resolv-conf=off --link-journal=no --bind-ro="$BINARY:/run/ipcfs" "$@" /run/ipcfs /mnt
+}
+
+@test "systemd-nspawn: what is missing is said" {
+	run in_nspawn
+	says '/dev/fuse is missing' '--bind=/dev/fuse'
+	run in_nspawn --bind=/dev/fuse --drop-capability=CAP_SYS_ADMIN
+	says CAP_SYS_ADMIN '--capability=CAP_SYS_ADMIN'
+	run in_nspawn --bind=/dev/fuse --system-call-filter='~mount fsopen'
+	says seccomp '--system-call-filter=@mount'
+}
+
+@test "unshare: what is missing is said" {
+	mkdir "$BATS_TEST_TMPDIR/mnt"
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
+	chmod 777 "$BATS_TEST_TMPDIR/mnt"
+	cp "$BINARY" "$BATS_TEST_TMPDIR/ipcfs"
+	run "${AS_USER[@]}" unshare -Uri "$BATS_TEST_TMPDIR/ipcfs" "$BATS_TEST_TMPDIR/mnt"
+	says 'mount namespace' 'unshare: -m'
+	# The queues of the machine belong to others.
+	run "${AS_USER[@]}" unshare -Urm sh -c 'mount -t tmpfs tmpfs /dev/shm; mount --bind /dev/shm /dev/mqueue 2>/dev/null
+		exec "$@"' sh "$BATS_TEST_TMPDIR/ipcfs" "$BATS_TEST_TMPDIR/mnt"
+	says 'IPC namespace' 'unshare -i'
+}
+
+@test "the Containerfile makes an image, and a container of it serves" {
+	local podman context tour
+	STORAGE=$(mktemp -d)
+	podman=(podman --root "$STORAGE/storage" --runroot "$STORAGE/run" --tmpdir "$STORAGE/tmp" --storage-driver vfs
+		--cgroup-manager cgroupfs --events-backend file)
+	context=$STORAGE/context
+	mkdir "$context"
+	# A clean tree.
+	tar -C "$SOURCE" -c --exclude=./build --exclude='./build-*' --exclude=./.git . | tar -C "$context" -x
+	tar -C "$SOURCE/build/roots/bookworm" -c . | "${podman[@]}" import --quiet - base
+	tar -C "$SOURCE/build/roots/bookworm-build" -c --exclude=./root/ipcfs . | "${podman[@]}" import --quiet - build-base
+	"${podman[@]}" build --quiet --isolation=chroot --pull=never --layers=false \
+		--build-arg BASE=localhost/base --build-arg BUILD_BASE=localhost/build-base \
+		--file "$context/examples/containers/Containerfile" --tag ipcfs "$context"
+
+	run "${podman[@]}" run --rm --cgroups=disabled --network=none --pull=never ipcfs --version
+	[[ $status = 0 && $output == ipcfs\ [0-9]* ]]
+	tour=$EXAMPLES/tour
+	run "${podman[@]}" run --rm --cgroups=disabled --network=none --pull=never --device /dev/fuse --cap-add SYS_ADMIN \
+		--volume "$tour:/run/tour:ro" --entrypoint /run/tour ipcfs ipcfs
+	echo "$output"
+	[ "$status" = 0 ]
+	contains 'hello, POSIX' 'another user: 1000 1000, given to 7' 'nothing is left'
+	# As it is meant to be run: a container that serves, and ends when it is told to.
+	"${podman[@]}" run --detach --name serves --cgroups=disabled --network=none --pull=never --device /dev/fuse \
+		--cap-add SYS_ADMIN ipcfs
+	timeout 20 sh -c 'until "$@"; do sleep 0.1; done' sh "${podman[@]}" exec serves mountpoint -q /run/ipcfs
+	"${podman[@]}" exec serves mkdir /run/ipcfs/posix/mq/jobs
+	"${podman[@]}" stop --time 10 serves
+	[ "$("${podman[@]}" wait serves)" = 0 ]
+	"${podman[@]}" rm serves
+	rm -rf "$STORAGE"
+}
