@@ -277,9 +277,17 @@ static int usage(void)
 	return 1;
 }
 
+static bool admit(void *arg, const void *request, size_t size)
+{
+	(void)arg;
+	(void)request;
+	(void)size;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	const struct ipcfs_session_hooks hooks = { .start = start, .stop = stop };
+	const struct ipcfs_session_hooks hooks = { .start = start, .stop = stop, .admit = admit };
 	char *fuse_argv[] = { argv[0], NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, fuse_argv);
 	unsigned long count = DIRS_DEFAULT;
