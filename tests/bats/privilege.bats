@@ -114,18 +114,20 @@ work() {
 		done
 }
 
-@test "an ordinary user's daemon leaves alone what was mounted over it" {
+@test "an ordinary user's daemon leaves alone what was mounted after it" {
+	local first
 	start_as_nobody
-	as_nobody fusermount3 -u -z "$MNT"
-	daemon_ends
-	start_as_nobody
+	# A file that is open keeps it alive after its place is gone.
 	background as_nobody sh -c 'exec 7<"$MNT/limits/msgmax"; fusermount3 -u -z "$MNT"; exec sleep 100'
 	wait_until '! is_mounted'
-	mount -t tmpfs other "$MNT"
+	first=$DAEMON
+	start_as_nobody
+	kill -TERM "$first"
+	wait "$first"
+	is_mounted
+	as_nobody ls "$MNT"
 	kill -TERM "$DAEMON"
 	daemon_ends
-	equals "$(findmnt -no SOURCE "$MNT")" other
-	umount "$MNT"
 }
 
 @test "a process that an ordinary user's daemon leaves ends with it, killed or not" {
@@ -139,6 +141,7 @@ work() {
 }
 
 @test "nothing of an ordinary user's daemon can be seen by that user" {
+	has protected-memory || return 0 # the leak checker has to look in
 	start_as_nobody
 	equals "$(stat -c %U "/proc/$DAEMON/mem")" root
 	fails 'Permission denied' as_nobody cat "/proc/$DAEMON/maps"
