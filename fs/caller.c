@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -380,4 +381,27 @@ void ipcfs_caller_program(pid_t tid, pid_t *pid, char name[IPCFS_PROGRAM_ROOM])
 	value = status_value(&status, "\nTgid:");
 	if (value && sscanf(value, "%d", &process) == 1)
 		*pid = process;
+}
+
+bool ipcfs_caller_opens(pid_t tid)
+{
+	static const long calls[] = {
+#ifdef SYS_open
+		SYS_open,
+		SYS_creat,
+#endif
+		SYS_openat,
+		SYS_openat2,
+	};
+	__attribute__((cleanup(proc_file_free))) struct proc_file file;
+	long call;
+
+	file.text = file.small;
+	if (tid <= 0 || proc_file_read(&file, tid, "syscall") ||
+	    sscanf(file.text, "%ld", &call) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (call == calls[i])
+			return true;
+	return false;
 }

@@ -42,6 +42,12 @@ bool ipcfs_caller_interrupted(pid_t tid);
  */
 bool ipcfs_caller_ends(pid_t tid);
 
+/*
+ * Is this thread in open(2) or one of its kin, by the number in /proc/TID/syscall? False where that can't
+ * be read, and for a thread of another architecture than ours.
+ */
+bool ipcfs_caller_opens(pid_t tid);
+
 enum ipcfs_caller_state {
 	IPCFS_CALLER_RUNNING, /* also where it can't be told, and for an unknown thread (0) */
 	IPCFS_CALLER_EXITING, /* by exit(3): it can't be interrupted any more */

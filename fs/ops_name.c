@@ -93,6 +93,10 @@ void ipcfs_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	err = node ? check_peek(req, node) : -ESTALE;
 	if (!err)
 		err = ipcfs_attr_look(req, node, &st);
+	/* a kernel that checks asks again before it opens, and would take the size for the end of file: see ipcfs_reply_fill_entry */
+	if (!err && fs->kernel_checks && ipcfs_node_is_sizeless(node) &&
+	    ipcfs_caller_opens(fuse_req_ctx(req)->pid))
+		st.st_size = 1;
 	if (err)
 		ipcfs_reply_error(req, err);
 	else

@@ -11,6 +11,11 @@ PEER=1234 # an ordinary user; no account is needed
 # Sanitized builds are slower: what is a matter of seconds gets this many times more.
 SLOW=${IPCFS_TEST_SLOW:-1}
 
+# In a mount of a user namespace the kernel checks the shown modes as well: docs/security.md lists what that refuses.
+kernel_checks() {
+	[ "$IPCFS_TEST_WORLD" = userns ]
+}
+
 # Put before every script: helpers in plain POSIX shell.
 # (coreutils' head complains that it can not seek back on what is no pipe, though it has nothing to put back.)
 PRELUDE='

@@ -211,6 +211,10 @@ removed() {
 	echo 2 >"$S/wait"
 	within 3000 wait_until 'ended $JOB'
 	chmod 644 "$O"
+	if kernel_checks; then
+		fails 'Permission denied' as_user "$PEER" bash -c 'echo >"$S/zero"'
+		return
+	fi
 	as_user "$PEER" sh -c 'echo >"$S/zero"'
 	fails 'Permission denied' as_user "$PEER" bash -c 'echo >"$S/post"'
 	as_user "$PEER" dash -c 'echo 0:0 >"$O/op"'
