@@ -29,6 +29,22 @@ struct ipcfs_space;
  * -ENOENT where POSIX queues can't be reached (no privilege to mount and no /dev/mqueue), -ENOMEM.
  */
 int ipcfs_space_open(struct ipcfs_space **space);
+
+/*
+ * Join the IPC namespace of another process, for good (also where something fails after that), and
+ * open it with the /dev/shm of that process. To be called by the only thread there is: those made later follow.
+ * -ESRCH: there is no such process, or it has ended; -EINVAL: it is a kernel thread, or a thread that
+ * does not lead its process; -EPERM: no privilege over that namespace; -ENOENT: /proc does not show it;
+ * -ENOMEM; other errors of fsopen(2) and its kin.
+ */
+int ipcfs_space_join(pid_t pid, struct ipcfs_space **space);
+
+/* A pidfd of the process that was joined, readable once it has ended; -1: none was. The space's own. */
+int ipcfs_space_process(const struct ipcfs_space *space);
+
+/* Is there a /dev/shm to be shown? */
+bool ipcfs_space_has_shm(const struct ipcfs_space *space);
+
 void ipcfs_space_close(struct ipcfs_space *space);
 
 /* Which IPC namespace it is; plain data. */

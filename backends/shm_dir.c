@@ -16,17 +16,23 @@
 
 #define LOOK_MASK (STATX_BASIC_STATS | STATX_BTIME)
 
-int ipcfs_shm_dir_open(dev_t *device)
+int ipcfs_shm_dir_check(int fd, dev_t *device)
 {
-	int fd = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 	struct stat st;
 
-	if (fd < 0 || fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC || fstat(fd, &st)) {
-		ipcfs_descriptor_close(&fd);
-		return -1;
-	}
+	if (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC || fstat(fd, &st))
+		return -ENOENT;
 	*device = st.st_dev;
+	return 0;
+}
+
+int ipcfs_shm_dir_open(dev_t *device)
+{
+	int fd = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && ipcfs_shm_dir_check(fd, device))
+		ipcfs_descriptor_close(&fd);
 	return fd;
 }
 

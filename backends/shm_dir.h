@@ -18,6 +18,9 @@
 /* A descriptor of /dev/shm, and its device; -1 where it is no tmpfs or is not there. */
 int ipcfs_shm_dir_open(dev_t *device);
 
+/* Is this directory, open with O_PATH, one to use, and its device. -ENOENT: it is no tmpfs. */
+int ipcfs_shm_dir_check(int fd, dev_t *device);
+
 /* Look at the file of this name. -ENOENT, also for what is no regular file of this directory. */
 int ipcfs_shm_dir_look(const struct ipcfs_space *space, const char *name, struct statx *st);
 

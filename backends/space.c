@@ -17,6 +17,7 @@
 #include "descriptor.h"
 #include "shm_dir.h"
 #include "space.h"
+#include "target.h"
 
 #define MQUEUE_FS_MAGIC 0x19800202
 #define INITIAL_INODE 0xefffffff /* fixed by the kernel, and such a namespace lives for ever */
@@ -81,25 +82,72 @@ static void identify(struct ipcfs_space_identity *identity)
 		identity->id = 0;
 }
 
-int ipcfs_space_open(struct ipcfs_space **space)
+static int open_own(struct ipcfs_space *space)
+{
+	space->mq = mount_mqueue();
+	if (space->mq < 0 && space->mq != -ENOMEM)
+		space->mq = open_dev_mqueue();
+	if (space->mq < 0)
+		return space->mq;
+	space->shm = ipcfs_shm_dir_open(&space->shm_device);
+	return 0;
+}
+
+/* /dev/mqueue and /dev/shm of our mount namespace are no substitute: they have other objects. */
+static int open_joined(struct ipcfs_space *space, pid_t pid)
+{
+	IPCFS_TARGET_AUTO struct ipcfs_target target = IPCFS_TARGET_NONE;
+	int error = ipcfs_target_open(pid, &target);
+
+	if (!error)
+		error = ipcfs_target_join(&target);
+	if (error)
+		return error;
+	space->mq = mount_mqueue();
+	if (space->mq < 0)
+		return space->mq;
+	space->shm = ipcfs_target_shm(&target, &space->shm_device);
+	space->process = target.pidfd;
+	target.pidfd = -1;
+	return 0;
+}
+
+static int open_space(pid_t pid, struct ipcfs_space **space)
 {
 	struct ipcfs_space *opened = malloc(sizeof(*opened));
+	int error;
 
 	if (!opened)
 		return -ENOMEM;
-	opened->mq = mount_mqueue();
-	if (opened->mq < 0 && opened->mq != -ENOMEM)
-		opened->mq = open_dev_mqueue();
-	if (opened->mq < 0) {
-		int error = opened->mq;
-
-		free(opened);
+	*opened = (struct ipcfs_space){ .mq = -1, .shm = -1, .process = -1 };
+	error = pid ? open_joined(opened, pid) : open_own(opened);
+	if (error) {
+		ipcfs_space_close(opened);
 		return error;
 	}
-	opened->shm = ipcfs_shm_dir_open(&opened->shm_device);
 	identify(&opened->identity);
 	*space = opened;
 	return 0;
+}
+
+int ipcfs_space_open(struct ipcfs_space **space)
+{
+	return open_space(0, space);
+}
+
+int ipcfs_space_join(pid_t pid, struct ipcfs_space **space)
+{
+	return pid > 0 ? open_space(pid, space) : -EINVAL;
+}
+
+int ipcfs_space_process(const struct ipcfs_space *space)
+{
+	return space->process;
+}
+
+bool ipcfs_space_has_shm(const struct ipcfs_space *space)
+{
+	return space->shm >= 0;
 }
 
 void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_identity *identity)
@@ -113,5 +161,6 @@ void ipcfs_space_close(struct ipcfs_space *space)
 		return;
 	ipcfs_descriptor_close(&space->mq);
 	ipcfs_descriptor_close(&space->shm);
+	ipcfs_descriptor_close(&space->process);
 	free(space);
 }

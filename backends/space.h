@@ -9,6 +9,7 @@ struct ipcfs_space {
 	int mq;	 /* the root directory of the namespace's mqueue file system, open for reading */
 	int shm; /* /dev/shm, with O_PATH; -1: there is none */
 	dev_t shm_device;
+	int process; /* a pidfd of the process that was joined; -1: none */
 	struct ipcfs_space_identity identity;
 };
 

@@ -150,3 +150,28 @@ void ipcfs_explain_queues(void)
 		ipcfs_log(LOG_ERR, "%s", FLAGS_QUEUES);
 	}
 }
+
+void ipcfs_explain_target(pid_t pid, int error)
+{
+	switch (error) {
+	case ESRCH:
+		ipcfs_log(LOG_ERR, "target=%d: there is no such process, or it has ended",
+			  (int)pid);
+		break;
+	case EINVAL:
+		ipcfs_log(LOG_ERR,
+			  "target=%d: a kernel thread, or not the main thread of a process",
+			  (int)pid);
+		break;
+	case EPERM:
+		ipcfs_log(
+			LOG_ERR,
+			"target=%d: its IPC namespace can't be joined: that takes CAP_SYS_ADMIN, in "
+			"our user namespace and in that of the process, and for a process of "
+			"another user CAP_SYS_PTRACE",
+			(int)pid);
+		break;
+	default:
+		ipcfs_log(LOG_ERR, "target=%d: %s", (int)pid, strerror(error));
+	}
+}

@@ -2,6 +2,7 @@
 #include "filesystem.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,25 @@
 
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
+
+static int open_target(struct ipcfs_filesystem *fs, pid_t pid)
+{
+	struct ipcfs_space_identity identity;
+	int err = ipcfs_space_join(pid, &fs->space);
+
+	if (err)
+		return err;
+	ipcfs_space_identity(fs->space, &identity);
+	ipcfs_log(LOG_NOTICE, "target: process %d, IPC namespace %" PRIu64 "%s", (int)pid,
+		  identity.inode,
+		  ipcfs_space_has_shm(fs->space) ? "" : ", without a /dev/shm that could be shown");
+	return 0;
+}
+
+int ipcfs_filesystem_target(const struct ipcfs_filesystem *fs)
+{
+	return ipcfs_space_process(fs->space);
+}
 
 static int open_audit(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)
 {
@@ -55,7 +75,8 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 	if (!err)
 		err = ipcfs_gate_init(&fs->gate, settings, fs->account);
 	if (!err)
-		err = ipcfs_space_open(&fs->space);
+		err = options->target ? open_target(fs, options->target)
+				      : ipcfs_space_open(&fs->space);
 	if (err) {
 		free_limits(fs);
 		free(fs);

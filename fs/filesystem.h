@@ -12,11 +12,17 @@ struct fuse_session;
 struct fuse_lowlevel_ops;
 struct ipcfs_filesystem;
 
-/* -ENOENT where POSIX queues can't be reached, -ENOMEM. Freed with ipcfs_filesystem_destroy. */
+/*
+ * Before there are other threads. With a target the errors of ipcfs_space_join, without -ENOENT where POSIX
+ * queues can't be reached; -ENOMEM. Freed with ipcfs_filesystem_destroy.
+ */
 int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **fs);
 
 /* From now on these settings, as far as they can change while the mount is there. -ENOMEM: none. */
 int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings);
+
+/* A pidfd of the target, for struct ipcfs_session_hooks; -1: there is none. */
+int ipcfs_filesystem_target(const struct ipcfs_filesystem *fs);
 
 /* The operations; the session's user data is the struct ipcfs_filesystem. */
 extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;

@@ -186,6 +186,7 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 		.admit = admit_request,
 		.reload = options->config ? reload_settings : NULL,
 		.arg = &service,
+		.process = ipcfs_filesystem_target(fs),
 	};
 	int result;
 
@@ -203,6 +204,16 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 	return ipcfs_session_run(session, mountpoint, options->foreground, &hooks);
 }
 
+static void explain_failure(int error, pid_t target)
+{
+	if (target && error != -ENOMEM)
+		ipcfs_explain_target(target, -error);
+	else if (error == -ENOENT)
+		ipcfs_explain_queues();
+	else
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-error));
+}
+
 static int run(struct fuse_args *args, const struct ipcfs_options *options)
 {
 	struct ipcfs_filesystem *fs = NULL;
@@ -217,12 +228,10 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 	if (result < 0)
 		goto out;
 	result = ipcfs_filesystem_create(options, &fs);
-	if (result == -ENOENT)
-		ipcfs_explain_queues();
-	else if (result < 0)
-		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
-	if (result < 0)
+	if (result < 0) {
+		explain_failure(result, options->target);
 		goto out;
+	}
 	session = fuse_session_new(args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops), fs);
 	if (session == NULL) {
 		ipcfs_log(LOG_ERR, "can't make a session");

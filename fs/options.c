@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fuse_opt.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "audit_sink.h"
 #include "config.h"
 #include "log.h"
+#include "number.h"
 
 enum key {
 	KEY_FOREGROUND,
@@ -27,6 +29,7 @@ enum key {
 	KEY_AUDIT,
 	KEY_AUDIT_LEVEL,
 	KEY_CONFIG,
+	KEY_TARGET,
 	KEY_IGNORED,
 };
 
@@ -38,7 +41,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY), FUSE_OPT_KEY("rw", KEY_READ_WRITE),
 	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("config=", KEY_CONFIG),
 	FUSE_OPT_KEY("state=", KEY_STATE), FUSE_OPT_KEY("audit=", KEY_AUDIT),
-	FUSE_OPT_KEY("audit_level=", KEY_AUDIT_LEVEL),
+	FUSE_OPT_KEY("audit_level=", KEY_AUDIT_LEVEL), FUSE_OPT_KEY("target=", KEY_TARGET),
 
 	/* libfuse's. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
@@ -108,6 +111,19 @@ static int take_setting(struct ipcfs_settings *settings, const char *arg)
 	}
 	ipcfs_log(LOG_ERR, "option %s: %s", arg, err == -E2BIG ? "too many" : wanted);
 	return -1;
+}
+
+static int set_target(pid_t *target, const char *arg)
+{
+	const char *text = strchr(arg, '=') + 1;
+	long value;
+
+	if (ipcfs_number_parse(text, strlen(text), 1, INT_MAX, &value) < 0) {
+		ipcfs_log(LOG_ERR, "option %s: a process id is wanted", arg);
+		return -1;
+	}
+	*target = (pid_t)value;
+	return 0;
 }
 
 static int set_audit(char **place, const char *arg)
@@ -238,6 +254,8 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return set_audit(&options->audit, arg);
 	case KEY_AUDIT_LEVEL:
 		return set_audit_level(&options->audit_level, arg);
+	case KEY_TARGET:
+		return set_target(&options->target, arg);
 	case KEY_IGNORED:
 		return 0;
 	}
@@ -337,6 +355,8 @@ void ipcfs_options_help(void)
 	       "(/run/ipcfs-state)\n"
 	       "    -o audit=WHERE         record decisions: syslog, journal, audit or /FILE\n"
 	       "    -o audit_level=LEVEL   which: deny (default), change, all\n"
+	       "    -o target=PID          show the IPC namespace and /dev/shm of this process,\n"
+	       "                           and end with it\n"
 	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
 	       "    -o config=FILE         take what follows, up to the next blank line, from a\n"
 	       "                           file, too; read again at SIGHUP\n");

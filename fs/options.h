@@ -4,6 +4,7 @@
 #define IPCFS_OPTIONS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "audit_record.h"
 #include "settings.h"
@@ -18,6 +19,7 @@ struct ipcfs_options {
 	char *state; /* where access control lists are kept; NULL: the usual place; owned */
 	char *audit; /* where records go; NULL: nowhere; owned */
 	enum ipcfs_audit_level audit_level;
+	pid_t target; /* the process whose objects are shown; 0: our own */
 	bool foreground, debug, help, version;
 };
 

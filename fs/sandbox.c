@@ -54,8 +54,8 @@ static const char *const allowed[] = {
 	"restart_syscall", "rseq", "sched_getaffinity", "sched_yield", "set_robust_list",
 	"set_tid_address", "setsid", "tgkill", "tkill", "umask", "wait4", "waitid", "waitpid",
 	/* signals */
-	"rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait",
-	"rt_sigtimedwait_time64", "sigaltstack", "sigreturn",
+	"rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
+	"signalfd4", "sigreturn",
 	/* identities: the caller's, and our own again */
 	"capget", "capset", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32",
 	"getgroups", "getgroups32", "getresgid", "getresgid32", "getresuid", "getresuid32",

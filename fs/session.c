@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <syslog.h>
 #include <time.h>
@@ -299,9 +301,25 @@ static void hold_signals(bool hang_up, sigset_t *ends, sigset_t *before)
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 }
 
-/* Sleep until a signal ends the session or a worker found its end. */
-static void wait_for_end(struct session *session, const sigset_t *ends)
+/* One that is there; 0: none is. */
+static int take_signal(int signals)
 {
+	struct signalfd_siginfo info;
+
+	return read(signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+/*
+ * Sleep until a signal or the end of a process ends the session, or a worker found its end.
+ * -EMFILE, -ENFILE, -ENOMEM: there is no sleeping.
+ */
+static int wait_for_end(struct session *session, const sigset_t *ends)
+{
+	enum { SIGNALS, PROCESS, COUNT };
+	struct pollfd events[COUNT] = {
+		[SIGNALS] = { .events = POLLIN },
+		[PROCESS] = { .fd = session->hooks->process, .events = POLLIN },
+	};
 	sigset_t waited = *ends, kick;
 	int signal;
 
@@ -310,13 +328,24 @@ static void wait_for_end(struct session *session, const sigset_t *ends)
 	sigaddset(&kick, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &kick, NULL);
 	sigaddset(&waited, SIGUSR1);
+	events[SIGNALS].fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (events[SIGNALS].fd < 0)
+		return -errno;
 	while (!fuse_session_exited(session->fuse)) {
-		signal = sigwaitinfo(&waited, NULL);
+		if (poll(events, COUNT, -1) < 0)
+			continue;
+		if (events[PROCESS].revents) {
+			ipcfs_log(LOG_NOTICE, "the target process has ended");
+			break;
+		}
+		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
 		if (signal == SIGHUP && session->hooks->reload)
 			session->hooks->reload(session->hooks->arg);
 		else if (signal > 0 && signal != SIGUSR1)
 			break;
 	}
+	close(events[SIGNALS].fd);
+	return 0;
 }
 
 int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool foreground,
@@ -368,7 +397,9 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 			ipcfs_notify(IPCFS_NOTICE_READY);
 		else
 			ipcfs_daemonize_ready(ready);
-		wait_for_end(&session, &ends);
+		result = wait_for_end(&session, &ends);
+		if (result < 0)
+			ipcfs_log(LOG_ERR, "waiting for signals: %s", strerror(-result));
 	}
 	end_session(&session);
 	if (result == 0 && session.error != 0) {

@@ -29,11 +29,13 @@ struct ipcfs_session_hooks {
 	/* SIGHUP, in the main thread. NULL: it ends the session. */
 	void (*reload)(void *arg);
 	void *arg;
+	/* A pidfd of a process whose end ends the session, too; -1: none. */
+	int process;
 };
 
 /*
  * Serve a session mounted on `mountpoint` (an absolute path) to its end: unmount, umount -f,
- * SIGTERM, SIGINT or SIGHUP. Unless `foreground`, forks first; the parent exits 0 once the kernel's
+ * SIGTERM, SIGINT or SIGHUP, the end of hooks->process. Unless `foreground`, forks first; the parent exits 0 once the kernel's
  * INIT was answered, or returns as if serving were impossible when the child fails before. In the
  * foreground the service manager is told instead (notify.h), and of the end, too.
  * Unmounts at the end, with files open or not. 0, or -errno of what made serving impossible,

@@ -287,7 +287,9 @@ static bool admit(void *arg, const void *request, size_t size)
 
 int main(int argc, char **argv)
 {
-	const struct ipcfs_session_hooks hooks = { .start = start, .stop = stop, .admit = admit };
+	const struct ipcfs_session_hooks hooks = {
+		.start = start, .stop = stop, .admit = admit, .process = -1
+	};
 	char *fuse_argv[] = { argv[0], NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, fuse_argv);
 	unsigned long count = DIRS_DEFAULT;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "descriptor.h"
+#include "shm_dir.h"
+#include "target.h"
+
+#define FILE_ROOM 2048 /* more than what is looked for in files of /proc is away from their start */
+#define FOR_ALL 01777  /* the mode of /dev/shm everywhere */
+#define SEEN_BY_ALL 0755
+
+/* <linux/sched.h> of the kernel: part of the stat file's format, but in no header for programs. */
+#define PF_KTHREAD 0x00200000
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, 0) == 1;
+}
+
+/* /proc may be that of another pid namespace. The number it knows the process by, or a negative errno. */
+static int number_in_proc(int pidfd)
+{
+	char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)], text[FILE_ROOM];
+	const char *line;
+	ssize_t size;
+	int number;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	size = ipcfs_descriptor_read_path(path, text, sizeof(text));
+	if (size < 0)
+		return (int)size;
+	line = strstr(text, "\nPid:");
+	if (!line || sscanf(line, "\nPid: %d", &number) != 1)
+		return -ENOENT;
+	if (number == 0)
+		return -ENOENT;
+	return number < 0 ? -ESRCH : number;
+}
+
+static int open_proc(struct ipcfs_target *target)
+{
+	char path[sizeof("/proc/") + 3 * sizeof(int)];
+	int number = number_in_proc(target->pidfd), error = 0;
+
+	if (number < 0)
+		return number;
+	(void)snprintf(path, sizeof(path), "/proc/%d", number);
+	target->proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target->proc < 0)
+		error = -errno;
+	/* It lives after its directory was opened: nobody else can have had its number. */
+	if (has_ended(target->pidfd))
+		return -ESRCH;
+	return error;
+}
+
+static int read_file(const struct ipcfs_target *target, const char *name, char text[FILE_ROOM])
+{
+	IPCFS_DESCRIPTOR_AUTO int fd = openat(target->proc, name, O_RDONLY | O_CLOEXEC);
+	ssize_t size;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	size = ipcfs_descriptor_read(fd, text, FILE_ROOM);
+	return size < 0 ? (int)size : 0;
+}
+
+/* The 9th field. The command's name, in parentheses, may hold anything. */
+static int check_kind(const struct ipcfs_target *target)
+{
+	char text[FILE_ROOM];
+	const char *name_end;
+	unsigned flags;
+	int error = read_file(target, "stat", text);
+
+	if (error)
+		return error;
+	name_end = strrchr(text, ')');
+	if (!name_end || sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+		return -EINVAL;
+	return flags & PF_KTHREAD ? -EINVAL : 0;
+}
+
+/* The directory's owner does not tell: a process can have it be root. */
+static int find_user(struct ipcfs_target *target)
+{
+	char text[FILE_ROOM];
+	const char *line;
+	int error = read_file(target, "status", text);
+
+	if (error)
+		return error;
+	line = strstr(text, "\nUid:");
+	return line && sscanf(line, "\nUid: %*u %u", &target->uid) == 1 ? 0 : -EINVAL;
+}
+
+int ipcfs_target_open(pid_t pid, struct ipcfs_target *target)
+{
+	int error;
+
+	*target = IPCFS_TARGET_NONE;
+	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (target->pidfd < 0) /* ENOENT: as newer kernels say that it is no leader */
+		return errno == ENOENT ? -EINVAL : -errno;
+	error = open_proc(target);
+	if (!error)
+		error = check_kind(target);
+	if (!error)
+		error = find_user(target);
+	if (error)
+		ipcfs_target_close(target);
+	return error;
+}
+
+void ipcfs_target_close(struct ipcfs_target *target)
+{
+	ipcfs_descriptor_close(&target->pidfd);
+	ipcfs_descriptor_close(&target->proc);
+}
+
+int ipcfs_target_join(const struct ipcfs_target *target)
+{
+	IPCFS_DESCRIPTOR_AUTO int space = openat(target->proc, "ns/ipc", O_RDONLY | O_CLOEXEC);
+
+	if (space < 0 && errno == ENOENT)
+		return -ESRCH;
+	if (space < 0)
+		return errno == EACCES ? -EPERM : -errno;
+	return setns(space, CLONE_NEWIPC) ? -errno : 0;
+}
+
+/*
+ * A container may have mounted any tmpfs there that it can name, of which it may not be allowed to see
+ * the inside; our rights are not to show it.
+ */
+static bool may_be_shown(const struct ipcfs_target *target, int directory)
+{
+	struct stat st;
+
+	if (fstat(directory, &st))
+		return false;
+	return (st.st_mode & FOR_ALL) == FOR_ALL ||
+	       (st.st_uid == target->uid && (st.st_mode & SEEN_BY_ALL) == SEEN_BY_ALL);
+}
+
+int ipcfs_target_shm(const struct ipcfs_target *target, dev_t *device)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	IPCFS_DESCRIPTOR_AUTO int root = openat(target->proc, "root",
+						O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int directory;
+
+	if (root < 0)
+		return -1;
+	directory = (int)syscall(SYS_openat2, root, "dev/shm", &how, sizeof(how));
+	if (directory >= 0 &&
+	    (!may_be_shown(target, directory) || ipcfs_shm_dir_check(directory, device)))
+		ipcfs_descriptor_close(&directory);
+	return directory < 0 ? -1 : directory;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Another process, whose IPC namespace and /dev/shm are wanted. It is held by descriptors, so that
+ * no other process that gets its number can take its place.
+ */
+#ifndef IPCFS_TARGET_H
+#define IPCFS_TARGET_H
+
+#include <sys/types.h>
+
+struct ipcfs_target {
+	int pidfd; /* readable once the process has ended */
+	int proc;  /* its directory in /proc, with O_PATH */
+	uid_t uid; /* effective, as it was when the target was opened */
+};
+
+#define IPCFS_TARGET_AUTO __attribute__((cleanup(ipcfs_target_close)))
+#define IPCFS_TARGET_NONE ((struct ipcfs_target){ .pidfd = -1, .proc = -1 })
+
+/*
+ * Open the process with this number in our pid namespace. -ESRCH: there is none, or it has ended;
+ * -EINVAL: it is a kernel thread, or a thread that does not lead its process; -ENOENT: /proc does not
+ * show it.
+ */
+int ipcfs_target_open(pid_t pid, struct ipcfs_target *target);
+void ipcfs_target_close(struct ipcfs_target *target);
+
+/*
+ * Join its IPC namespace: this thread, and those it makes, for good. -EPERM: that takes
+ * CAP_SYS_ADMIN, in our user namespace and in the one that owns the IPC namespace; -ESRCH: it has ended.
+ */
+int ipcfs_target_join(const struct ipcfs_target *target);
+
+/*
+ * A descriptor (O_PATH) of its /dev/shm, and the device; -1 where there is none that may be shown.
+ * What is there is the container's to choose, so it counts only if the path leads there without a
+ * link, if it is a tmpfs, and if its mode shows that it is meant for everybody, or for this user.
+ */
+int ipcfs_target_shm(const struct ipcfs_target *target, dev_t *device);
+
+#endif
