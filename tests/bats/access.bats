@@ -272,3 +272,31 @@ opener_loses() {
 	echo x >"$Q/msg"
 	equals "$(setpriv --reuid 77 --regid 77 --clear-groups --inh-caps=+ipc_owner --ambient-caps=+ipc_owner cat "$Q/msg")" x
 }
+
+@test "a list lets a user in on every kind, and its mask and its end keep him out" {
+	local class name file
+	for class in posix/mq posix/shm posix/sem sysv/msg sysv/shm sysv/sem; do
+		case $class in
+		*/mq | */msg) file=packets ;;
+		*/shm) file=data ;;
+		posix/sem) file=value ;;
+		sysv/sem) file=0/value ;;
+		esac
+		name=listed
+		[[ $class = posix/* ]] || name=0x00005151
+		mkdir "$MNT/$class/$name"
+		fails 'Permission denied' as_user "$PEER" bash -c ": <$MNT/$class/$name/$file"
+		setfacl -m "u:$PEER:rw,g:98:r" "$MNT/$class/$name"
+		getfacl -cnp "$MNT/$class/$name" | grep -qx "user:$PEER:rwx"
+		as_user "$PEER" bash -c ": <>$MNT/$class/$name/$file"
+		as_user 99:98 bash -c ": <$MNT/$class/$name/$file"
+		fails 'Permission denied' as_user 99:98 bash -c ": <>$MNT/$class/$name/$file"
+		chmod g-w "$MNT/$class/$name"
+		fails 'Permission denied' as_user "$PEER" bash -c ": <>$MNT/$class/$name/$file"
+		as_user "$PEER" bash -c ": <$MNT/$class/$name/$file"
+		fails 'not permitted' as_user "$PEER" setfacl -m u:99:r "$MNT/$class/$name"
+		setfacl -b "$MNT/$class/$name"
+		fails 'Permission denied' as_user "$PEER" bash -c ": <$MNT/$class/$name/$file"
+		rmdir "$MNT/$class/$name"
+	done
+}
