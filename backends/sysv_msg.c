@@ -76,11 +76,23 @@ static int remove_id(int id)
 	return msgctl(id, IPC_RMID, NULL) ? -errno : 0;
 }
 
+static int set(int id, const struct ipcfs_change *all)
+{
+	struct msqid_ds ds = {
+		.msg_perm = { .uid = all->uid, .gid = all->gid, .mode = (unsigned short)all->mode },
+		.msg_qbytes = (msglen_t)all->max_bytes,
+	};
+
+	return msgctl(id, IPC_SET, &ds) ? -errno : 0;
+}
+
 static const struct ipcfs_sysv_kind kind = {
 	.look = look_at,
 	.highest = highest,
 	.get = get,
 	.remove = remove_id,
+	.fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID | IPCFS_CHANGE_MAX_BYTES,
+	.set = set,
 };
 
 int ipcfs_sysv_msg_verify(const struct ipcfs_ref *ref)
@@ -170,37 +182,11 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
-	struct msqid_ds ds;
-	int error;
-
 	(void)space;
-	error = ipcfs_sysv_msg_look(id, &ds);
-	if (error)
-		return error == -EIDRM ? -ENOENT : error;
-	if ((uint32_t)ds.msg_perm.__key != ref->key)
-		return -ENOENT;
-
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		ds.msg_perm.mode = (unsigned short)(wanted->mode & MODE_BITS);
-	if (wanted->mask & IPCFS_CHANGE_UID)
-		ds.msg_perm.uid = wanted->uid;
-	if (wanted->mask & IPCFS_CHANGE_GID)
-		ds.msg_perm.gid = wanted->gid;
-	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES) {
-		if (!wanted->max_bytes || wanted->max_bytes > ULONG_MAX)
-			return -ERANGE;
-		ds.msg_qbytes = (msglen_t)wanted->max_bytes;
-	}
-
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (msgctl(id, IPC_SET, &ds))
-		error = errno;
-	ipcfs_identity_give_back(&own);
-	return error ? ipcfs_sysv_changed(&kind, id, error) : 0;
+	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES &&
+	    (!wanted->max_bytes || wanted->max_bytes > ULONG_MAX))
+		return -ERANGE;
+	return ipcfs_sysv_change(&kind, ref, wanted, caller);
 }
 
 static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

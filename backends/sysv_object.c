@@ -123,13 +123,14 @@ int ipcfs_sysv_make_key(const char *name, key_t *key)
 	return error;
 }
 
-int ipcfs_sysv_changed(const struct ipcfs_sysv_kind *kind, int id, int error)
+/* IPC_SET and IPC_RMID say EINVAL also of an object that is gone. */
+static int changed(const struct ipcfs_sysv_kind *kind, int id, int error)
 {
 	struct ipcfs_info info;
 
-	if (error == EIDRM || (error == EINVAL && ipcfs_sysv_look(kind, id, &info) == -EIDRM))
+	if (error == -EIDRM || (error == -EINVAL && ipcfs_sysv_look(kind, id, &info) == -EIDRM))
 		return -ENOENT;
-	return -error;
+	return error;
 }
 
 int ipcfs_sysv_remove(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
@@ -146,5 +147,35 @@ int ipcfs_sysv_remove(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref
 		return error;
 	error = kind->remove(id);
 	ipcfs_identity_give_back(&own);
-	return error ? ipcfs_sysv_changed(kind, id, -error) : 0;
+	return error ? changed(kind, id, error) : 0;
+}
+
+int ipcfs_sysv_change(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
+		      const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
+{
+	int id = (int)ref->serial;
+	struct ipcfs_identity own;
+	struct ipcfs_change all;
+	struct ipcfs_info info;
+	int error;
+
+	if (wanted->mask & ~kind->fields)
+		return -EINVAL;
+	error = ipcfs_sysv_stat(kind, ref, &info);
+	if (error)
+		return error;
+	all = (struct ipcfs_change){
+		.mask = kind->fields,
+		.mode = wanted->mask & IPCFS_CHANGE_MODE ? wanted->mode & 0666 : info.perm.mode,
+		.uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : info.perm.uid,
+		.gid = wanted->mask & IPCFS_CHANGE_GID ? wanted->gid : info.perm.gid,
+		.max_bytes = wanted->mask & IPCFS_CHANGE_MAX_BYTES ? wanted->max_bytes
+								   : info.max_bytes,
+	};
+	error = ipcfs_identity_take(caller, &own);
+	if (error)
+		return error;
+	error = kind->set(id, &all);
+	ipcfs_identity_give_back(&own);
+	return error ? changed(kind, id, error) : 0;
 }

@@ -21,6 +21,10 @@ struct ipcfs_sysv_kind {
 	int (*highest)(void);  /* the highest index in use; negative errno */
 	int (*get)(key_t key); /* the id of the object with this key; negative errno */
 	int (*remove)(int id); /* IPC_RMID; 0 or negative errno */
+
+	/* IPC_SET, to what all the fields say (IPCFS_CHANGE_*) that the kind has; 0 or negative errno. */
+	uint32_t fields;
+	int (*set)(int id, const struct ipcfs_change *all);
 };
 
 void ipcfs_sysv_perm(const struct ipc_perm *from, struct ipcfs_perm *perm);
@@ -31,7 +35,7 @@ int ipcfs_sysv_look(const struct ipcfs_sysv_kind *kind, int id, struct ipcfs_inf
 /* Is this still the object that has the name: 0, -ENOENT, -EIDRM (another one has its key). */
 int ipcfs_sysv_verify(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref);
 
-/* find, stat, list and remove of backend.h. */
+/* find, stat, list, remove and change of backend.h. */
 int ipcfs_sysv_find(const struct ipcfs_sysv_kind *kind, const char *name, struct ipcfs_info *info);
 int ipcfs_sysv_stat(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
 		    struct ipcfs_info *info);
@@ -39,11 +43,10 @@ int ipcfs_sysv_list(const struct ipcfs_sysv_kind *kind,
 		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
 int ipcfs_sysv_remove(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller);
+int ipcfs_sysv_change(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
+		      const struct ipcfs_change *wanted, const struct ipcfs_caller *caller);
 
 /* The key that a name to be made asks for, IPC_PRIVATE for IPCFS_SYSV_PRIVATE. -EINVAL, -ENAMETOOLONG. */
 int ipcfs_sysv_make_key(const char *name, key_t *key);
-
-/* Negative errno for what IPC_SET and IPC_RMID say, who say EINVAL also of an object that is gone. */
-int ipcfs_sysv_changed(const struct ipcfs_sysv_kind *kind, int id, int error);
 
 #endif

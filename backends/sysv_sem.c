@@ -57,11 +57,22 @@ static int remove_id(int id)
 	return semctl(id, 0, IPC_RMID) ? -errno : 0;
 }
 
+static int set(int id, const struct ipcfs_change *all)
+{
+	struct semid_ds ds = {
+		.sem_perm = { .uid = all->uid, .gid = all->gid, .mode = (unsigned short)all->mode },
+	};
+
+	return semctl(id, 0, IPC_SET, (union ipcfs_semun){ .buf = &ds }) ? -errno : 0;
+}
+
 static const struct ipcfs_sysv_kind kind = {
 	.look = look_at,
 	.highest = highest,
 	.get = get,
 	.remove = remove_id,
+	.fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
+	.set = set,
 };
 
 int ipcfs_sysv_sem_verify(const struct ipcfs_ref *ref)
@@ -195,33 +206,8 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
-	struct semid_ds ds;
-	int error;
-
 	(void)space;
-	if (wanted->mask & IPCFS_CHANGE_MAX_BYTES)
-		return -EINVAL;
-	error = ipcfs_sysv_sem_look(id, &ds);
-	if (error)
-		return error == -EIDRM ? -ENOENT : error;
-	if ((uint32_t)ds.sem_perm.__key != ref->key)
-		return -ENOENT;
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		ds.sem_perm.mode = (unsigned short)(wanted->mode & MODE_BITS);
-	if (wanted->mask & IPCFS_CHANGE_UID)
-		ds.sem_perm.uid = wanted->uid;
-	if (wanted->mask & IPCFS_CHANGE_GID)
-		ds.sem_perm.gid = wanted->gid;
-
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (semctl(id, 0, IPC_SET, (union ipcfs_semun){ .buf = &ds }))
-		error = errno;
-	ipcfs_identity_give_back(&own);
-	return error ? ipcfs_sysv_changed(&kind, id, error) : 0;
+	return ipcfs_sysv_change(&kind, ref, wanted, caller);
 }
 
 static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

@@ -66,11 +66,22 @@ static int remove_id(int id)
 	return shmctl(id, IPC_RMID, NULL) ? -errno : 0;
 }
 
+static int set(int id, const struct ipcfs_change *all)
+{
+	struct shmid_ds ds = {
+		.shm_perm = { .uid = all->uid, .gid = all->gid, .mode = (unsigned short)all->mode },
+	};
+
+	return shmctl(id, IPC_SET, &ds) ? -errno : 0;
+}
+
 static const struct ipcfs_sysv_kind kind = {
 	.look = look_at,
 	.highest = highest,
 	.get = get,
 	.remove = remove_id,
+	.fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
+	.set = set,
 };
 
 int ipcfs_sysv_shm_verify(const struct ipcfs_ref *ref)
@@ -166,30 +177,8 @@ static int look_at_ref(const struct ipcfs_ref *ref, struct shmid_ds *ds)
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		  const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
-	struct shmid_ds ds;
-	int error = look_at_ref(ref, &ds);
-
 	(void)space;
-	if (error)
-		return error;
-	if (wanted->mask & ~(uint32_t)(IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID))
-		return -EINVAL;
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		ds.shm_perm.mode = (unsigned short)(wanted->mode & MODE_BITS);
-	if (wanted->mask & IPCFS_CHANGE_UID)
-		ds.shm_perm.uid = wanted->uid;
-	if (wanted->mask & IPCFS_CHANGE_GID)
-		ds.shm_perm.gid = wanted->gid;
-
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (shmctl(id, IPC_SET, &ds))
-		error = errno;
-	ipcfs_identity_give_back(&own);
-	return error ? ipcfs_sysv_changed(&kind, id, error) : 0;
+	return ipcfs_sysv_change(&kind, ref, wanted, caller);
 }
 
 /* Is this process gone for certain, here for certain? The kernel shows foreign ones as 0. */
