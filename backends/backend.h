@@ -60,7 +60,9 @@ void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_id
 struct ipcfs_caller {
 	uid_t uid;
 	gid_t gid;
-	pid_t tid;   /* thread id in our pid namespace; 0 = unknown */
+	pid_t tid; /* thread id in our pid namespace; 0 = unknown */
+	uint64_t
+		before; /* another thread has the id if it started later; 0 = it has not changed hands */
 	bool loaded; /* what stands below is known */
 	uid_t ruid;  /* real ids: POSIX queues are charged to them */
 	gid_t rgid;

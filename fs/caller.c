@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_ROOM 64
@@ -164,6 +165,36 @@ static bool same_user_namespace(pid_t tid)
 	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
+uint64_t ipcfs_caller_clock(void)
+{
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * ticks + (uint64_t)now.tv_nsec / (1000000000 / ticks);
+}
+
+/*
+ * The thread started before this time, so that its number was not somebody else's then. Times are
+ * rounded down: one that started in the same tick can't be told from a later one.
+ */
+static bool started_before(pid_t tid, uint64_t before)
+{
+	__attribute__((cleanup(proc_file_free))) struct proc_file file;
+	const char *name_end;
+	uint64_t start;
+	int err;
+
+	err = proc_file_read(&file, tid, "stat");
+	name_end = strrchr(file.text, ')');
+	return !err && name_end &&
+	       sscanf(name_end + 1,
+		      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		      "%" SCNu64,
+		      &start) == 1 &&
+	       start < before;
+}
+
 int ipcfs_caller_load(struct ipcfs_caller *caller)
 {
 	__attribute__((cleanup(proc_file_free))) struct proc_file status;
@@ -187,7 +218,8 @@ int ipcfs_caller_load(struct ipcfs_caller *caller)
 	 * now is another one, or became somebody else: its rights are not the request's.
 	 */
 	if (!err && status_ids(&status, "\nUid:", &ruid, &uid) && uid == caller->uid &&
-	    status_ids(&status, "\nGid:", &rgid, &gid) && gid == caller->gid) {
+	    status_ids(&status, "\nGid:", &rgid, &gid) && gid == caller->gid &&
+	    (!caller->before || started_before(caller->tid, caller->before))) {
 		err = load_groups(caller, &status);
 		if (err)
 			return err;
@@ -205,8 +237,12 @@ void ipcfs_caller_free(struct ipcfs_caller *caller)
 {
 	if (caller->loaded)
 		free(caller->groups);
-	*caller =
-		(struct ipcfs_caller){ .uid = caller->uid, .gid = caller->gid, .tid = caller->tid };
+	*caller = (struct ipcfs_caller){
+		.uid = caller->uid,
+		.gid = caller->gid,
+		.tid = caller->tid,
+		.before = caller->before,
+	};
 }
 
 int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from)

@@ -8,11 +8,15 @@
 /*
  * Fill in real ids, supplementary groups and capabilities of caller->tid, if not loaded yet. A
  * thread that is unknown (0), gone, unreadable, or has other file system ids than the caller, has
- * none of either, and its real ids are its effective ones: that is no error. Capabilities count
- * only if the thread is in the daemon's user namespace. -ENOMEM, also when descriptors ran out (the
+ * none of either, and its real ids are its effective ones: that is no error. So has one that did not
+ * surely start before caller->before. Capabilities count only if the thread is in the daemon's user
+ * namespace. -ENOMEM, also when descriptors ran out (the
  * caller stays unloaded). Free with ipcfs_caller_free.
  */
 int ipcfs_caller_load(struct ipcfs_caller *caller);
+
+/* The time now, for caller->before. */
+uint64_t ipcfs_caller_clock(void);
 
 /* Free what load allocated; the struct is then an unloaded caller of the same ids. */
 void ipcfs_caller_free(struct ipcfs_caller *caller);

@@ -36,6 +36,7 @@ int ipcfs_open_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	fresh->opener.uid = context->uid;
 	fresh->opener.gid = context->gid;
 	fresh->opener.tid = context->pid;
+	fresh->since = ipcfs_caller_clock();
 	fresh->gate = &fs->gate;
 	fresh->account = fs->account;
 	fresh->pollers[0].open = fresh->pollers[1].open = fresh;
@@ -90,16 +91,44 @@ static int handle_perm(const struct ipcfs_backend *class, int handle, struct ipc
 	return err;
 }
 
+/*
+ * Who is judged: the opener, with the groups and capabilities that opening it asked for. Those that only its use
+ * asks for are what the opener's own thread has for this request, if it was there already when it opened
+ * the file; they are not kept, for whoever else has it. To be given back with leave_opener. Takes open->lock.
+ */
+static struct ipcfs_caller *enter_opener(struct ipcfs_open *open, struct ipcfs_caller *now)
+{
+	pthread_mutex_lock(&open->lock);
+	if (!open->opened || open->opener.loaded)
+		return &open->opener;
+	*now = open->opener;
+	now->before = open->since;
+	return now;
+}
+
+static void leave_opener(struct ipcfs_open *open, struct ipcfs_caller *judged)
+{
+	if (judged != &open->opener)
+		ipcfs_caller_free(judged);
+	pthread_mutex_unlock(&open->lock);
+}
+
+/* Only the opener's own thread can tell. */
+static int (*loader(const struct ipcfs_open *open, pid_t tid))(struct ipcfs_caller *)
+{
+	return tid && tid == open->opener.tid ? ipcfs_caller_load : NULL;
+}
+
 int ipcfs_open_admitted(struct ipcfs_open *open, pid_t tid)
 {
+	struct ipcfs_caller now, *judged;
 	int err;
 
 	if (!atomic_load_explicit(&open->gate->listed, memory_order_relaxed))
 		return 0;
-	pthread_mutex_lock(&open->lock);
-	err = ipcfs_gate_allows(open->gate, &open->opener,
-				tid && tid == open->opener.tid ? ipcfs_caller_load : NULL);
-	pthread_mutex_unlock(&open->lock);
+	judged = enter_opener(open, &now);
+	err = ipcfs_gate_allows(open->gate, judged, loader(open, tid));
+	leave_opener(open, judged);
 	return err;
 }
 
@@ -109,6 +138,7 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 {
 	const struct ipcfs_backend *class = open->object->class;
 	unsigned want = direction == IPCFS_SEND ? IPCFS_WANT_WRITE : IPCFS_WANT_READ;
+	struct ipcfs_caller now, *judged;
 	const char *by = "whitelist";
 	enum ipcfs_reason reason;
 
@@ -119,12 +149,11 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 		return err;
 	err = ipcfs_open_admitted(open, tid);
 	if (!err) {
-		pthread_mutex_lock(&open->lock);
-		err = ipcfs_permission_check(
-			fs, class, &open->object->ref, perm, open->handle[direction], want,
-			&open->opener, tid && tid == open->opener.tid ? ipcfs_caller_load : NULL,
-			&reason);
-		pthread_mutex_unlock(&open->lock);
+		judged = enter_opener(open, &now);
+		err = ipcfs_permission_check(fs, class, &open->object->ref, perm,
+					     open->handle[direction], want, judged,
+					     loader(open, tid), &reason);
+		leave_opener(open, judged);
 		by = ipcfs_reason_name(reason);
 	}
 	if (open->opened)

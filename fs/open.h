@@ -31,6 +31,7 @@ struct ipcfs_open {
 	struct ipcfs_gate *gate;
 	struct ipcfs_account *account;
 	bool reads, writes;
+	uint64_t since;		 /* when it was opened, by ipcfs_caller_clock */
 	int handle[2];		 /* of the queue or segment, by direction, where it reads, writes */
 	bool opened;		 /* what is asked now is its use */
 	const char *reason;	 /* by what opening it was decided; NULL: that says nothing more */
@@ -68,7 +69,7 @@ int ipcfs_open_admitted(struct ipcfs_open *open, pid_t tid);
 /*
  * May the opener still do this with the queue or segment? Asked at every request, against it as it is
  * now. `tid` is the thread that asks: only the opener's own thread may tell groups and capabilities that were
- * not needed at open. -EACCES; -EIDRM when sending to a removed queue (or receiving from a removed
+ * not needed at open, and only for itself. -EACCES; -EIDRM when sending to a removed queue (or receiving from a removed
  * System V queue).
  */
 int ipcfs_open_check(struct ipcfs_filesystem *fs, struct ipcfs_open *open,

@@ -189,6 +189,7 @@ void ipcfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	ipcfs_caller_free(&caller);
 	if (!err) {
 		fi->fh = open->index;
+		open->opened = true;
 		if (fuse_reply_open(req, fi) != -ENOENT)
 			return;
 	} else {
