@@ -25,7 +25,7 @@
 struct ipcfs_space;
 
 /*
- * Open the IPC namespace of the calling process. *space is freed with ipcfs_space_close.
+ * Open the IPC namespace of the calling process. *space is a reference, for ipcfs_space_put.
  * -ENOENT where POSIX queues can't be reached (no privilege to mount and no /dev/mqueue), -ENOMEM.
  */
 int ipcfs_space_open(struct ipcfs_space **space);
@@ -45,7 +45,9 @@ int ipcfs_space_process(const struct ipcfs_space *space);
 /* Is there a /dev/shm to be shown? */
 bool ipcfs_space_has_shm(const struct ipcfs_space *space);
 
-void ipcfs_space_close(struct ipcfs_space *space);
+/* One reference more, and one less: with the last one it is closed. NULL is fine for put. */
+void ipcfs_space_hold(struct ipcfs_space *space);
+void ipcfs_space_put(struct ipcfs_space *space);
 
 /* Which IPC namespace it is; plain data. */
 struct ipcfs_space_identity {

@@ -119,10 +119,10 @@ static int open_space(pid_t pid, struct ipcfs_space **space)
 
 	if (!opened)
 		return -ENOMEM;
-	*opened = (struct ipcfs_space){ .mq = -1, .shm = -1, .process = -1 };
+	*opened = (struct ipcfs_space){ .references = 1, .mq = -1, .shm = -1, .process = -1 };
 	error = pid ? open_joined(opened, pid) : open_own(opened);
 	if (error) {
-		ipcfs_space_close(opened);
+		ipcfs_space_put(opened);
 		return error;
 	}
 	identify(&opened->identity);
@@ -155,9 +155,14 @@ void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_id
 	*identity = space->identity;
 }
 
-void ipcfs_space_close(struct ipcfs_space *space)
+void ipcfs_space_hold(struct ipcfs_space *space)
 {
-	if (!space)
+	atomic_fetch_add_explicit(&space->references, 1, memory_order_relaxed);
+}
+
+void ipcfs_space_put(struct ipcfs_space *space)
+{
+	if (!space || atomic_fetch_sub_explicit(&space->references, 1, memory_order_acq_rel) > 1)
 		return;
 	ipcfs_descriptor_close(&space->mq);
 	ipcfs_descriptor_close(&space->shm);

@@ -3,9 +3,12 @@
 #ifndef IPCFS_SPACE_H
 #define IPCFS_SPACE_H
 
+#include <stdatomic.h>
+
 #include "backend.h"
 
 struct ipcfs_space {
+	atomic_uint references;
 	int mq;	 /* the root directory of the namespace's mqueue file system, open for reading */
 	int shm; /* /dev/shm, with O_PATH; -1: there is none */
 	dev_t shm_device;

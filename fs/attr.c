@@ -169,9 +169,9 @@ int ipcfs_attr_look(fuse_req_t req, struct ipcfs_node *node, struct stat *st)
 		return 0;
 	}
 	if (node->key.kind == IPCFS_NODE_OBJECT)
-		err = object->class->stat(fs->space, &object->ref, &info);
+		err = object->class->stat(object->space, &object->ref, &info);
 	else
-		err = object->class->glance(fs->space, &object->ref, &info);
+		err = object->class->glance(object->space, &object->ref, &info);
 	if (err == -ENOENT) {
 		if (!ipcfs_node_is_open(&fs->nodes, node))
 			return -ESTALE;

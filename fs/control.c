@@ -49,8 +49,7 @@ int ipcfs_control_open(fuse_req_t req, struct ipcfs_open *open)
 /* status: the object's own lines, and what only the mount knows. */
 static int status_text(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out)
 {
-	struct ipcfs_filesystem *fs = ipcfs_of(req);
-	int err = object->class->status(fs->space, &object->ref, out);
+	int err = object->class->status(object->space, &object->ref, out);
 
 	if (!err && object->class->semaphore)
 		return ipcfs_semaphore_status(req, object, out);
@@ -61,11 +60,10 @@ static int status_text(fuse_req_t req, struct ipcfs_object *object, struct ipcfs
 				 object->parked[IPCFS_RECEIVE], object->parked[IPCFS_SEND]);
 }
 
-static int max_bytes_text(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			  struct ipcfs_text *out)
+static int max_bytes_text(const struct ipcfs_object *object, struct ipcfs_text *out)
 {
 	struct ipcfs_info info;
-	int err = object->class->stat(fs->space, &object->ref, &info);
+	int err = object->class->stat(object->space, &object->ref, &info);
 
 	return err ? err : ipcfs_text_printf(out, "%llu\n", (unsigned long long)info.max_bytes);
 }
@@ -90,7 +88,7 @@ static int content(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_t
 		err = status_text(req, node->key.object, out);
 		break;
 	case IPCFS_NODE_MAX_BYTES:
-		err = max_bytes_text(fs, node->key.object, out);
+		err = max_bytes_text(node->key.object, out);
 		break;
 	case IPCFS_NODE_PEEK:
 		err = peek_text(fs, &node->key, out);
@@ -188,7 +186,7 @@ static int make_line(fuse_req_t req, struct ipcfs_open *open, const char *line, 
 	err = ipcfs_spec_parse(line, size, &spec);
 	if (err)
 		return err > 0 ? 0 : err; /* empty lines and comments */
-	err = ipcfs_make(req, &spec, &info);
+	err = ipcfs_make(req, open->node->space, &spec, &info);
 	ipcfs_spec_free(&spec);
 	if (err)
 		return err;
@@ -233,7 +231,7 @@ static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const ch
 	if (!err)
 		err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = object->class->change(ipcfs_of(req)->space, &object->ref, &change, &caller);
+		err = object->class->change(object->space, &object->ref, &change, &caller);
 	ipcfs_caller_free(&caller);
 	ipcfs_decided_change(req, IPCFS_AUDIT_CHANGE_BYTES, object, &change, err);
 	if (!err)

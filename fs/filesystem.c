@@ -82,13 +82,13 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 		free(fs);
 		return err;
 	}
-	ipcfs_objects_init(&fs->objects, fs->space);
+	ipcfs_objects_init(&fs->objects);
 	ipcfs_buffers_init(&fs->buffers);
 	err = ipcfs_acl_store_create(fs->space, options->state, &fs->acls);
 	if (!err)
 		err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
-		err = ipcfs_nodes_init(&fs->nodes, &fs->objects);
+		err = ipcfs_nodes_init(&fs->nodes, &fs->objects, fs->space);
 	if (!err)
 		err = ipcfs_room_create(fs, &fs->room);
 	if (!err && options->audit)
@@ -170,7 +170,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_objects_destroy(&fs->objects);
 	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_acl_store_destroy(fs->acls);
-	ipcfs_space_close(fs->space);
+	ipcfs_space_put(fs->space);
 	free_limits(fs);
 	free(fs);
 }

@@ -6,25 +6,27 @@
 #include "caller.h"
 #include "permission.h"
 
-static int may(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
-	       const struct ipcfs_info *info, struct ipcfs_caller *caller, unsigned want)
+static int may(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+	       const struct ipcfs_backend *class, const struct ipcfs_info *info,
+	       struct ipcfs_caller *caller, unsigned want)
 {
 	enum ipcfs_reason reason;
 
-	return ipcfs_permission_check(fs, class, &info->ref, &info->perm, -1, want, caller,
+	return ipcfs_permission_check(fs, space, class, &info->ref, &info->perm, -1, want, caller,
 				      ipcfs_caller_load, &reason);
 }
 
-int ipcfs_hide_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
-		     const struct ipcfs_info *info, struct ipcfs_caller *caller)
+int ipcfs_hide_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+		     const struct ipcfs_backend *class, const struct ipcfs_info *info,
+		     struct ipcfs_caller *caller)
 {
 	int err;
 
 	if (!atomic_load_explicit(&fs->gate.hides, memory_order_relaxed) ||
 	    caller->uid == info->perm.uid || caller->uid == info->perm.cuid)
 		return 0;
-	err = may(fs, class, info, caller, IPCFS_WANT_READ);
+	err = may(fs, space, class, info, caller, IPCFS_WANT_READ);
 	if (err == -EACCES)
-		err = may(fs, class, info, caller, IPCFS_WANT_WRITE);
+		err = may(fs, space, class, info, caller, IPCFS_WANT_WRITE);
 	return err == -EACCES ? -ENOENT : err;
 }

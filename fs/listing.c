@@ -35,7 +35,8 @@ static int add_object(void *arg, const struct ipcfs_info *info)
 	struct ipcfs_listing *listing = lister->listing;
 	struct ipcfs_listing_entry entry = { .name = listing->names.size };
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
-	int err = ipcfs_hide_check(lister->fs, lister->directory->class, info, lister->caller);
+	int err = ipcfs_hide_check(lister->fs, lister->directory->space, lister->directory->class,
+				   info, lister->caller);
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
@@ -60,7 +61,7 @@ static int list_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *node
 {
 	struct class_lister lister = { fs, listing, node, caller };
 
-	return node->class->list(fs->space, add_object, &lister);
+	return node->class->list(node->space, add_object, &lister);
 }
 
 static int list_fixed(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
@@ -128,13 +129,12 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 }
 
 /* N/ of each semaphore of a set. */
-static int list_semaphores(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
-			   struct ipcfs_listing *listing)
+static int list_semaphores(const struct ipcfs_node *node, struct ipcfs_listing *listing)
 {
 	const struct ipcfs_object *object = node->key.object;
 	struct ipcfs_node_key key = { .object = node->key.object, .kind = IPCFS_NODE_SEMAPHORE };
 	struct ipcfs_info info;
-	int err = object->class->stat(fs->space, &object->ref, &info);
+	int err = object->class->stat(object->space, &object->ref, &info);
 
 	for (uint64_t i = 0; !err && i < info.size; i++) {
 		char name[24];
@@ -174,7 +174,7 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 		if (!err && directory->key.kind == IPCFS_NODE_OBJECT &&
 		    directory->key.object->class->semaphore &&
 		    directory->key.object->class->semaphore->sets)
-			err = list_semaphores(fs, directory, listing);
+			err = list_semaphores(directory, listing);
 		return err;
 	default:
 		return list_fixed(fs, directory, listing);

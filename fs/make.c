@@ -28,24 +28,23 @@ static int count_object(void *arg, const struct ipcfs_info *info)
 }
 
 /* Is there room for `making` more? Those that were made meanwhile may be counted twice, never less. */
-static int check_objects(const struct ipcfs_filesystem *fs, uid_t uid, unsigned making,
-			 unsigned max)
+static int check_objects(const struct ipcfs_space *space, uid_t uid, unsigned making, unsigned max)
 {
 	struct count count = { .uid = uid };
 	int err = 0;
 
 	for (size_t i = 0; !err && ipcfs_backends[i]; i++) {
 		count.class = ipcfs_backends[i];
-		err = count.class->list(fs->space, count_object, &count);
+		err = count.class->list(space, count_object, &count);
 	}
 	if (err)
 		return err;
 	return count.objects >= max || making > max - count.objects ? -ENOSPC : 0;
 }
 
-static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_spec *spec,
-			const struct ipcfs_caller *caller, struct ipcfs_info *info,
-			const char **limit)
+static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+			const struct ipcfs_spec *spec, const struct ipcfs_caller *caller,
+			struct ipcfs_info *info, const char **limit)
 {
 	unsigned max;
 	int making = ipcfs_account_make(fs->account, caller->uid, &max), err = 0;
@@ -53,18 +52,19 @@ static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_sp
 	if (making < 0)
 		return making;
 	if (making > 0) {
-		err = check_objects(fs, caller->uid, (unsigned)making, max);
+		err = check_objects(space, caller->uid, (unsigned)making, max);
 		if (err == -ENOSPC)
 			*limit = "max_objects";
 	}
 	if (!err)
-		err = spec->backend->make(fs->space, spec, caller, info, limit);
+		err = spec->backend->make(space, spec, caller, info, limit);
 	if (making > 0)
 		ipcfs_account_made(fs->account, caller->uid);
 	return err;
 }
 
-int ipcfs_make(fuse_req_t req, const struct ipcfs_spec *spec, struct ipcfs_info *info)
+int ipcfs_make(fuse_req_t req, const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+	       struct ipcfs_info *info)
 {
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	const char *limit = NULL;
@@ -73,7 +73,7 @@ int ipcfs_make(fuse_req_t req, const struct ipcfs_spec *spec, struct ipcfs_info 
 
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = make_counted(ipcfs_of(req), spec, &caller, info, &limit);
+		err = make_counted(ipcfs_of(req), space, spec, &caller, info, &limit);
 	if (err == -ENOSPC && limit)
 		ipcfs_log(LOG_NOTICE, "uid %u can't make %s/%s/%s: limit %s is reached", caller.uid,
 			  spec->backend->family, spec->backend->class_name, spec->name, limit);

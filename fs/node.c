@@ -14,6 +14,7 @@ static struct ipcfs_node *add_fixed(struct ipcfs_nodes *nodes, const struct ipcf
 		return NULL;
 	node->index = index;
 	node->parent = parent ? parent->index : index;
+	node->space = parent ? parent->space : NULL;
 	node->key.kind = kind;
 	node->name = name;
 	nodes->fixed = index;
@@ -66,7 +67,8 @@ static int add_class(struct ipcfs_nodes *nodes, const struct ipcfs_node *root,
 	return 0;
 }
 
-int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects)
+int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects,
+		     struct ipcfs_space *space)
 {
 	struct ipcfs_node *root;
 	int err;
@@ -78,6 +80,8 @@ int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects)
 	pthread_mutex_init(&nodes->lock, NULL);
 
 	root = add_fixed(nodes, NULL, IPCFS_NODE_DIRECTORY, "");
+	if (root)
+		root->space = space;
 	if (!root || !add_fixed(nodes, root, IPCFS_NODE_CREATE, "create"))
 		err = -ENOMEM;
 	if (!err)

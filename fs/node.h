@@ -60,6 +60,7 @@ struct ipcfs_node {
 	struct ipcfs_node_key key;
 	uint32_t index; /* the node id */
 	/* fixed nodes */
+	struct ipcfs_space *space; /* whose objects it shows; goes with the file system */
 	const struct ipcfs_backend *class;
 	const char *name;
 	uint32_t parent;
@@ -79,8 +80,9 @@ struct ipcfs_nodes {
 	uint32_t fixed; /* fixed nodes are 1..fixed */
 };
 
-/* Makes the fixed nodes as well; the root is number 1. -ENOMEM. */
-int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects);
+/* Makes the fixed nodes of this space as well; the root is number 1. -ENOMEM. */
+int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects,
+		     struct ipcfs_space *space);
 void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes);
 
 /* The node of this id; NULL for one that the kernel can't know. Good while the kernel holds a lookup. */

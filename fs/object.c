@@ -8,23 +8,23 @@
 #define SPARES_MAX 64
 #define KEPT_MAX 4096 /* so that queues removed behind our back cost no more than that */
 
-void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+void ipcfs_objects_init(struct ipcfs_objects *objects)
 {
-	*objects = (struct ipcfs_objects){ .space = space };
+	*objects = (struct ipcfs_objects){ 0 };
 	pthread_mutex_init(&objects->lock, NULL);
 }
 
-static int open_handle(const struct ipcfs_objects *objects, const struct ipcfs_object *object,
-		       enum ipcfs_direction direction, int *handle)
+static int open_handle(const struct ipcfs_object *object, enum ipcfs_direction direction,
+		       int *handle)
 {
 	const struct ipcfs_backend *class = object->class;
 
 	if (class->segment)
-		return class->segment->open(objects->space, &object->ref, direction == IPCFS_SEND,
+		return class->segment->open(object->space, &object->ref, direction == IPCFS_SEND,
 					    handle);
 	if (class->semaphore)
-		return class->semaphore->open(objects->space, &object->ref, handle);
-	return class->queue->open(objects->space, &object->ref, direction, handle);
+		return class->semaphore->open(object->space, &object->ref, handle);
+	return class->queue->open(object->space, &object->ref, direction, handle);
 }
 
 static void close_handle(const struct ipcfs_backend *class, int handle)
@@ -43,6 +43,7 @@ static void object_free(struct ipcfs_object *object)
 		if (object->side[i].users)
 			close_handle(object->class, object->side[i].handle);
 	pthread_mutex_destroy(&object->holds_lock);
+	ipcfs_space_put(object->space);
 	free(object);
 }
 
@@ -57,11 +58,11 @@ void ipcfs_objects_destroy(struct ipcfs_objects *objects)
 	pthread_mutex_destroy(&objects->lock);
 }
 
-struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
+struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects, struct ipcfs_space *space,
 				      const struct ipcfs_backend *class,
 				      const struct ipcfs_ref *ref)
 {
-	struct ipcfs_object_key id = { class, ref->serial, ref->key };
+	struct ipcfs_object_key id = { space, class, ref->serial, ref->key };
 	struct ipcfs_object *object;
 
 	pthread_mutex_lock(&objects->lock);
@@ -70,6 +71,7 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 		object = calloc(1, sizeof(*object));
 		if (object) {
 			object->id = id;
+			object->space = space;
 			object->class = class;
 			object->ref = *ref;
 			pthread_mutex_init(&object->holds_lock, NULL);
@@ -78,6 +80,8 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
 				pthread_mutex_destroy(&object->holds_lock);
 				free(object);
 				object = NULL;
+			} else {
+				ipcfs_space_hold(space);
 			}
 		}
 	}
@@ -172,7 +176,7 @@ int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object
 	}
 	pthread_mutex_unlock(&objects->lock);
 
-	err = open_handle(objects, object, direction, &fresh);
+	err = open_handle(object, direction, &fresh);
 	if (err)
 		return err;
 

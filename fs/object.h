@@ -16,6 +16,7 @@ struct ipcfs_line;
 struct ipcfs_hold;
 
 struct ipcfs_object_key {
+	const struct ipcfs_space *space;
 	const struct ipcfs_backend *class;
 	uint64_t serial;
 	uint64_t key;
@@ -23,6 +24,7 @@ struct ipcfs_object_key {
 
 struct ipcfs_object {
 	struct ipcfs_object_key id;
+	struct ipcfs_space *space; /* a reference */
 	const struct ipcfs_backend *class;
 	struct ipcfs_ref ref;
 	unsigned references; /* guarded by the table's lock, as `side` is */
@@ -57,14 +59,13 @@ struct ipcfs_objects {
 	struct ipcfs_object
 		*spares; /* semaphores that nobody uses, with open handles; oldest first */
 	unsigned spare_count;
-	const struct ipcfs_space *space;
 };
 
-void ipcfs_objects_init(struct ipcfs_objects *objects, const struct ipcfs_space *space);
+void ipcfs_objects_init(struct ipcfs_objects *objects);
 void ipcfs_objects_destroy(struct ipcfs_objects *objects);
 
-/* The object that ref names, with a reference for the caller. NULL: no memory. */
-struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects,
+/* The object that ref names in this space, with a reference for the caller. NULL: no memory. */
+struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects, struct ipcfs_space *space,
 				      const struct ipcfs_backend *class,
 				      const struct ipcfs_ref *ref);
 void ipcfs_object_hold(struct ipcfs_objects *objects, struct ipcfs_object *object);

@@ -53,10 +53,11 @@ static int shown_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *node
 {
 	const struct ipcfs_object *object = node->key.object;
 	struct ipcfs_info info;
-	int err = object->class->glance(fs->space, &object->ref, &info);
+	int err = object->class->glance(object->space, &object->ref, &info);
 
 	if (!err)
-		err = ipcfs_permission_acl(fs, object->class, &object->ref, &info.perm, acl);
+		err = ipcfs_permission_acl(fs, object->space, object->class, &object->ref,
+					   &info.perm, acl);
 	for (size_t i = 0; !err && S_ISDIR(ipcfs_attr_type(&node->key)) && i < acl->count; i++)
 		acl->entries[i].perm |= 1;
 	return err == -ENOENT ? -ESTALE : err;
@@ -138,9 +139,10 @@ static int correct_base(struct ipcfs_filesystem *fs, const struct ipcfs_node *no
 
 	if (shows_mode(node))
 		return 0;
-	err = object->class->glance(fs->space, &object->ref, &info);
+	err = object->class->glance(object->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_acl(fs, object->class, &object->ref, &info.perm, &now);
+		err = ipcfs_permission_acl(fs, object->space, object->class, &object->ref,
+					   &info.perm, &now);
 	if (!err && !now.count)
 		set_base(acl, info.perm.mode);
 	return err;

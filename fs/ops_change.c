@@ -40,38 +40,39 @@ void ipcfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t 
 	err = directory->class->check_name(name);
 	if (!err) {
 		strcpy(spec.name, name); /* check_name has seen that it fits */
-		err = ipcfs_make(req, &spec, &found.info);
+		err = ipcfs_make(req, directory->space, &spec, &found.info);
 	}
 	if (!err)
-		err = ipcfs_tree_object(fs, directory->class, &found.info, &found.node);
+		err = ipcfs_tree_object(fs, directory, &found.info, &found.node);
 	if (err)
 		ipcfs_reply_error(req, err);
 	else
 		ipcfs_reply_made(req, &found, name);
 }
 
-static int remove_object(fuse_req_t req, const struct ipcfs_backend *class, const char *name)
+static int remove_object(fuse_req_t req, const struct ipcfs_node *directory, const char *name)
 {
+	const struct ipcfs_backend *class = directory->class;
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_object *object;
 	struct ipcfs_info info;
 	int err;
 
-	err = class->find(fs->space, name, &info);
+	err = class->find(directory->space, name, &info);
 	if (err)
 		return err;
 	if (strcmp(name, info.ref.name) != 0)
 		return -ENOTDIR; /* another spelling: a symbolic link */
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = class->remove(fs->space, &info.ref, &caller);
+		err = class->remove(directory->space, &info.ref, &caller);
 	ipcfs_caller_free(&caller);
 	ipcfs_decided_name(req, IPCFS_AUDIT_REMOVE, class, info.ref.name, NULL, err);
 	if (err)
 		return err;
 	ipcfs_acl_store_removed(fs->acls, class, &info.ref);
-	object = ipcfs_object_get(&fs->objects, class, &info.ref);
+	object = ipcfs_object_get(&fs->objects, directory->space, class, &info.ref);
 	if (object) {
 		ipcfs_object_removed(&fs->objects, object);
 		ipcfs_room_recheck(fs->room, object);
@@ -87,7 +88,7 @@ void ipcfs_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!directory || directory->key.kind != IPCFS_NODE_CLASS)
 		ipcfs_reply_error(req, -EPERM);
 	else
-		ipcfs_reply_error(req, remove_object(req, directory->class, name));
+		ipcfs_reply_error(req, remove_object(req, directory, name));
 }
 
 static int change_object(fuse_req_t req, struct ipcfs_object *object, const struct stat *attr,

@@ -23,10 +23,10 @@ int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned
 	enum ipcfs_reason by = IPCFS_BY_NOTHING;
 	int err;
 
-	err = object->class->glance(fs->space, &object->ref, &info);
+	err = object->class->glance(object->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_check(fs, object->class, &object->ref, &info.perm, -1, want,
-					     &caller, ipcfs_caller_load, &by);
+		err = ipcfs_permission_check(fs, object->space, object->class, &object->ref,
+					     &info.perm, -1, want, &caller, ipcfs_caller_load, &by);
 	if (reason)
 		*reason = ipcfs_reason_name(by);
 	ipcfs_caller_free(&caller);
@@ -230,7 +230,7 @@ static size_t add_plus(struct page *page, const struct ipcfs_node *directory, co
 		const struct ipcfs_info *infos = (const void *)listing->infos.data;
 
 		found.info = infos[entry->info];
-		if (ipcfs_tree_object(fs, directory->class, &found.info, &found.node) == 0)
+		if (ipcfs_tree_object(fs, directory, &found.info, &found.node) == 0)
 			ipcfs_reply_fill_entry(fs, &found, true, &param);
 	}
 	size = fuse_add_direntry_plus(page->req, page->bytes + page->used, room, name, &param,

@@ -12,22 +12,22 @@ static bool is_stored(const struct ipcfs_backend *class)
 	return !class->acl;
 }
 
-int ipcfs_permission_acl(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
-			 const struct ipcfs_ref *ref, const struct ipcfs_perm *perm,
-			 struct ipcfs_acl *acl)
+int ipcfs_permission_acl(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+			 const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
+			 const struct ipcfs_perm *perm, struct ipcfs_acl *acl)
 {
 	if (is_stored(class))
 		return ipcfs_acl_store_get(fs->acls, class, ref, perm, acl);
-	return class->acl(fs->space, ref, acl);
+	return class->acl(space, ref, acl);
 }
 
-static int list_for_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
-			  const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
-			  struct ipcfs_acl *acl)
+static int list_for_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+			  const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
+			  const struct ipcfs_perm *perm, int handle, struct ipcfs_acl *acl)
 {
 	if (handle >= 0 && class->acl_of)
 		return class->acl_of(handle, acl);
-	return ipcfs_permission_acl(fs, class, ref, perm, acl);
+	return ipcfs_permission_acl(fs, space, class, ref, perm, acl);
 }
 
 /*
@@ -40,10 +40,11 @@ static unsigned needed(const struct ipcfs_backend *class, unsigned want)
 	return both ? want | IPCFS_WANT_READ : want;
 }
 
-int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
-			   const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
-			   unsigned want, struct ipcfs_caller *caller,
-			   int (*load)(struct ipcfs_caller *caller), enum ipcfs_reason *reason)
+int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+			   const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
+			   const struct ipcfs_perm *perm, int handle, unsigned want,
+			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller),
+			   enum ipcfs_reason *reason)
 {
 	struct ipcfs_acl acl = { 0 };
 	const struct ipcfs_question question = {
@@ -56,7 +57,7 @@ int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs
 
 	*reason = IPCFS_BY_NOTHING;
 	if (!ipcfs_access_is_owner(question.rule, perm, caller))
-		err = list_for_check(fs, class, ref, perm, handle, &acl);
+		err = list_for_check(fs, space, class, ref, perm, handle, &acl);
 	if (!err)
 		err = ipcfs_access(&question, caller, load, reason);
 	ipcfs_acl_free(&acl);
@@ -75,12 +76,12 @@ mode_t ipcfs_permission_mode(const struct ipcfs_filesystem *fs, const struct ipc
 }
 
 /* Back to what it was; the owner could change it a moment ago. */
-static void restore_mode(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			 mode_t mode, const struct ipcfs_caller *caller)
+static void restore_mode(const struct ipcfs_object *object, mode_t mode,
+			 const struct ipcfs_caller *caller)
 {
 	const struct ipcfs_change change = { .mask = IPCFS_CHANGE_MODE, .mode = mode };
 
-	if (object->class->change(fs->space, &object->ref, &change, caller))
+	if (object->class->change(object->space, &object->ref, &change, caller))
 		ipcfs_log(LOG_WARNING, "%s/%s/%s: the mode could not be restored",
 			  object->class->family, object->class->class_name, object->ref.name);
 }
@@ -95,17 +96,17 @@ static int change_stored(struct ipcfs_filesystem *fs, const struct ipcfs_object 
 {
 	const struct ipcfs_backend *class = object->class;
 	struct ipcfs_info before, info;
-	int err = class->glance(fs->space, &object->ref, &before);
+	int err = class->glance(object->space, &object->ref, &before);
 
 	if (!err)
-		err = class->change(fs->space, &object->ref, change, caller);
+		err = class->change(object->space, &object->ref, change, caller);
 	if (err)
 		return err;
-	err = class->glance(fs->space, &object->ref, &info);
+	err = class->glance(object->space, &object->ref, &info);
 	if (!err)
 		err = ipcfs_acl_store_set(fs->acls, class, &info, acl);
 	if (err && err != -ENOENT)
-		restore_mode(fs, object, before.perm.mode, caller);
+		restore_mode(object, before.perm.mode, caller);
 	return err;
 }
 
@@ -119,11 +120,11 @@ int ipcfs_permission_set_acl(struct ipcfs_filesystem *fs, struct ipcfs_object *o
 	int err;
 
 	if (!is_stored(object->class))
-		return object->class->set_acl(fs->space, &object->ref, acl, caller);
+		return object->class->set_acl(object->space, &object->ref, acl, caller);
 	err = ipcfs_acl_store_claim(fs->acls);
 	/* a mode can be set all the same, by whoever */
 	if (err == -EBUSY && !ipcfs_acl_is_extended(acl))
-		return object->class->change(fs->space, &object->ref, &change, caller);
+		return object->class->change(object->space, &object->ref, &change, caller);
 	return err ? err : change_stored(fs, object, acl, &change, caller);
 }
 
@@ -137,14 +138,15 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 	int err = 0;
 
 	if (is_stored(class)) {
-		err = class->glance(fs->space, &object->ref, &info);
+		err = class->glance(object->space, &object->ref, &info);
 		if (!err)
-			err = ipcfs_permission_acl(fs, class, &object->ref, &info.perm, &acl);
+			err = ipcfs_permission_acl(fs, object->space, class, &object->ref,
+						   &info.perm, &acl);
 	}
 	if (err)
 		return err;
 	if (!acl.count)
-		return class->change(fs->space, &object->ref, change, caller);
+		return class->change(object->space, &object->ref, change, caller);
 	/* of any change the list takes note: it tells the object's own from another's */
 	if (change->mask & IPCFS_CHANGE_MODE) {
 		ipcfs_acl_chmod(&acl, change->mode);

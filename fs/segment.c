@@ -213,7 +213,7 @@ int ipcfs_segment_resize(fuse_req_t req, const struct ipcfs_node *node, struct i
 	if (err)
 		return err;
 	if (!object->class->segment->resizable) {
-		err = object->class->stat(fs->space, &object->ref, &info);
+		err = object->class->stat(object->space, &object->ref, &info);
 		return err || info.size == (uint64_t)size ? err : -EPERM;
 	}
 	err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND, &handle);

@@ -124,12 +124,12 @@ static int parse_selector(const struct ipcfs_queue_ops *queue, const char *name,
 	return !err && *selector == 0 ? -ERANGE : err;
 }
 
-int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		      const struct ipcfs_info *info, struct ipcfs_node **node)
 {
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
 
-	key.object = ipcfs_object_get(&fs->objects, class, &info->ref);
+	key.object = ipcfs_object_get(&fs->objects, directory->space, directory->class, &info->ref);
 	if (!key.object)
 		return -ENOMEM;
 	*node = ipcfs_node_get(&fs->nodes, &key, 0);
@@ -142,14 +142,14 @@ static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node 
 	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
 	int err;
 
-	err = parent->class->find(fs->space, name, &found->info);
+	err = parent->class->find(parent->space, name, &found->info);
 	if (!err)
-		err = ipcfs_hide_check(fs, parent->class, &found->info, caller);
+		err = ipcfs_hide_check(fs, parent->space, parent->class, &found->info, caller);
 	if (err)
 		return err;
 	if (strcmp(found->info.ref.name, name) != 0)
 		key.kind = IPCFS_NODE_ALIAS;
-	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
+	key.object = ipcfs_object_get(&fs->objects, parent->space, parent->class, &found->info.ref);
 	if (!key.object)
 		return -ENOMEM;
 	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
@@ -165,12 +165,12 @@ static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *pa
 
 	if (ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &id))
 		return -ENOENT;
-	err = parent->class->find(fs->space, name, &found->info);
+	err = parent->class->find(parent->space, name, &found->info);
 	if (!err)
-		err = ipcfs_hide_check(fs, parent->class, &found->info, caller);
+		err = ipcfs_hide_check(fs, parent->space, parent->class, &found->info, caller);
 	if (err)
 		return err;
-	key.object = ipcfs_object_get(&fs->objects, parent->class, &found->info.ref);
+	key.object = ipcfs_object_get(&fs->objects, parent->space, parent->class, &found->info.ref);
 	if (!key.object)
 		return -ENOMEM;
 	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
@@ -220,7 +220,7 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 	err = ipcfs_tree_key(parent, name, &key);
 	if (err)
 		return err;
-	err = object->class->glance(fs->space, &object->ref, &found->info);
+	err = object->class->glance(object->space, &object->ref, &found->info);
 	if (err)
 		return err == -ENOENT ? -ESTALE : err;
 	if (key.kind == IPCFS_NODE_SEMAPHORE && (uint64_t)key.selector >= found->info.size)

@@ -30,7 +30,7 @@ int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipc
 void ipcfs_tree_file(const struct ipcfs_node_key *key, char file[IPCFS_TREE_FILE_ROOM]);
 
 /* The node of an object of this class, with one more lookup counted. -ENOMEM. */
-int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		      const struct ipcfs_info *info, struct ipcfs_node **node);
 
 /* Directories are listed from a snapshot that is taken when they are opened. */

@@ -44,7 +44,7 @@ static inline int enter_namespace(void **state)
 static inline int leave_namespace(void **state)
 {
 	(void)state;
-	ipcfs_space_close(space);
+	ipcfs_space_put(space);
 	space = NULL;
 	return 0;
 }

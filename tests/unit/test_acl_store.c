@@ -519,20 +519,20 @@ static void namespaces_have_identities(void **state)
 	(void)state;
 	assert_int_equal(ipcfs_space_open(&opened), 0);
 	ipcfs_space_identity(opened, &here);
-	ipcfs_space_close(opened);
+	ipcfs_space_put(opened);
 	assert_int_equal(strlen(here.boot), 36);
 	assert_int_equal(stat("/proc/self/ns/ipc", &st), 0);
 	assert_int_equal(here.inode, st.st_ino);
 	assert_int_equal(ipcfs_space_open(&opened), 0);
 	ipcfs_space_identity(opened, &again);
-	ipcfs_space_close(opened);
+	ipcfs_space_put(opened);
 	assert_int_equal(again.inode, here.inode);
 	assert_int_equal(again.id, here.id);
 
 	assert_int_equal(unshare(CLONE_NEWIPC), 0);
 	assert_int_equal(ipcfs_space_open(&opened), 0);
 	ipcfs_space_identity(opened, &there);
-	ipcfs_space_close(opened);
+	ipcfs_space_put(opened);
 	assert_string_equal(there.boot, here.boot);
 	assert_int_not_equal(there.inode, here.inode);
 	assert_true(!there.id || there.id != here.id);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Objects of several IPC namespaces in one table. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/kinds.h"
+#include "backends/space.h"
+#include "fs/object.h"
+
+static void the_same_reference_is_another_object_in_another_space(void **state)
+{
+	const struct ipcfs_ref ref = { .serial = 5, .key = 7 };
+	struct ipcfs_object *first, *second;
+	struct ipcfs_objects objects;
+	struct ipcfs_space *one, *two;
+
+	(void)state;
+	assert_int_equal(ipcfs_space_open(&one), 0);
+	assert_int_equal(ipcfs_space_open(&two), 0);
+	ipcfs_objects_init(&objects);
+	first = ipcfs_object_get(&objects, one, &ipcfs_sysv_msg, &ref);
+	second = ipcfs_object_get(&objects, two, &ipcfs_sysv_msg, &ref);
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_ptr_not_equal(first, second);
+	assert_ptr_equal(first->space, one);
+	assert_ptr_equal(second->space, two);
+	assert_ptr_equal(ipcfs_object_get(&objects, one, &ipcfs_sysv_msg, &ref), first);
+	ipcfs_object_put(&objects, first);
+	ipcfs_object_put(&objects, first);
+	ipcfs_object_put(&objects, second);
+	ipcfs_objects_destroy(&objects);
+	ipcfs_space_put(one);
+	ipcfs_space_put(two);
+}
+
+static void a_space_is_open_for_as_long_as_an_object_is_in_use(void **state)
+{
+	const struct ipcfs_ref ref = { .serial = 5, .key = 7 };
+	struct ipcfs_object *object;
+	struct ipcfs_objects objects;
+	struct ipcfs_space *space;
+	int root;
+
+	(void)state;
+	assert_int_equal(ipcfs_space_open(&space), 0);
+	root = space->mq;
+	ipcfs_objects_init(&objects);
+	object = ipcfs_object_get(&objects, space, &ipcfs_sysv_msg, &ref);
+	assert_non_null(object);
+	assert_ptr_equal(ipcfs_object_get(&objects, space, &ipcfs_sysv_msg, &ref), object);
+	ipcfs_space_put(space);
+	ipcfs_object_put(&objects, object);
+	assert_true(fcntl(root, F_GETFD) >= 0);
+	ipcfs_object_put(&objects, object);
+	assert_int_equal(fcntl(root, F_GETFD), -1);
+	ipcfs_objects_destroy(&objects);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_reference_is_another_object_in_another_space),
+		cmocka_unit_test(a_space_is_open_for_as_long_as_an_object_is_in_use),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
