@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -110,6 +111,25 @@ static void loading_oneself(void **state)
 	caller.groups = (gid_t *)1;
 	ipcfs_caller_free(&caller);
 	assert_null(caller.groups);
+}
+
+static void younger_threads_are_others(void **state)
+{
+	struct ipcfs_caller caller = { .uid = geteuid(), .gid = getegid(), .tid = gettid() };
+	const struct timespec ticks = { .tv_nsec = 50000000 };
+
+	(void)state;
+	caller.before = 1;
+	assert_int_equal(ipcfs_caller_load(&caller), 0);
+	assert_int_equal(caller.ngroups, 0);
+	assert_true(caller.caps == 0);
+	ipcfs_caller_free(&caller);
+	(void)nanosleep(&ticks, NULL);
+	caller.before = ipcfs_caller_clock();
+	assert_int_equal(ipcfs_caller_load(&caller), 0);
+	assert_own_groups(&caller);
+	assert_true(caller.caps == own_caps());
+	ipcfs_caller_free(&caller);
 }
 
 static void unknown_callers(void **state)
@@ -327,6 +347,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loading_oneself),
+		cmocka_unit_test(younger_threads_are_others),
 		cmocka_unit_test(unknown_callers),
 		cmocka_unit_test(copies),
 		cmocka_unit_test(many_groups),
