@@ -25,7 +25,7 @@ enum ipcfs_audit_op {
 	IPCFS_AUDIT_LIST,
 	IPCFS_AUDIT_STAT,
 	IPCFS_AUDIT_ACCESS, /* access(2) */
-	IPCFS_AUDIT_ENTER,  /* any request, refused by the whitelist or the rate before it is looked at */
+	IPCFS_AUDIT_ENTER, /* any request, refused by the whitelist or the rate before it is looked at */
 	/* changes */
 	IPCFS_AUDIT_MAKE,
 	IPCFS_AUDIT_REMOVE,
