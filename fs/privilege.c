@@ -39,11 +39,17 @@ static bool is_among(unsigned capability, const unsigned *list, size_t count)
 	return false;
 }
 
-/* Which sets this one goes from: all, or, of what is kept permitted, those beside it. */
-static capng_type_t surplus(unsigned capability, bool audits)
+/*
+ * Which sets this one goes from: all, or, of what is kept permitted, those beside it. Without
+ * CAP_SYS_PTRACE the kernel shows the user namespace of a thread only to those who have all its capabilities:
+ * who can't see it has to keep what callers may have (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+ */
+static capng_type_t surplus(unsigned capability, bool audits, bool sees)
 {
 	capng_type_t beside = CAPNG_INHERITABLE | CAPNG_BOUNDING_SET | CAPNG_AMBIENT;
 
+	if (!sees)
+		return beside;
 	if (capability == CAP_AUDIT_WRITE && audits)
 		return beside;
 	if (is_among(capability, own, sizeof(own) / sizeof(own[0])))
@@ -55,14 +61,15 @@ static capng_type_t surplus(unsigned capability, bool audits)
 
 static int drop_capabilities(bool audits)
 {
-	bool bounded;
+	bool bounded, sees;
 
 	if (capng_get_caps_process() < 0)
 		return -EPERM;
 	/* Without it the bounding set stays, which bounds only what programs could gain. */
 	bounded = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	sees = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
 	for (unsigned i = 0; i < 64; i++) /* EINVAL: the kernel has fewer */
-		if (capng_update(CAPNG_DROP, surplus(i, audits), i) < 0 && errno != EINVAL)
+		if (capng_update(CAPNG_DROP, surplus(i, audits, sees), i) < 0 && errno != EINVAL)
 			return -EPERM;
 	if (bounded && capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return -EPERM;

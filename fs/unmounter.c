@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +22,9 @@ static bool let_go(int fd)
 	for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
 		if (dup2(null, stream) < 0)
 			return false;
-	if (fd > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0) < 0)
+	if (fd > STDERR_FILENO + 1 && syscall(SYS_close_range, STDERR_FILENO + 1, fd - 1, 0) < 0)
 		return false;
-	return close_range((unsigned)fd + 1, ~0U, 0) == 0;
+	return syscall(SYS_close_range, fd + 1, ~0U, 0) == 0;
 }
 
 static _Noreturn void run_unmounter(int fd, const char *path)
