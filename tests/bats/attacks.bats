@@ -231,7 +231,7 @@ while True:
         pass'
 	done
 	# until all of them are at it
-	wait_until '[ "$(cat /proc/'"$DAEMON"'/stat | cut -d" " -f14,15 | tr " " + | bc)" -gt 50 ]' 20
+	wait_until '[ $(($(cut -d" " -f14,15 --output-delimiter=+ /proc/'"$DAEMON"'/stat))) -gt 50 ]' 20
 }
 
 @test "a flood of requests from one user leaves another one served" {
