@@ -14,6 +14,8 @@
 #include "log.h"
 
 #define SWEEP_MS 500 /* an id comes again after seconds of making and removing at the earliest */
+#define LOCK_WAITS 20
+#define LOCK_WAIT_NS (10 * 1000 * 1000)
 #define LISTS_MAX 65536
 #define ENTRIES_MAX 1048576 /* in all lists */
 
@@ -184,6 +186,12 @@ static int open_store(struct ipcfs_acl_store *store, const char *directory)
 
 	if (!ipcfs_acl_dir_open(&store->dir, directory))
 		error = own_directory(store);
+	/* one that was just told to end takes a moment */
+	for (int waits = 0; !error && store->state == STATE_FOREIGN && waits < LOCK_WAITS;
+	     waits++) {
+		(void)nanosleep(&(struct timespec){ .tv_nsec = LOCK_WAIT_NS }, NULL);
+		error = own_directory(store);
+	}
 	if (store->state == STATE_FOREIGN)
 		ipcfs_log(LOG_NOTICE, "another ipcfs keeps the access control lists of this IPC "
 				      "namespace: none can be set here");
@@ -433,12 +441,25 @@ static void sweep(struct ipcfs_acl_store *store)
 	free(keys);
 }
 
-/* Called with the lock held; false: it is the end. */
-static bool wait_for_turn(struct ipcfs_acl_store *store)
+/* Is it still another daemon that keeps the lists? When that one is gone, we do. */
+static bool is_foreign(struct ipcfs_acl_store *store)
+{
+	bool foreign;
+
+	pthread_mutex_lock(&store->writers);
+	if (store->state == STATE_FOREIGN && !own_directory(store) && store->state == STATE_OWNED)
+		ipcfs_log(LOG_NOTICE, "the other ipcfs is gone: its access control lists count");
+	foreign = store->state == STATE_FOREIGN;
+	pthread_mutex_unlock(&store->writers);
+	return foreign;
+}
+
+/* Called with the lock held; false: it is the end. `work`: there is some without lists, too. */
+static bool wait_for_turn(struct ipcfs_acl_store *store, bool work)
 {
 	struct timespec turn;
 
-	while (!store->stopping && !store->count)
+	while (!store->stopping && !store->count && !work)
 		pthread_cond_wait(&store->wake, &store->lock);
 	(void)clock_gettime(CLOCK_MONOTONIC, &turn);
 	turn.tv_nsec += SWEEP_MS * 1000000L;
@@ -455,14 +476,17 @@ static bool wait_for_turn(struct ipcfs_acl_store *store)
 static void *sweeper(void *arg)
 {
 	struct ipcfs_acl_store *store = arg;
+	bool more = true;
 
-	pthread_mutex_lock(&store->lock);
-	while (wait_for_turn(store)) {
-		pthread_mutex_unlock(&store->lock);
-		sweep(store);
+	while (more) {
+		bool foreign = is_foreign(store);
+
 		pthread_mutex_lock(&store->lock);
+		more = wait_for_turn(store, foreign);
+		pthread_mutex_unlock(&store->lock);
+		if (more)
+			sweep(store);
 	}
-	pthread_mutex_unlock(&store->lock);
 	return NULL;
 }
 

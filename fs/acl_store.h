@@ -20,7 +20,10 @@ struct ipcfs_acl_store;
 int ipcfs_acl_store_create(const struct ipcfs_space *space, const char *directory,
 			   struct ipcfs_acl_store **store);
 
-/* Objects that go are noticed from now on, by a thread that sleeps while there are no lists. -errno. */
+/*
+ * Objects that go are noticed from now on, by a thread that sleeps while there are no lists; and that
+ * the daemon goes which has kept this namespace's. -errno.
+ */
 int ipcfs_acl_store_start(struct ipcfs_acl_store *store);
 void ipcfs_acl_store_stop(struct ipcfs_acl_store *store);
 void ipcfs_acl_store_destroy(struct ipcfs_acl_store *store);

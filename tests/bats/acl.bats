@@ -166,3 +166,19 @@ kill_mount() {
 @test 'random lists let the same callers in as those of a file, until they are taken away' {
 	"$PEERS/matrix_acl" "$MNT" $((SLOW > 1 ? 4 : 20))
 }
+
+@test "a daemon that is started while another still keeps the lists has them once that one is gone" {
+	local second=$BATS_TEST_TMPDIR/second other
+	new_queue sysv
+	chmod 600 "$Q"
+	setfacl -m "u:$PEER:rw" "$Q"
+	mkdir "$second"
+	ipcfs -f -o allow_other ipcfs "$second" >"$BATS_TEST_TMPDIR/log2" 2>&1 3>&- 4>&- &
+	other=$!
+	wait_until 'stat -f "$MNT/../second" -c %T | grep -q fuse'
+	fails 'Permission denied' as_user "$PEER" bash -c ": <$second/sysv/msg/$NAME/packets"
+	stop_mount
+	MNT=$second DAEMON=$other LOG=$BATS_TEST_TMPDIR/log2
+	wait_until 'as_user "$PEER" bash -c ": <$MNT/sysv/msg/$NAME/packets"'
+	grep -q 'its access control lists count' "$LOG"
+}
