@@ -21,6 +21,8 @@
 #include "acl.h"
 #include "text.h"
 
+#define IPCFS_USER_NAMESPACES 33 /* they nest no deeper */
+
 /* One IPC namespace, as its objects are reached: the opened file systems of the POSIX kinds. */
 struct ipcfs_space;
 
@@ -58,6 +60,20 @@ struct ipcfs_space_identity {
 };
 void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_identity *identity);
 
+/*
+ * In which user namespaces a capability counts for an IPC namespace (user_namespaces(7)): in the one that
+ * owns it, which is the first, and in those around it; and who made a user namespace has all in it while
+ * in the one around. Plain data.
+ */
+struct ipcfs_authority {
+	size_t count;
+	struct {
+		uint64_t user_ns; /* inode number */
+		uid_t owner;	  /* who made it, as we number users */
+	} chain[IPCFS_USER_NAMESPACES];
+};
+const struct ipcfs_authority *ipcfs_space_authority(const struct ipcfs_space *space);
+
 /* Who asks. What stands behind `loaded` is only meaningful once loaded (see fs/caller.h). */
 struct ipcfs_caller {
 	uid_t uid;
@@ -68,8 +84,11 @@ struct ipcfs_caller {
 	bool loaded; /* what stands below is known */
 	uid_t ruid;  /* real ids: POSIX queues are charged to them */
 	gid_t rgid;
-	uint64_t
-		caps; /* effective capabilities, 1 << CAP_x, in the user namespace of the IPC namespace */
+	uint64_t caps;	  /* effective capabilities, 1 << CAP_x, in its own user namespace */
+	uint64_t user_ns; /* that one's inode number; 0: not known, it has no capabilities then */
+	bool foreign;	  /* it is another than ours */
+	struct ipcfs_id_map
+		*map; /* and its ids are these of ours; owned as groups are; NULL: unknown */
 	size_t ngroups;
 	gid_t *groups; /* supplementary groups; owned by whoever owns the struct */
 };
