@@ -23,7 +23,10 @@
 
 #define IPCFS_USER_NAMESPACES 33 /* they nest no deeper */
 
-/* One IPC namespace, as its objects are reached: the opened file systems of the POSIX kinds. */
+/*
+ * Objects as they are reached: those of one IPC namespace, by the opened file system of its POSIX queues,
+ * those of one /dev/shm, or both.
+ */
 struct ipcfs_space;
 
 /*
@@ -46,6 +49,57 @@ int ipcfs_space_process(const struct ipcfs_space *space);
 
 /* Is there a /dev/shm to be shown? */
 bool ipcfs_space_has_shm(const struct ipcfs_space *space);
+
+/*
+ * From now on namespaces other than our own may be entered: to be called before there are other threads.
+ * Our own one, with our /dev/shm. -EPERM: no privilege; errors of ipcfs_space_open.
+ */
+int ipcfs_space_open_home(struct ipcfs_space **space);
+
+/*
+ * The IPC namespace of a thread that waits for us, without a /dev/shm. -ENOENT: it is unknown, or its namespace
+ * can't be seen; -EPERM; -ENOMEM, -EMFILE; other errors of fsopen(2) and its kin.
+ */
+int ipcfs_space_open_of(pid_t tid, struct ipcfs_space **space);
+
+/* Which directory a /dev/shm is, so that one is not taken for another; plain data, compared as a whole. */
+struct ipcfs_place {
+	uint64_t device, inode;
+	uint64_t read_only; /* as it was mounted where it was found */
+};
+
+/*
+ * The /dev/shm that a thread of this IPC namespace has below its root, alone. One without a /dev/shm, and with a
+ * place of zeros, where there is none that may be shown (see target.h), or no such thread. -ENOMEM, -EMFILE.
+ */
+int ipcfs_space_open_shm(pid_t tid, uint64_t inode, struct ipcfs_space **space);
+const struct ipcfs_place *ipcfs_space_place(const struct ipcfs_space *space);
+
+/*
+ * Let this thread act in the IPC namespace, until it leaves: *before is for that. Calls of kinds that are
+ * `bound` are to be made in there. One that has ended is empty. -ENOMEM. Nothing happens where the process is in it anyway.
+ */
+int ipcfs_space_enter(const struct ipcfs_space *space, const struct ipcfs_space **before);
+void ipcfs_space_leave(const struct ipcfs_space *before);
+
+/*
+ * Have work(arg) done, and wait for it, by the thread that dwells in the IPC namespace and has all that is held
+ * there of System V semaphores; threads that it makes share that, and are to call ipcfs_space_dwell first. By
+ * the calling thread where the process, or this thread, is in it for good. What work returned; -EIDRM: it has ended; -EAGAIN, -ENOMEM.
+ */
+int ipcfs_space_run(struct ipcfs_space *space, int (*work)(void *arg), void *arg);
+void ipcfs_space_dwell(const struct ipcfs_space *space);
+
+/*
+ * Nobody is in the IPC namespace any more but us, or nobody has this /dev/shm: let go of it. References stay good, and find nothing.
+ * Not to be called in there.
+ */
+void ipcfs_space_end(struct ipcfs_space *space);
+bool ipcfs_space_has_ended(const struct ipcfs_space *space);
+
+/* Something of the caller's that goes with the space: disown(owner) is called by the last put. */
+void ipcfs_space_own(struct ipcfs_space *space, void *owner, void (*disown)(void *owner));
+void *ipcfs_space_owner(const struct ipcfs_space *space);
 
 /* One reference more, and one less: with the last one it is closed. NULL is fine for put. */
 void ipcfs_space_hold(struct ipcfs_space *space);
@@ -73,6 +127,30 @@ struct ipcfs_authority {
 	} chain[IPCFS_USER_NAMESPACES];
 };
 const struct ipcfs_authority *ipcfs_space_authority(const struct ipcfs_space *space);
+
+/*
+ * IPC namespaces by inode numbers, and who is in them: what /proc tells. The namespace of this thread; 0: it is
+ * unknown, or can't be seen.
+ */
+uint64_t ipcfs_namespace_of(pid_t tid);
+
+/* Call `each` for every process and its namespace; ends early with its result when not 0. -errno of opendir. */
+int ipcfs_namespace_each(int (*each)(void *arg, uint64_t inode, pid_t pid), void *arg);
+
+/* The process that this thread knows by that number, in its own pid namespace. 0: none; before Linux 6.12 also where that is not ours. */
+pid_t ipcfs_namespace_process(pid_t tid, pid_t number);
+
+/*
+ * Who has rights in the IPC namespace of a process, if it still is that one. -ENOENT: it is not, or can't be seen;
+ * -ENOMEM, -EMFILE.
+ */
+int ipcfs_namespace_authority(pid_t pid, uint64_t inode, struct ipcfs_authority *authority);
+
+/* When a process started, on a clock of its own. 0: it is gone. */
+uint64_t ipcfs_namespace_start(pid_t pid);
+
+/* Is a process in the user namespace that owns an IPC namespace of this authority, or in one below? */
+bool ipcfs_namespace_governs(const struct ipcfs_authority *authority, pid_t pid);
 
 /* Who asks. What stands behind `loaded` is only meaningful once loaded (see fs/caller.h). */
 struct ipcfs_caller {
@@ -342,6 +420,8 @@ struct ipcfs_backend {
 	uint32_t spec_keys;	/* IPCFS_SPEC_* it understands */
 	uint32_t change_fields; /* IPCFS_CHANGE_* it understands */
 	bool by_id;		/* objects have numbers: by-id/ links, bare decimal names */
+	bool bound; /* its calls act in the IPC namespace of the thread; for the others, only make does */
+	bool in_shm; /* its objects are in a /dev/shm, and not in the IPC namespace */
 
 	/* Is this a name that make would take (System V: a key in any spelling)? 0, -EINVAL, -ENAMETOOLONG. */
 	int (*check_name)(const char *name);
@@ -403,10 +483,11 @@ struct ipcfs_backend {
 		      struct ipcfs_text *out);
 
 	/*
-	 * A new descriptor that becomes readable when an object may have been removed or its
-	 * permissions changed by others; what is read from it means nothing. NULL: waiting calls notice.
+	 * Let *watch, a descriptor, become readable when an object of this space may have been removed or its
+	 * permissions changed by others; what is read from it means nothing. It may have been given for other spaces; -1: a new
+	 * one is made. NULL: waiting calls notice.
 	 */
-	int (*watch)(const struct ipcfs_space *space);
+	int (*watch)(const struct ipcfs_space *space, int *watch);
 
 	const struct ipcfs_queue_ops *queue;	     /* NULL: not a queue */
 	const struct ipcfs_segment_ops *segment;     /* NULL: not a segment */

@@ -4,6 +4,7 @@
 #include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -142,4 +143,26 @@ int ipcfs_posix_file_set_acl(int path, const struct ipcfs_acl *acl,
 	}
 	ipcfs_text_free(&value);
 	return error;
+}
+
+int ipcfs_posix_file_watch(int directory, uint32_t events, int *watch)
+{
+	char name[FD_PATH_SIZE];
+	int fd = *watch;
+
+	if (directory < 0)
+		return 0;
+	if (fd < 0)
+		fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (inotify_add_watch(fd, fd_path(name, directory), events | IN_ONLYDIR) < 0) {
+		int error = -errno;
+
+		if (*watch < 0)
+			ipcfs_descriptor_close(&fd);
+		return error;
+	}
+	*watch = fd;
+	return 0;
 }

@@ -33,4 +33,7 @@ int ipcfs_posix_file_acl(int fd, struct ipcfs_acl *acl);
 int ipcfs_posix_file_set_acl(int path, const struct ipcfs_acl *acl,
 			     const struct ipcfs_caller *caller);
 
+/* What a kind's watch does: `events` of inotify(7) in this directory; nothing where it is -1. */
+int ipcfs_posix_file_watch(int directory, uint32_t events, int *watch);
+
 #endif

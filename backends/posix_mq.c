@@ -302,21 +302,9 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	return error;
 }
 
-static int watch(const struct ipcfs_space *space)
+static int watch(const struct ipcfs_space *space, int *watch)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", space->mq);
-	if (inotify_add_watch(fd, path, IN_DELETE | IN_ATTRIB | IN_ONLYDIR) < 0) {
-		int error = -errno;
-
-		ipcfs_descriptor_close(&fd);
-		return error;
-	}
-	return fd;
+	return ipcfs_posix_file_watch(space->mq, IN_DELETE | IN_ATTRIB, watch);
 }
 
 const struct ipcfs_backend ipcfs_posix_mq = {

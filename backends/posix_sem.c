@@ -329,18 +329,11 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	return error;
 }
 
-static int watch(const struct ipcfs_space *space)
+static int watch(const struct ipcfs_space *space, int *watch)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", space->shm);
 	/* Without it, whoever waits looks twice a second. */
-	if (space->shm >= 0)
-		(void)inotify_add_watch(fd, path, IN_DELETE | IN_ATTRIB | IN_MOVE | IN_ONLYDIR);
-	return fd;
+	(void)ipcfs_posix_file_watch(space->shm, IN_DELETE | IN_ATTRIB | IN_MOVE, watch);
+	return 0;
 }
 
 const struct ipcfs_backend ipcfs_posix_sem = {
@@ -350,6 +343,7 @@ const struct ipcfs_backend ipcfs_posix_sem = {
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_VALUES,
 	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
 	.by_id = false,
+	.in_shm = true,
 	.check_name = ipcfs_posix_sem_name_check,
 	.find = find,
 	.glance = glance,

@@ -318,6 +318,7 @@ const struct ipcfs_backend ipcfs_posix_shm = {
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_SIZE,
 	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
 	.by_id = false,
+	.in_shm = true,
 	.check_name = check_name,
 	.find = find,
 	.glance = stat_ref,

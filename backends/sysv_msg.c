@@ -240,6 +240,7 @@ const struct ipcfs_backend ipcfs_sysv_msg = {
 	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID |
 			 IPCFS_CHANGE_MAX_BYTES,
 	.by_id = true,
+	.bound = true,
 	.check_name = ipcfs_sysv_name_check,
 	.find = find,
 	.glance = stat_ref,

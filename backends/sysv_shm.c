@@ -295,6 +295,7 @@ const struct ipcfs_backend ipcfs_sysv_shm = {
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_SIZE,
 	.change_fields = IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID,
 	.by_id = true,
+	.bound = true,
 	.check_name = ipcfs_sysv_name_check,
 	.find = find,
 	.glance = stat_ref,

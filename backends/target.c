@@ -124,6 +124,27 @@ int ipcfs_target_open(pid_t pid, struct ipcfs_target *target)
 	return error;
 }
 
+int ipcfs_target_find(pid_t tid, uint64_t inode, struct ipcfs_target *target)
+{
+	char path[sizeof("/proc/") + 3 * sizeof(int)];
+	struct stat st;
+	int error = 0;
+
+	*target = IPCFS_TARGET_NONE;
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)tid);
+	target->proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target->proc < 0)
+		return -errno;
+	/* Nobody else gets in behind this descriptor. */
+	if (fstatat(target->proc, "ns/ipc", &st, 0) || st.st_ino != inode)
+		error = -ENOENT;
+	if (!error)
+		error = find_user(target);
+	if (error)
+		ipcfs_target_close(target);
+	return error == -ESRCH ? -ENOENT : error;
+}
+
 void ipcfs_target_close(struct ipcfs_target *target)
 {
 	ipcfs_descriptor_close(&target->pidfd);

@@ -6,6 +6,7 @@
 #ifndef IPCFS_TARGET_H
 #define IPCFS_TARGET_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct ipcfs_target {
@@ -23,6 +24,12 @@ struct ipcfs_target {
  * show it.
  */
 int ipcfs_target_open(pid_t pid, struct ipcfs_target *target);
+
+/*
+ * A process or thread that is in this IPC namespace (an inode number); there is no pidfd then. -ENOENT: it is not, or
+ * there is none; -ENOMEM, -EMFILE.
+ */
+int ipcfs_target_find(pid_t tid, uint64_t inode, struct ipcfs_target *target);
 void ipcfs_target_close(struct ipcfs_target *target);
 
 /*

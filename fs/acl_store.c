@@ -55,6 +55,7 @@ struct ipcfs_acl_store {
 	pthread_cond_t wake; /* the first list is there, or it is the end */
 	struct item *items;
 	_Atomic size_t count; /* of items; changes under lock */
+	bool started;	      /* there may be a thread, from when there is something for it to do */
 	bool running, stopping;
 	pthread_t sweeper;
 };
@@ -157,6 +158,18 @@ static void drop_all(struct ipcfs_acl_store *store)
 		drop_item(store, item);
 }
 
+static int load_directory(struct ipcfs_acl_store *store)
+{
+	const struct ipcfs_space *before;
+	int error = ipcfs_space_enter(store->space, &before);
+
+	if (error)
+		return error;
+	error = ipcfs_acl_dir_load(&store->dir, take_loaded, store);
+	ipcfs_space_leave(before);
+	return error;
+}
+
 /* Called by a writer, where there is a directory. -ENOMEM; else the state is set. */
 static int own_directory(struct ipcfs_acl_store *store)
 {
@@ -166,7 +179,7 @@ static int own_directory(struct ipcfs_acl_store *store)
 	if (error == -EBUSY)
 		return 0;
 	if (!error)
-		error = ipcfs_acl_dir_load(&store->dir, take_loaded, store);
+		error = load_directory(store);
 	if (!error) {
 		store->state = STATE_OWNED;
 		return 0;
@@ -333,6 +346,8 @@ static void warn_once(struct ipcfs_acl_store *store)
 	store->warned = true;
 }
 
+static int start_sweeper(struct ipcfs_acl_store *store);
+
 int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
 			const struct ipcfs_info *info, const struct ipcfs_acl *acl)
 {
@@ -350,9 +365,11 @@ int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backen
 	if (store->state == STATE_FOREIGN)
 		error = -EBUSY;
 	else if (ipcfs_acl_is_extended(acl))
-		error = remember(store, &key, &record);
+		error = start_sweeper(store);
 	else
 		error = forget(store, &key);
+	if (!error && ipcfs_acl_is_extended(acl))
+		error = remember(store, &key, &record);
 	if (!error)
 		warn_once(store);
 	pthread_mutex_unlock(&store->writers);
@@ -386,8 +403,8 @@ static void note_change(struct ipcfs_acl_store *store, struct item *item,
 	pthread_mutex_unlock(&store->lock);
 }
 
-/* See how the object of this list is. */
-static void look_after(struct ipcfs_acl_store *store, const struct item_key *key)
+/* See how the object of this list is; with `ended` it is known to be gone. */
+static void look_after(struct ipcfs_acl_store *store, const struct item_key *key, bool ended)
 {
 	const struct ipcfs_backend *class;
 	struct ipcfs_acl_record now;
@@ -408,7 +425,7 @@ static void look_after(struct ipcfs_acl_store *store, const struct item_key *key
 	if (!generation)
 		return;
 
-	error = class->glance(store->space, &ref, &info);
+	error = ended ? -ENOENT : class->glance(store->space, &ref, &info);
 	if (error && error != -ENOENT)
 		return;
 	ipcfs_acl_record_of(&now, class, &info);
@@ -426,9 +443,11 @@ static void look_after(struct ipcfs_acl_store *store, const struct item_key *key
 
 static void sweep(struct ipcfs_acl_store *store)
 {
+	const struct ipcfs_space *before;
 	struct item_key *keys;
 	struct item *item, *next;
 	size_t count = 0;
+	bool ended;
 
 	pthread_mutex_lock(&store->lock);
 	keys = store->count ? calloc(store->count, sizeof(*keys)) : NULL;
@@ -436,8 +455,13 @@ static void sweep(struct ipcfs_acl_store *store)
 		HASH_ITER (hh, store->items, item, next)
 			keys[count++] = item->key;
 	pthread_mutex_unlock(&store->lock);
+	if (!count)
+		return free(keys);
+	ended = ipcfs_space_enter(store->space, &before) == -EIDRM;
 	for (size_t i = 0; i < count; i++)
-		look_after(store, &keys[i]);
+		look_after(store, &keys[i], ended);
+	if (!ended)
+		ipcfs_space_leave(before);
 	free(keys);
 }
 
@@ -490,11 +514,14 @@ static void *sweeper(void *arg)
 	return NULL;
 }
 
-int ipcfs_acl_store_start(struct ipcfs_acl_store *store)
+/* Called by a writer. A thread, once there is something for it to do. */
+static int start_sweeper(struct ipcfs_acl_store *store)
 {
 	sigset_t all, before;
 	int error;
 
+	if (!store->started || store->running)
+		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	error = pthread_create(&store->sweeper, NULL, sweeper, store);
@@ -503,16 +530,34 @@ int ipcfs_acl_store_start(struct ipcfs_acl_store *store)
 	return -error;
 }
 
+int ipcfs_acl_store_start(struct ipcfs_acl_store *store)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&store->writers);
+	store->started = true;
+	if (store->count || store->state == STATE_FOREIGN)
+		error = start_sweeper(store);
+	pthread_mutex_unlock(&store->writers);
+	return error;
+}
+
 void ipcfs_acl_store_stop(struct ipcfs_acl_store *store)
 {
-	if (!store->running)
+	bool running;
+
+	pthread_mutex_lock(&store->writers);
+	store->started = false;
+	running = store->running;
+	store->running = false;
+	pthread_mutex_unlock(&store->writers);
+	if (!running)
 		return;
 	pthread_mutex_lock(&store->lock);
 	store->stopping = true;
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->lock);
 	(void)pthread_join(store->sweeper, NULL);
-	store->running = false;
 	/* what changed since the last turn must not look like changes while nobody was there */
 	sweep(store);
 }

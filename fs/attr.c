@@ -18,25 +18,45 @@ static uint64_t class_number(const struct ipcfs_backend *class)
 	return number;
 }
 
+static uint64_t hash(const uint64_t *words, size_t count)
+{
+	uint64_t value = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < count; i++) {
+		value = (value ^ words[i]) * 0x9e3779b97f4a7c15;
+		value ^= value >> 32;
+	}
+	return value | 1ULL << 32; /* clear of the root's */
+}
+
 uint64_t ipcfs_attr_ino_of(const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
 			   const struct ipcfs_node_key *key)
 {
-	uint64_t words[] = {
-		class_number(class), ref->serial,   ref->key,
-		key->kind,	     key->selected, (uint64_t)key->selector,
+	const uint64_t words[] = {
+		key->view->inode, class_number(class),	   ref->serial, ref->key, key->kind,
+		key->selected,	  (uint64_t)key->selector,
 	};
-	uint64_t hash = 0xcbf29ce484222325;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 32;
-	}
-	return hash | 1ULL << 32; /* clear of the fixed nodes' small numbers */
+	return hash(words, sizeof(words) / sizeof(*words));
+}
+
+static bool is_root(const struct ipcfs_node_key *key)
+{
+	return key->kind == IPCFS_NODE_ROOT || (key->kind == IPCFS_NODE_TREE && !key->view->inode);
 }
 
 uint64_t ipcfs_attr_ino(const struct ipcfs_node_key *key)
 {
-	return ipcfs_attr_ino_of(key->object->class, &key->object->ref, key);
+	const uint64_t words[] = {
+		key->view ? key->view->inode : 0,
+		key->class ? class_number(key->class) : 0,
+		key->kind,
+		(uint64_t)key->selector,
+	};
+
+	if (key->object)
+		return ipcfs_attr_ino_of(key->object->class, &key->object->ref, key);
+	return is_root(key) ? IPCFS_NODE_ROOT_ID : hash(words, sizeof(words) / sizeof(*words));
 }
 
 /* Below type/N with N < 0 messages are only received; prio/N is for sending. */
@@ -90,9 +110,27 @@ static mode_t object_mode(const struct ipcfs_node_key *key, mode_t mode)
 	}
 }
 
+static mode_t fixed_mode(const struct ipcfs_node_key *key)
+{
+	switch (key->kind) {
+	case IPCFS_NODE_CREATE:
+		return S_IFREG | 0666;
+	case IPCFS_NODE_LIMIT:
+		return S_IFREG | 0644;
+	case IPCFS_NODE_CLASS:
+		return S_IFDIR | 01777;
+	case IPCFS_NODE_PROCESS:
+	case IPCFS_NODE_SELF:
+	case IPCFS_NODE_INTO_SELF:
+		return S_IFLNK | 0777;
+	default:
+		return S_IFDIR | 0555;
+	}
+}
+
 mode_t ipcfs_attr_type(const struct ipcfs_node_key *key)
 {
-	return object_mode(key, 0) & S_IFMT;
+	return (key->object ? object_mode(key, 0) : fixed_mode(key)) & S_IFMT;
 }
 
 void ipcfs_attr_fill(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
@@ -100,7 +138,8 @@ void ipcfs_attr_fill(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *k
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = ipcfs_attr_ino(key);
-	st->st_mode = object_mode(key, ipcfs_permission_mode(fs, key->object->class, info));
+	st->st_mode = object_mode(key, ipcfs_permission_mode(key->object->space, key->object->class,
+							     info));
 	st->st_nlink = 1;
 	st->st_uid = info->perm.uid;
 	st->st_gid = info->perm.gid;
@@ -124,25 +163,13 @@ void ipcfs_attr_fixed(const struct ipcfs_filesystem *fs, const struct ipcfs_node
 		      struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
-	st->st_ino = node->index;
+	st->st_ino = ipcfs_attr_ino(&node->key);
+	st->st_mode = fixed_mode(&node->key);
 	st->st_nlink = 1;
 	st->st_uid = fs->uid;
 	st->st_gid = fs->gid;
 	st->st_atim = st->st_mtim = st->st_ctim = fs->started;
 	st->st_blksize = 4096;
-	switch (node->key.kind) {
-	case IPCFS_NODE_CREATE:
-		st->st_mode = S_IFREG | 0666;
-		break;
-	case IPCFS_NODE_LIMIT:
-		st->st_mode = S_IFREG | 0644;
-		break;
-	case IPCFS_NODE_CLASS:
-		st->st_mode = S_IFDIR | 01777;
-		break;
-	default:
-		st->st_mode = S_IFDIR | 0555;
-	}
 }
 
 /* What an open file of a removed object shows: it has no name any more. */

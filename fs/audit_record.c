@@ -135,8 +135,13 @@ static void add_object(struct line *line, const struct ipcfs_audit_event *event)
 {
 	const char *const parts[] = { event->family, event->class_name, event->name };
 	bool first = true;
+	char above[32];
 
 	add_raw(line, " object=\"");
+	if (event->ipc_namespace) {
+		snprintf(above, sizeof(above), "ns/%" PRIu64 "/", event->ipc_namespace);
+		add_raw(line, above);
+	}
 	for (size_t i = 0; i < COUNT(parts); i++) {
 		if (!parts[i])
 			continue;

@@ -44,6 +44,8 @@ struct ipcfs_audit_event {
 	unsigned want;	    /* IPCFS_WANT_*, where permission to read or write was asked for */
 	int error;	    /* 0: allowed; a negative errno */
 	const char *reason; /* by what it was decided: "owner", "mask", "kernel", ... */
+	uint64_t
+		ipc_namespace; /* the object's, in a mount that shows all; 0: none, or the only one */
 	/* the object: those that are not NULL, joined by slashes */
 	const char *family, *class_name, *name;
 	const char *file;   /* in the object's directory */

@@ -186,7 +186,7 @@ static int make_line(fuse_req_t req, struct ipcfs_open *open, const char *line, 
 	err = ipcfs_spec_parse(line, size, &spec);
 	if (err)
 		return err > 0 ? 0 : err; /* empty lines and comments */
-	err = ipcfs_make(req, open->node->space, &spec, &info);
+	err = ipcfs_make(req, open->node->key.view, &spec, &info);
 	ipcfs_spec_free(&spec);
 	if (err)
 		return err;
@@ -239,11 +239,24 @@ static int write_max_bytes(fuse_req_t req, struct ipcfs_object *object, const ch
 	return err == -ENOENT ? -EIDRM : err;
 }
 
-static int write_limit(fuse_req_t req, long limit, const char *bytes, size_t size)
+/*
+ * What runs a container keeps its root, who could else, from limits by mounting /proc/sys read-only: so who wants
+ * to set them through a mount from outside has to be able to undo that.
+ */
+static int check_limits(const struct ipcfs_view *view, struct ipcfs_caller *caller)
 {
+	return view->inode ? ipcfs_registry_check_root(view, caller) : 0;
+}
+
+static int write_limit(fuse_req_t req, const struct ipcfs_node_key *key, const char *bytes,
+		       size_t size)
+{
+	const long limit = key->selector;
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	int err = ipcfs_caller_load(&caller);
 
+	if (!err)
+		err = check_limits(key->view, &caller);
 	if (!err)
 		err = ipcfs_limit_write(&ipcfs_limits[limit], &caller, bytes, size);
 	ipcfs_caller_free(&caller);
@@ -264,7 +277,7 @@ void ipcfs_control_write(fuse_req_t req, struct ipcfs_open *open, const char *by
 		done = write_max_bytes(req, key->object, bytes, size);
 		break;
 	case IPCFS_NODE_LIMIT:
-		done = write_limit(req, key->selector, bytes, size);
+		done = write_limit(req, key, bytes, size);
 		break;
 	default:
 		done = -EPERM;

@@ -14,16 +14,14 @@
 #include "object.h"
 #include "table.h"
 
-struct ipcfs_acl_store;
 struct ipcfs_room;
 
 struct ipcfs_filesystem {
 	struct ipcfs_settings settings; /* as at the start; the lists in it are not ours */
 	struct ipcfs_account *account;	/* what each uid uses */
 	struct ipcfs_gate gate;
-	struct ipcfs_space *space;
+	struct ipcfs_registry *registry; /* the IPC namespaces */
 	struct fuse_session *session;
-	struct ipcfs_acl_store *acls;
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table opens; /* struct ipcfs_open, by file handle */

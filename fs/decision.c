@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "access.h"
+#include "shape.h"
 #include "tree.h"
+#include "visit.h"
 
 #define DETAIL_ROOM 64
 
@@ -17,10 +19,11 @@ static void add_node(struct ipcfs_audit_event *event, const struct ipcfs_node *n
 {
 	const struct ipcfs_object *object = node->key.object;
 
+	event->ipc_namespace = node->key.view ? node->key.view->inode : 0;
 	if (node->key.kind == IPCFS_NODE_LIMIT)
 		event->family = "limits";
 	if (!object) {
-		event->name = node->name;
+		event->name = ipcfs_shape_name(&node->key);
 		return;
 	}
 	event->family = object->class->family;
@@ -37,6 +40,7 @@ static void add_caller(struct ipcfs_audit_event *event, fuse_req_t req)
 	event->uid = context->uid;
 	event->gid = context->gid;
 	event->tid = context->pid;
+	event->ipc_namespace = ipcfs_visited();
 }
 
 static void add_opener(struct ipcfs_audit_event *event, const struct ipcfs_open *open, pid_t tid)
@@ -46,12 +50,13 @@ static void add_opener(struct ipcfs_audit_event *event, const struct ipcfs_open 
 	event->tid = tid;
 }
 
-void ipcfs_decided_entry(struct ipcfs_filesystem *fs, const void *request, int err)
+void ipcfs_decided_entry(struct ipcfs_filesystem *fs, const void *request, int err,
+			 const char *reason)
 {
 	struct ipcfs_audit_event event = {
 		.op = IPCFS_AUDIT_ENTER,
 		.error = err,
-		.reason = err == -EAGAIN ? "rate" : "whitelist",
+		.reason = reason,
 	};
 	struct fuse_in_header in;
 

@@ -11,8 +11,9 @@
 /* The kernel decided, asked with the caller's own credentials. */
 #define IPCFS_DECIDED_BY_KERNEL "kernel"
 
-/* The gate refused this request, as it was read from /dev/fuse. */
-void ipcfs_decided_entry(struct ipcfs_filesystem *fs, const void *request, int err);
+/* This request was refused before it was looked at, as it was read from /dev/fuse. */
+void ipcfs_decided_entry(struct ipcfs_filesystem *fs, const void *request, int err,
+			 const char *reason);
 
 /* The caller of the request and this node. */
 void ipcfs_decided_node(fuse_req_t req, enum ipcfs_audit_op op, const struct ipcfs_node *node,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "acl_store.h"
 #include "backing.h"
 #include "channel.h"
 #include "decision.h"
@@ -19,27 +19,61 @@
 #include "room.h"
 #include "segment.h"
 #include "semaphore.h"
+#include "tree.h"
+#include "visit.h"
 
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
-static int open_target(struct ipcfs_filesystem *fs, pid_t pid)
+static int open_target(pid_t pid, struct ipcfs_space **space)
 {
 	struct ipcfs_space_identity identity;
-	int err = ipcfs_space_join(pid, &fs->space);
+	int err = ipcfs_space_join(pid, space);
 
 	if (err)
 		return err;
-	ipcfs_space_identity(fs->space, &identity);
+	ipcfs_space_identity(*space, &identity);
 	ipcfs_log(LOG_NOTICE, "target: process %d, IPC namespace %" PRIu64 "%s", (int)pid,
 		  identity.inode,
-		  ipcfs_space_has_shm(fs->space) ? "" : ", without a /dev/shm that could be shown");
+		  ipcfs_space_has_shm(*space) ? "" : ", without a /dev/shm that could be shown");
 	return 0;
+}
+
+static int open_space(const struct ipcfs_options *options, struct ipcfs_space **space)
+{
+	if (options->target)
+		return open_target(options->target, space);
+	return options->namespaces ? ipcfs_space_open_home(space) : ipcfs_space_open(space);
 }
 
 int ipcfs_filesystem_target(const struct ipcfs_filesystem *fs)
 {
-	return ipcfs_space_process(fs->space);
+	return ipcfs_space_process(ipcfs_registry_home(fs->registry)->ipc);
+}
+
+static int namespace_began(void *arg, struct ipcfs_space *space)
+{
+	const struct ipcfs_filesystem *fs = arg;
+
+	return ipcfs_room_watch(fs->room, space);
+}
+
+/* What the kernel keeps of its tree goes, and with it our nodes, but for files that are open. */
+static void namespace_ended(void *arg, struct ipcfs_space *space, uint64_t inode)
+{
+	struct ipcfs_filesystem *fs = arg;
+	uint64_t parent;
+	char name[24];
+
+	ipcfs_room_ended(fs->room, space);
+	ipcfs_objects_ended(&fs->objects, space);
+	if (!inode)
+		return;
+	parent = ipcfs_tree_namespaces(fs);
+	snprintf(name, sizeof(name), "%" PRIu64, inode);
+	/* -ENOENT: the kernel has nothing of it */
+	if (parent)
+		(void)fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
 }
 
 static int open_audit(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)
@@ -63,6 +97,8 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 {
 	const struct ipcfs_settings *settings = &options->settings;
 	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
+	const struct ipcfs_registry_hooks hooks = { namespace_began, namespace_ended, fs };
+	struct ipcfs_space *space;
 	int err;
 
 	if (!fs)
@@ -75,8 +111,7 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 	if (!err)
 		err = ipcfs_gate_init(&fs->gate, settings, fs->account);
 	if (!err)
-		err = options->target ? open_target(fs, options->target)
-				      : ipcfs_space_open(&fs->space);
+		err = open_space(options, &space);
 	if (err) {
 		free_limits(fs);
 		free(fs);
@@ -84,11 +119,14 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 	}
 	ipcfs_objects_init(&fs->objects);
 	ipcfs_buffers_init(&fs->buffers);
-	err = ipcfs_acl_store_create(fs->space, options->state, &fs->acls);
+	err = ipcfs_registry_create(space, options->namespaces, options->state, &hooks,
+				    &fs->registry);
 	if (!err)
 		err = ipcfs_table_init(&fs->opens, sizeof(struct ipcfs_open));
 	if (!err)
-		err = ipcfs_nodes_init(&fs->nodes, &fs->objects, fs->space);
+		err = ipcfs_nodes_init(&fs->nodes, &fs->objects,
+				       options->namespaces ? NULL
+							   : ipcfs_registry_home(fs->registry));
 	if (!err)
 		err = ipcfs_room_create(fs, &fs->room);
 	if (!err && options->audit)
@@ -103,9 +141,12 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 {
 	struct ipcfs_filesystem *fs = arg;
-	int err = ipcfs_acl_store_start(fs->acls);
+	const struct ipcfs_view *home = ipcfs_registry_home(fs->registry);
+	int err = ipcfs_room_watch(fs->room, home->ipc);
 
 	fs->session = session;
+	if (!err)
+		err = ipcfs_registry_start(fs->registry);
 	if (!err)
 		err = ipcfs_audit_start(&fs->audit);
 	return err ? err : ipcfs_room_start(fs->room);
@@ -116,7 +157,7 @@ void ipcfs_filesystem_stop(void *arg)
 	struct ipcfs_filesystem *fs = arg;
 
 	ipcfs_room_stop(fs->room);
-	ipcfs_acl_store_stop(fs->acls);
+	ipcfs_registry_stop(fs->registry);
 }
 
 bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
@@ -125,9 +166,20 @@ bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
 
 	int err = ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
 
+	if (err) {
+		ipcfs_decided_entry(fs, request, err, err == -EAGAIN ? "rate" : "whitelist");
+		return false;
+	}
+	err = ipcfs_visit_begin(fs, request, size);
 	if (err)
-		ipcfs_decided_entry(fs, request, err);
+		ipcfs_decided_entry(fs, request, err, "namespace");
 	return err == 0;
+}
+
+void ipcfs_filesystem_done(void *arg)
+{
+	(void)arg;
+	ipcfs_visit_end();
 }
 
 int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings)
@@ -143,17 +195,21 @@ static void close_all(struct ipcfs_filesystem *fs)
 {
 	for (uint32_t i = 1; i < fs->opens.used; i++) {
 		struct ipcfs_open *open = ipcfs_open_at(fs, i);
+		const struct ipcfs_space *before;
 
 		if (!open->index)
 			continue;
 		while (open->pending)
 			ipcfs_open_forget(open, open->pending->owner);
+		before = open->object ? ipcfs_object_enter(open->object) : NULL;
 		if (ipcfs_node_is_channel(open->node))
 			ipcfs_channel_release(fs, open);
 		else if (ipcfs_node_is_segment(open->node))
 			ipcfs_segment_release(fs, open);
 		else if (ipcfs_node_is_semaphore(open->node))
 			ipcfs_semaphore_release(fs, open);
+		if (open->object)
+			ipcfs_space_leave(before);
 		ipcfs_open_free(fs, open);
 	}
 }
@@ -169,8 +225,7 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_table_destroy(&fs->opens);
 	ipcfs_objects_destroy(&fs->objects);
 	ipcfs_buffers_destroy(&fs->buffers);
-	ipcfs_acl_store_destroy(fs->acls);
-	ipcfs_space_put(fs->space);
+	ipcfs_registry_destroy(fs->registry);
 	free_limits(fs);
 	free(fs);
 }

@@ -13,7 +13,7 @@ struct fuse_lowlevel_ops;
 struct ipcfs_filesystem;
 
 /*
- * Before there are other threads. With a target the errors of ipcfs_space_join, without -ENOENT where POSIX
+ * Before there are other threads. With a target the errors of ipcfs_space_join, with all namespaces those of ipcfs_space_open_home, without -ENOENT where POSIX
  * queues can't be reached; -ENOMEM. Freed with ipcfs_filesystem_destroy.
  */
 int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **fs);
@@ -31,6 +31,7 @@ extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
 int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
 void ipcfs_filesystem_stop(void *fs);
 bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
+void ipcfs_filesystem_done(void *fs);
 
 /* After the session ended and its threads were joined. */
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);

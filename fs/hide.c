@@ -12,7 +12,7 @@ static int may(const struct ipcfs_filesystem *fs, const struct ipcfs_space *spac
 {
 	enum ipcfs_reason reason;
 
-	return ipcfs_permission_check(fs, space, class, &info->ref, &info->perm, -1, want, caller,
+	return ipcfs_permission_check(space, class, &info->ref, &info->perm, -1, want, caller,
 				      ipcfs_caller_load, &reason);
 }
 

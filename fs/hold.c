@@ -31,10 +31,37 @@ static unsigned rank_of(const struct ipcfs_object *object, const struct ipcfs_ho
 	return rank;
 }
 
+/* What is asked of a semaphore by the thread that has what is held of it. */
+struct question {
+	const struct ipcfs_semaphore_ops *semaphore;
+	int handle;
+	uint32_t number;
+	unsigned amount; /* rank; holds taken */
+};
+
+static int give_back(void *arg)
+{
+	const struct question *question = arg;
+
+	return question->semaphore->give_back(question->handle, question->number, question->amount);
+}
+
+static int count_held(void *arg)
+{
+	const struct question *question = arg;
+
+	return question->semaphore->held(question->handle, question->number, question->amount);
+}
+
 void ipcfs_hold_release(struct ipcfs_open *open)
 {
 	struct ipcfs_object *object = open->object;
 	struct ipcfs_hold *hold = open->hold;
+	struct question question = {
+		.semaphore = object->class->semaphore,
+		.handle = open->handle[IPCFS_SEND],
+		.number = hold->number,
+	};
 
 	/*
 	 * The lock is held over the call, which does not block: two holds that are given back at once
@@ -42,8 +69,8 @@ void ipcfs_hold_release(struct ipcfs_open *open)
 	 */
 	pthread_mutex_lock(&object->holds_lock);
 	/* An error is that of a semaphore that is gone, and nobody could be told. */
-	(void)object->class->semaphore->give_back(open->handle[IPCFS_SEND], hold->number,
-						  rank_of(object, hold));
+	question.amount = rank_of(object, hold);
+	(void)ipcfs_space_run(object->space, give_back, &question);
 	DL_DELETE(object->holds, hold);
 	pthread_mutex_unlock(&object->holds_lock);
 	open->hold = NULL;
@@ -106,11 +133,15 @@ void ipcfs_hold_open(fuse_req_t req, struct ipcfs_open *open, int flags)
 static int still_held(const struct ipcfs_object *object, int handle, uint32_t number)
 {
 	const struct ipcfs_hold *hold;
-	unsigned taken = 0;
+	struct question question = {
+		.semaphore = object->class->semaphore,
+		.handle = handle,
+		.number = number,
+	};
 
 	DL_FOREACH (object->holds, hold)
-		taken += hold->number == number;
-	return object->class->semaphore->held(handle, number, taken);
+		question.amount += hold->number == number;
+	return ipcfs_space_run(object->space, count_held, &question);
 }
 
 int ipcfs_hold_status(struct ipcfs_object *object, int handle, struct ipcfs_text *out)

@@ -50,8 +50,7 @@ struct ipcfs_room {
 	unsigned watching;     /* interrupted waiters that wait on */
 	unsigned sampled;      /* lines without descriptor that have pollers */
 	unsigned sending;      /* lines whose thread sits in a send */
-	int watches[8];
-	unsigned watch_count;
+	int watch; /* readable when an object may have been removed or changed by others; -1: nothing is watched */
 };
 
 /* Called with the lock held, as all that follows unless it says otherwise. */

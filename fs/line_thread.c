@@ -159,6 +159,7 @@ static void *line_main(void *arg)
 	sigset_t kicks;
 
 	free(arg);
+	ipcfs_space_dwell(line->object->space);
 	sigemptyset(&kicks);
 	sigaddset(&kicks, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &kicks, NULL);
@@ -180,7 +181,8 @@ static void *line_main(void *arg)
 	return NULL;
 }
 
-int ipcfs_line_start(struct ipcfs_room *room, struct ipcfs_line *line)
+/* In the thread that all of the space share: it may take what is to be held. */
+static int make_thread(void *arg)
 {
 	struct start *start;
 	pthread_attr_t attributes;
@@ -188,14 +190,10 @@ int ipcfs_line_start(struct ipcfs_room *room, struct ipcfs_line *line)
 	sigset_t all, before;
 	int err;
 
-	if (line->threaded) {
-		pthread_cond_signal(&line->arrival);
-		return 0;
-	}
 	start = malloc(sizeof(*start));
 	if (!start)
 		return -ENOMEM;
-	*start = (struct start){ room, line };
+	*start = *(struct start *)arg;
 	err = pthread_attr_init(&attributes);
 	if (err) {
 		free(start);
@@ -205,15 +203,29 @@ int ipcfs_line_start(struct ipcfs_room *room, struct ipcfs_line *line)
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	line->threaded = true;
-	room->threads++;
 	err = pthread_create(&thread, &attributes, line_main, start);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
+	if (err)
+		free(start);
+	return -err;
+}
+
+int ipcfs_line_start(struct ipcfs_room *room, struct ipcfs_line *line)
+{
+	struct start start = { room, line };
+	int err;
+
+	if (line->threaded) {
+		pthread_cond_signal(&line->arrival);
+		return 0;
+	}
+	line->threaded = true;
+	room->threads++;
+	err = ipcfs_space_run(line->object->space, make_thread, &start);
 	if (err) {
 		line->threaded = false;
 		room->threads--;
-		free(start);
 	}
-	return -err;
+	return err;
 }

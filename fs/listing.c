@@ -8,6 +8,7 @@
 #include "attr.h"
 #include "hide.h"
 #include "peek.h"
+#include "shape.h"
 #include "tree.h"
 
 static int add_entry(struct ipcfs_listing *listing, const char *name, mode_t type, uint64_t ino)
@@ -34,13 +35,14 @@ static int add_object(void *arg, const struct ipcfs_info *info)
 	struct class_lister *lister = arg;
 	struct ipcfs_listing *listing = lister->listing;
 	struct ipcfs_listing_entry entry = { .name = listing->names.size };
-	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
-	int err = ipcfs_hide_check(lister->fs, lister->directory->space, lister->directory->class,
-				   info, lister->caller);
+	const struct ipcfs_node_key *directory = &lister->directory->key;
+	struct ipcfs_node_key key = { .view = directory->view, .kind = IPCFS_NODE_OBJECT };
+	int err = ipcfs_hide_check(lister->fs, ipcfs_node_space(lister->directory),
+				   directory->class, info, lister->caller);
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	if (lister->directory->key.kind == IPCFS_NODE_IDS) {
+	if (directory->kind == IPCFS_NODE_IDS) {
 		key.kind = IPCFS_NODE_ID_LINK;
 		err = ipcfs_text_printf(&listing->names, "%d%c", (int)info->ref.serial, 0);
 		entry.type = S_IFLNK;
@@ -48,7 +50,7 @@ static int add_object(void *arg, const struct ipcfs_info *info)
 		err = ipcfs_text_add(&listing->names, info->ref.name, strlen(info->ref.name) + 1);
 		entry.type = S_IFDIR;
 	}
-	entry.ino = ipcfs_attr_ino_of(lister->directory->class, &info->ref, &key);
+	entry.ino = ipcfs_attr_ino_of(directory->class, &info->ref, &key);
 	entry.has_info = true;
 	entry.info = listing->infos.size / sizeof(*info);
 	if (!err)
@@ -61,32 +63,36 @@ static int list_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *node
 {
 	struct class_lister lister = { fs, listing, node, caller };
 
-	return node->class->list(node->space, add_object, &lister);
+	return node->key.class->list(ipcfs_node_space(node), add_object, &lister);
 }
 
-static int list_fixed(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
-		      struct ipcfs_listing *listing)
+static int list_fixed(const struct ipcfs_node *directory, struct ipcfs_listing *listing)
 {
+	struct ipcfs_node_key key;
+	const char *name;
 	int err = 0;
 
-	for (uint32_t i = directory->index + 1; !err && i <= fs->nodes.fixed; i++) {
-		const struct ipcfs_node *node = ipcfs_node_at(&fs->nodes, i);
-		struct stat st;
-
-		if (node->parent != directory->index)
-			continue;
-		ipcfs_attr_fixed(fs, node, &st);
-		err = add_entry(listing, node->name, st.st_mode & S_IFMT, i);
-	}
+	for (size_t i = 0; !err && ipcfs_shape_at(&directory->key, i, &name, &key); i++)
+		err = add_entry(listing, name, ipcfs_attr_type(&key), ipcfs_attr_ino(&key));
 	return err;
+}
+
+/* What it will be depends on who asks then: it has no number yet. */
+static int add_namespace(void *arg, uint64_t inode)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)inode);
+	return add_entry(arg, name, S_IFDIR, inode);
 }
 
 static int list_peeks(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
 		      struct ipcfs_listing *listing)
 {
-	struct ipcfs_node_key key = { .object = node->key.object, .kind = IPCFS_NODE_PEEK };
+	struct ipcfs_node_key key = node->key;
 	int err = 0;
 
+	key.kind = IPCFS_NODE_PEEK;
 	for (size_t i = 0; !err; i++) {
 		struct ipcfs_text message = { 0 };
 		char name[64];
@@ -132,10 +138,11 @@ static int list_object(const struct ipcfs_node *node, struct ipcfs_listing *list
 static int list_semaphores(const struct ipcfs_node *node, struct ipcfs_listing *listing)
 {
 	const struct ipcfs_object *object = node->key.object;
-	struct ipcfs_node_key key = { .object = node->key.object, .kind = IPCFS_NODE_SEMAPHORE };
+	struct ipcfs_node_key key = node->key;
 	struct ipcfs_info info;
 	int err = object->class->stat(object->space, &object->ref, &info);
 
+	key.kind = IPCFS_NODE_SEMAPHORE;
 	for (uint64_t i = 0; !err && i < info.size; i++) {
 		char name[24];
 
@@ -149,12 +156,8 @@ static int list_semaphores(const struct ipcfs_node *node, struct ipcfs_listing *
 int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		    struct ipcfs_caller *caller, struct ipcfs_listing *listing)
 {
-	uint64_t own = directory->index;
-	int err;
+	int err = add_entry(listing, ".", S_IFDIR, ipcfs_attr_ino(&directory->key));
 
-	if (directory->key.object)
-		own = ipcfs_attr_ino(&directory->key);
-	err = add_entry(listing, ".", S_IFDIR, own);
 	if (!err)
 		err = add_entry(listing, "..", S_IFDIR, 1);
 	if (err)
@@ -164,7 +167,10 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 	case IPCFS_NODE_IDS:
 		return list_class(fs, directory, caller, listing);
 	case IPCFS_NODE_SELECTORS: /* any number may be looked up: nothing to list */
+	case IPCFS_NODE_PROCESSES:
 		return 0;
+	case IPCFS_NODE_NAMESPACES:
+		return ipcfs_registry_list(caller, add_namespace, listing);
 	case IPCFS_NODE_PEEKS:
 		return list_peeks(fs, directory, listing);
 	case IPCFS_NODE_OBJECT:
@@ -177,7 +183,7 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 			err = list_semaphores(directory, listing);
 		return err;
 	default:
-		return list_fixed(fs, directory, listing);
+		return list_fixed(directory, listing);
 	}
 }
 

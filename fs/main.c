@@ -144,13 +144,18 @@ static int start_service(void *arg, struct fuse_session *session)
 	int result = ipcfs_privilege_drop(audit != NULL && strcmp(audit, "audit") == 0);
 
 	if (result == 0)
-		result = ipcfs_sandbox_enter(service->options->debug);
+		result = ipcfs_sandbox_enter(service->options->namespaces, service->options->debug);
 	return result < 0 ? result : ipcfs_filesystem_start(service->fs, session);
 }
 
 static void stop_service(void *arg)
 {
 	ipcfs_filesystem_stop(((struct service *)arg)->fs);
+}
+
+static void finish_request(void *arg)
+{
+	ipcfs_filesystem_done(((struct service *)arg)->fs);
 }
 
 static bool admit_request(void *arg, const void *request, size_t size)
@@ -184,6 +189,7 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 		.start = start_service,
 		.stop = stop_service,
 		.admit = admit_request,
+		.done = finish_request,
 		.reload = options->config ? reload_settings : NULL,
 		.arg = &service,
 		.process = ipcfs_filesystem_target(fs),
@@ -204,10 +210,13 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 	return ipcfs_session_run(session, mountpoint, options->foreground, &hooks);
 }
 
-static void explain_failure(int error, pid_t target)
+static void explain_failure(int error, const struct ipcfs_options *options)
 {
-	if (target && error != -ENOMEM)
-		ipcfs_explain_target(target, -error);
+	if (options->target && error != -ENOMEM)
+		ipcfs_explain_target(options->target, -error);
+	else if (options->namespaces && error == -EPERM)
+		ipcfs_log(LOG_ERR, "can't show all IPC namespaces: that takes the capabilities "
+				   "CAP_SYS_ADMIN and CAP_SYS_PTRACE");
 	else if (error == -ENOENT)
 		ipcfs_explain_queues();
 	else
@@ -229,7 +238,7 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 		goto out;
 	result = ipcfs_filesystem_create(options, &fs);
 	if (result < 0) {
-		explain_failure(result, options->target);
+		explain_failure(result, options);
 		goto out;
 	}
 	session = fuse_session_new(args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops), fs);

@@ -28,21 +28,21 @@ static int count_object(void *arg, const struct ipcfs_info *info)
 }
 
 /* Is there room for `making` more? Those that were made meanwhile may be counted twice, never less. */
-static int check_objects(const struct ipcfs_space *space, uid_t uid, unsigned making, unsigned max)
+static int check_objects(const struct ipcfs_view *view, uid_t uid, unsigned making, unsigned max)
 {
 	struct count count = { .uid = uid };
 	int err = 0;
 
 	for (size_t i = 0; !err && ipcfs_backends[i]; i++) {
 		count.class = ipcfs_backends[i];
-		err = count.class->list(space, count_object, &count);
+		err = count.class->list(ipcfs_view_space(view, count.class), count_object, &count);
 	}
 	if (err)
 		return err;
 	return count.objects >= max || making > max - count.objects ? -ENOSPC : 0;
 }
 
-static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
+static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_view *view,
 			const struct ipcfs_spec *spec, const struct ipcfs_caller *caller,
 			struct ipcfs_info *info, const char **limit)
 {
@@ -52,18 +52,19 @@ static int make_counted(const struct ipcfs_filesystem *fs, const struct ipcfs_sp
 	if (making < 0)
 		return making;
 	if (making > 0) {
-		err = check_objects(space, caller->uid, (unsigned)making, max);
+		err = check_objects(view, caller->uid, (unsigned)making, max);
 		if (err == -ENOSPC)
 			*limit = "max_objects";
 	}
 	if (!err)
-		err = spec->backend->make(space, spec, caller, info, limit);
+		err = spec->backend->make(ipcfs_view_space(view, spec->backend), spec, caller, info,
+					  limit);
 	if (making > 0)
 		ipcfs_account_made(fs->account, caller->uid);
 	return err;
 }
 
-int ipcfs_make(fuse_req_t req, const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+int ipcfs_make(fuse_req_t req, const struct ipcfs_view *view, const struct ipcfs_spec *spec,
 	       struct ipcfs_info *info)
 {
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
@@ -73,7 +74,7 @@ int ipcfs_make(fuse_req_t req, const struct ipcfs_space *space, const struct ipc
 
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = make_counted(ipcfs_of(req), space, spec, &caller, info, &limit);
+		err = make_counted(ipcfs_of(req), view, spec, &caller, info, &limit);
 	if (err == -ENOSPC && limit)
 		ipcfs_log(LOG_NOTICE, "uid %u can't make %s/%s/%s: limit %s is reached", caller.uid,
 			  spec->backend->family, spec->backend->class_name, spec->name, limit);

@@ -6,10 +6,10 @@
 #include "core.h"
 
 /*
- * Make what spec asks for in this space, as the caller of the request. What the backend's make returns; a limit
+ * Make what spec asks for in this view, as the caller of the request. What the backend's make returns; a limit
  * that was reached is logged by its name.
  */
-int ipcfs_make(fuse_req_t req, const struct ipcfs_space *space, const struct ipcfs_spec *spec,
+int ipcfs_make(fuse_req_t req, const struct ipcfs_view *view, const struct ipcfs_spec *spec,
 	       struct ipcfs_info *info);
 
 /* The mode for mkdir(2): what was asked for, or 0600 where nothing was (0777 with a umask). Pure. */

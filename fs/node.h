@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Nodes: what the kernel knows of the tree. A node id is an index into a table of plain items; it
- * stands for (object, kind of file, selector) and lives until the kernel forgets it. The fixed part of
- * the tree (root, class directories, limits) is made once and never forgotten.
+ * stands for (view, object, kind of file, selector) and lives until the kernel forgets it. The root is
+ * never forgotten.
  */
 #ifndef IPCFS_NODE_H
 #define IPCFS_NODE_H
 
 #include "object.h"
+#include "registry.h"
 #include "table.h"
 
 enum ipcfs_node_kind {
 	IPCFS_NODE_NONE,
-	/* fixed */
-	IPCFS_NODE_DIRECTORY, /* root, posix, sysv, by-id: nothing but names of fixed nodes */
+	/* above the namespaces */
+	IPCFS_NODE_ROOT,       /* of a mount that shows all of them */
+	IPCFS_NODE_NAMESPACES, /* ns/ */
+	IPCFS_NODE_PROCESSES,  /* pid/ */
+	IPCFS_NODE_PROCESS,    /* pid/PID; selector: the namespace, detail: PID */
+	IPCFS_NODE_SELF,       /* the link to the caller's own */
+	IPCFS_NODE_INTO_SELF,  /* the links below that one; selector: see shape.c */
+	/* the fixed part of one */
+	IPCFS_NODE_TREE,   /* its root */
+	IPCFS_NODE_FAMILY, /* posix/, sysv/; selector: see shape.c */
+	IPCFS_NODE_BY_ID,
 	IPCFS_NODE_CREATE,
 	IPCFS_NODE_LIMITS,
 	IPCFS_NODE_LIMIT, /* selector: index into ipcfs_limits */
@@ -49,7 +59,9 @@ enum ipcfs_node_kind {
 };
 
 struct ipcfs_node_key {
-	struct ipcfs_object *object; /* a reference; NULL in fixed nodes */
+	struct ipcfs_view *view;	   /* a reference; NULL above the namespaces */
+	struct ipcfs_object *object;	   /* a reference; NULL in the fixed part */
+	const struct ipcfs_backend *class; /* of CLASS and IDS; NULL elsewhere */
 	uint32_t kind;
 	bool selected; /* selector says something, as below prio/N and type/N */
 	long selector;
@@ -59,11 +71,6 @@ struct ipcfs_node_key {
 struct ipcfs_node {
 	struct ipcfs_node_key key;
 	uint32_t index; /* the node id */
-	/* fixed nodes */
-	struct ipcfs_space *space; /* whose objects it shows; goes with the file system */
-	const struct ipcfs_backend *class;
-	const char *name;
-	uint32_t parent;
 	/* guarded by the table's lock */
 	uint64_t lookups;
 	unsigned opens, readers, writers;
@@ -77,24 +84,32 @@ struct ipcfs_nodes {
 	struct ipcfs_table table;
 	struct ipcfs_node *hash;
 	struct ipcfs_objects *objects;
-	uint32_t fixed; /* fixed nodes are 1..fixed */
 };
 
-/* Makes the fixed nodes of this space as well; the root is number 1. -ENOMEM. */
+#define IPCFS_NODE_ROOT_ID 1 /* as the kernel has it */
+
+/* Makes the root, of this view (a reference) or, where that is NULL, of all namespaces. -ENOMEM. */
 int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects,
-		     struct ipcfs_space *space);
+		     struct ipcfs_view *view);
 void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes);
 
 /* The node of this id; NULL for one that the kernel can't know. Good while the kernel holds a lookup. */
 struct ipcfs_node *ipcfs_node_at(struct ipcfs_nodes *nodes, uint64_t id);
 
-/* A fixed node by its name in a fixed directory; NULL. */
-struct ipcfs_node *ipcfs_node_fixed(struct ipcfs_nodes *nodes, const struct ipcfs_node *parent,
-				    const char *name);
+/* The id of the node that has this key, where the kernel knows one; 0. */
+uint64_t ipcfs_node_known(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key);
+
+/* The space that holds what this directory of a class shows, or this object. NULL elsewhere. */
+static inline struct ipcfs_space *ipcfs_node_space(const struct ipcfs_node *node)
+{
+	if (node->key.object)
+		return node->key.object->space;
+	return node->key.class ? ipcfs_view_space(node->key.view, node->key.class) : NULL;
+}
 
 /*
- * The node of this key, with one more lookup counted, for this thread. Takes the caller's reference on
- * key->object, also on failure. NULL: no memory.
+ * The node of this key, with one more lookup counted, for this thread. Takes the caller's references on
+ * key->object and key->view, also on failure. NULL: no memory.
  *
  * Files get a fresh node where sharing one would hurt, because of what the kernel keeps with it: a
  * parked write locks it (so none is shared with a writer where writing may wait), and a size that

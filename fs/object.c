@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <utlist.h>
 
 #define SPARES_MAX 64
@@ -231,4 +232,46 @@ int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object
 	err = object->class->segment->look(handle, info);
 	ipcfs_object_close(objects, object, direction);
 	return err;
+}
+
+const struct ipcfs_space *ipcfs_object_enter(const struct ipcfs_object *object)
+{
+	const struct timespec moment = { .tv_nsec = 1000 * 1000 };
+	const struct ipcfs_space *before;
+
+	/* Anywhere else it would be done to another's object. */
+	while (ipcfs_space_enter(object->space, &before))
+		(void)nanosleep(&moment, NULL);
+	return before;
+}
+
+/* Called with the lock held. One that is kept for this space alone, out of all lists; NULL: there is none. */
+static struct ipcfs_object *take_kept(struct ipcfs_objects *objects,
+				      const struct ipcfs_space *space)
+{
+	struct ipcfs_object *object, *next;
+
+	HASH_ITER (hh, objects->table, object, next) {
+		if (object->space != space || object->references)
+			continue;
+		HASH_DEL(objects->table, object);
+		if (object->spare)
+			take_from_spares(objects, object);
+		objects->kept--;
+		return object;
+	}
+	return NULL;
+}
+
+void ipcfs_objects_ended(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+{
+	struct ipcfs_object *object;
+
+	do {
+		pthread_mutex_lock(&objects->lock);
+		object = take_kept(objects, space);
+		pthread_mutex_unlock(&objects->lock);
+		if (object)
+			object_free(object);
+	} while (object);
 }

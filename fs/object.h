@@ -91,4 +91,16 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 int ipcfs_object_look(struct ipcfs_objects *objects, struct ipcfs_object *object,
 		      struct ipcfs_info *info);
 
+/*
+ * Let this thread act where calls on the object are to be made, until ipcfs_space_leave with what this
+ * returns. For threads that handle no request of the object's: those are there already (visit.h).
+ */
+const struct ipcfs_space *ipcfs_object_enter(const struct ipcfs_object *object);
+
+/*
+ * The space has ended: keep nothing that refers to it, but for what nodes and open files do. Not to be
+ * called by who holds a reference to one of its objects.
+ */
+void ipcfs_objects_ended(struct ipcfs_objects *objects, const struct ipcfs_space *space);
+
 #endif

@@ -150,8 +150,8 @@ static int judge(struct ipcfs_filesystem *fs, struct ipcfs_open *open,
 	err = ipcfs_open_admitted(open, tid);
 	if (!err) {
 		judged = enter_opener(open, &now);
-		err = ipcfs_permission_check(fs, open->object->space, class, &open->object->ref,
-					     perm, open->handle[direction], want, judged,
+		err = ipcfs_permission_check(open->object->space, class, &open->object->ref, perm,
+					     open->handle[direction], want, judged,
 					     loader(open, tid), &reason);
 		leave_opener(open, judged);
 		by = ipcfs_reason_name(reason);

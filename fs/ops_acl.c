@@ -56,8 +56,8 @@ static int shown_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *node
 	int err = object->class->glance(object->space, &object->ref, &info);
 
 	if (!err)
-		err = ipcfs_permission_acl(fs, object->space, object->class, &object->ref,
-					   &info.perm, acl);
+		err = ipcfs_permission_acl(object->space, object->class, &object->ref, &info.perm,
+					   acl);
 	for (size_t i = 0; !err && S_ISDIR(ipcfs_attr_type(&node->key)) && i < acl->count; i++)
 		acl->entries[i].perm |= 1;
 	return err == -ENOENT ? -ESTALE : err;
@@ -141,8 +141,8 @@ static int correct_base(struct ipcfs_filesystem *fs, const struct ipcfs_node *no
 		return 0;
 	err = object->class->glance(object->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_acl(fs, object->space, object->class, &object->ref,
-					   &info.perm, &now);
+		err = ipcfs_permission_acl(object->space, object->class, &object->ref, &info.perm,
+					   &now);
 	if (!err && !now.count)
 		set_base(acl, info.perm.mode);
 	return err;
@@ -157,7 +157,7 @@ static int set_list(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_
 	if (!err)
 		err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = ipcfs_permission_set_acl(fs, node->key.object, acl, &caller);
+		err = ipcfs_permission_set_acl(node->key.object, acl, &caller);
 	ipcfs_caller_free(&caller);
 	ipcfs_decided_node(req, IPCFS_AUDIT_SETFACL, node, 0, err, IPCFS_DECIDED_BY_KERNEL);
 	if (!err)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "acl_store.h"
 #include "attr.h"
 #include "caller.h"
 #include "decision.h"
@@ -33,14 +32,14 @@ void ipcfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t 
 		return;
 	}
 	spec = (struct ipcfs_spec){
-		.backend = directory->class,
+		.backend = directory->key.class,
 		.given = IPCFS_SPEC_MODE,
 		.mode = ipcfs_make_mode(mode, fuse_req_ctx(req)->umask),
 	};
-	err = directory->class->check_name(name);
+	err = spec.backend->check_name(name);
 	if (!err) {
 		strcpy(spec.name, name); /* check_name has seen that it fits */
-		err = ipcfs_make(req, directory->space, &spec, &found.info);
+		err = ipcfs_make(req, directory->key.view, &spec, &found.info);
 	}
 	if (!err)
 		err = ipcfs_tree_object(fs, directory, &found.info, &found.node);
@@ -52,27 +51,28 @@ void ipcfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t 
 
 static int remove_object(fuse_req_t req, const struct ipcfs_node *directory, const char *name)
 {
-	const struct ipcfs_backend *class = directory->class;
+	const struct ipcfs_backend *class = directory->key.class;
+	struct ipcfs_space *space = ipcfs_node_space(directory);
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_object *object;
 	struct ipcfs_info info;
 	int err;
 
-	err = class->find(directory->space, name, &info);
+	err = class->find(space, name, &info);
 	if (err)
 		return err;
 	if (strcmp(name, info.ref.name) != 0)
 		return -ENOTDIR; /* another spelling: a symbolic link */
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = class->remove(directory->space, &info.ref, &caller);
+		err = class->remove(space, &info.ref, &caller);
 	ipcfs_caller_free(&caller);
 	ipcfs_decided_name(req, IPCFS_AUDIT_REMOVE, class, info.ref.name, NULL, err);
 	if (err)
 		return err;
-	ipcfs_acl_store_removed(fs->acls, class, &info.ref);
-	object = ipcfs_object_get(&fs->objects, directory->space, class, &info.ref);
+	ipcfs_permission_removed(space, class, &info.ref);
+	object = ipcfs_object_get(&fs->objects, space, class, &info.ref);
 	if (object) {
 		ipcfs_object_removed(&fs->objects, object);
 		ipcfs_room_recheck(fs->room, object);
@@ -111,7 +111,7 @@ static int change_object(fuse_req_t req, struct ipcfs_object *object, const stru
 		change.mask |= IPCFS_CHANGE_GID;
 	err = ipcfs_caller_load(&caller);
 	if (!err)
-		err = ipcfs_permission_change(fs, object, &change, &caller);
+		err = ipcfs_permission_change(object, &change, &caller);
 	ipcfs_caller_free(&caller);
 	ipcfs_decided_change(
 		req, change.mask == IPCFS_CHANGE_MODE ? IPCFS_AUDIT_CHMOD : IPCFS_AUDIT_CHOWN,

@@ -25,8 +25,8 @@ int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned
 
 	err = object->class->glance(object->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_permission_check(fs, object->space, object->class, &object->ref,
-					     &info.perm, -1, want, &caller, ipcfs_caller_load, &by);
+		err = ipcfs_permission_check(object->space, object->class, &object->ref, &info.perm,
+					     -1, want, &caller, ipcfs_caller_load, &by);
 	if (reason)
 		*reason = ipcfs_reason_name(by);
 	ipcfs_caller_free(&caller);
@@ -109,7 +109,7 @@ void ipcfs_op_readlink(fuse_req_t req, fuse_ino_t ino)
 	struct ipcfs_text target = { 0 };
 	int err;
 
-	err = node ? ipcfs_tree_link(node, &target) : -ESTALE;
+	err = node ? ipcfs_tree_link(node, fuse_req_ctx(req)->pid, &target) : -ESTALE;
 	if (!err)
 		err = ipcfs_text_add(&target, "", 1);
 	if (err)

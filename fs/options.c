@@ -30,6 +30,7 @@ enum key {
 	KEY_AUDIT_LEVEL,
 	KEY_CONFIG,
 	KEY_TARGET,
+	KEY_NAMESPACES,
 	KEY_IGNORED,
 };
 
@@ -42,6 +43,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("fsname=", KEY_SOURCE), FUSE_OPT_KEY("config=", KEY_CONFIG),
 	FUSE_OPT_KEY("state=", KEY_STATE), FUSE_OPT_KEY("audit=", KEY_AUDIT),
 	FUSE_OPT_KEY("audit_level=", KEY_AUDIT_LEVEL), FUSE_OPT_KEY("target=", KEY_TARGET),
+	FUSE_OPT_KEY("namespaces", KEY_NAMESPACES),
 
 	/* libfuse's. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
@@ -256,6 +258,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return set_audit_level(&options->audit_level, arg);
 	case KEY_TARGET:
 		return set_target(&options->target, arg);
+	case KEY_NAMESPACES:
+		options->namespaces = true;
+		return 0;
 	case KEY_IGNORED:
 		return 0;
 	}
@@ -277,6 +282,7 @@ static int add_own(struct fuse_args *args, const struct ipcfs_options *options)
 	    fuse_opt_add_opt_escaped(&list, name) < 0 ||
 	    (options->settings.read_only && fuse_opt_add_opt(&list, "ro") < 0) ||
 	    (options->debug && fuse_opt_add_opt(&list, "debug") < 0) ||
+	    (options->namespaces && fuse_opt_add_opt(&list, "allow_other") < 0) ||
 	    fuse_opt_add_arg(args, "-o") < 0 || fuse_opt_add_arg(args, list) < 0)
 		result = out_of_memory();
 	free(name);
@@ -311,6 +317,10 @@ int ipcfs_options_parse(struct fuse_args *args, struct ipcfs_options *options)
 	}
 	if (options->mountpoint == NULL || options->mountpoint[0] == '\0') {
 		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
+		return -EINVAL;
+	}
+	if (options->namespaces && options->target) {
+		ipcfs_log(LOG_ERR, "options namespaces and target= do not go together");
 		return -EINVAL;
 	}
 	if (options->audit_level && !options->audit) {
@@ -357,6 +367,8 @@ void ipcfs_options_help(void)
 	       "    -o audit_level=LEVEL   which: deny (default), change, all\n"
 	       "    -o target=PID          show the IPC namespace and /dev/shm of this process,\n"
 	       "                           and end with it\n"
+	       "    -o namespaces          show the objects of all IPC namespaces, each caller its\n"
+	       "                           own first (implies allow_other)\n"
 	       "    -o ro                  for looking: nothing can be sent, received or changed\n"
 	       "    -o config=FILE         take what follows, up to the next blank line, from a\n"
 	       "                           file, too; read again at SIGHUP\n");

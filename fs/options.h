@@ -19,7 +19,8 @@ struct ipcfs_options {
 	char *state; /* where access control lists are kept; NULL: the usual place; owned */
 	char *audit; /* where records go; NULL: nowhere; owned */
 	enum ipcfs_audit_level audit_level;
-	pid_t target; /* the process whose objects are shown; 0: our own */
+	pid_t target;	 /* the process whose objects are shown; 0: our own */
+	bool namespaces; /* all IPC namespaces are shown */
 	bool foreground, debug, help, version;
 };
 

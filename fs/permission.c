@@ -12,22 +12,22 @@ static bool is_stored(const struct ipcfs_backend *class)
 	return !class->acl;
 }
 
-int ipcfs_permission_acl(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
-			 const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
-			 const struct ipcfs_perm *perm, struct ipcfs_acl *acl)
+int ipcfs_permission_acl(const struct ipcfs_space *space, const struct ipcfs_backend *class,
+			 const struct ipcfs_ref *ref, const struct ipcfs_perm *perm,
+			 struct ipcfs_acl *acl)
 {
 	if (is_stored(class))
-		return ipcfs_acl_store_get(fs->acls, class, ref, perm, acl);
+		return ipcfs_acl_store_get(ipcfs_registry_acls(space), class, ref, perm, acl);
 	return class->acl(space, ref, acl);
 }
 
-static int list_for_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
-			  const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
-			  const struct ipcfs_perm *perm, int handle, struct ipcfs_acl *acl)
+static int list_for_check(const struct ipcfs_space *space, const struct ipcfs_backend *class,
+			  const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
+			  struct ipcfs_acl *acl)
 {
 	if (handle >= 0 && class->acl_of)
 		return class->acl_of(handle, acl);
-	return ipcfs_permission_acl(fs, space, class, ref, perm, acl);
+	return ipcfs_permission_acl(space, class, ref, perm, acl);
 }
 
 /*
@@ -40,11 +40,10 @@ static unsigned needed(const struct ipcfs_backend *class, unsigned want)
 	return both ? want | IPCFS_WANT_READ : want;
 }
 
-int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
-			   const struct ipcfs_backend *class, const struct ipcfs_ref *ref,
-			   const struct ipcfs_perm *perm, int handle, unsigned want,
-			   struct ipcfs_caller *caller, int (*load)(struct ipcfs_caller *caller),
-			   enum ipcfs_reason *reason)
+int ipcfs_permission_check(const struct ipcfs_space *space, const struct ipcfs_backend *class,
+			   const struct ipcfs_ref *ref, const struct ipcfs_perm *perm, int handle,
+			   unsigned want, struct ipcfs_caller *caller,
+			   int (*load)(struct ipcfs_caller *caller), enum ipcfs_reason *reason)
 {
 	struct ipcfs_acl acl = { 0 };
 	const struct ipcfs_question question = {
@@ -57,20 +56,22 @@ int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs
 
 	*reason = IPCFS_BY_NOTHING;
 	if (!ipcfs_access_is_owner(question.rule, perm, caller))
-		err = list_for_check(fs, space, class, ref, perm, handle, &acl);
+		err = list_for_check(space, class, ref, perm, handle, &acl);
 	if (!err)
 		err = ipcfs_access(&question, caller, load, reason);
 	ipcfs_acl_free(&acl);
 	return err;
 }
 
-mode_t ipcfs_permission_mode(const struct ipcfs_filesystem *fs, const struct ipcfs_backend *class,
+mode_t ipcfs_permission_mode(const struct ipcfs_space *space, const struct ipcfs_backend *class,
 			     const struct ipcfs_info *info)
 {
 	IPCFS_ACL_AUTO acl = { 0 };
 
 	if (is_stored(class) &&
-	    !ipcfs_acl_store_get(fs->acls, class, &info->ref, &info->perm, &acl) && acl.count)
+	    !ipcfs_acl_store_get(ipcfs_registry_acls(space), class, &info->ref, &info->perm,
+				 &acl) &&
+	    acl.count)
 		return ipcfs_acl_mode(&acl);
 	return info->perm.mode;
 }
@@ -90,9 +91,8 @@ static void restore_mode(const struct ipcfs_object *object, mode_t mode,
  * The mode first, since the kernel judges who may: a failure between the two leaves an object that
  * is narrower, or as open as before.
  */
-static int change_stored(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-			 const struct ipcfs_acl *acl, const struct ipcfs_change *change,
-			 const struct ipcfs_caller *caller)
+static int change_stored(const struct ipcfs_object *object, const struct ipcfs_acl *acl,
+			 const struct ipcfs_change *change, const struct ipcfs_caller *caller)
 {
 	const struct ipcfs_backend *class = object->class;
 	struct ipcfs_info before, info;
@@ -104,14 +104,21 @@ static int change_stored(struct ipcfs_filesystem *fs, const struct ipcfs_object 
 		return err;
 	err = class->glance(object->space, &object->ref, &info);
 	if (!err)
-		err = ipcfs_acl_store_set(fs->acls, class, &info, acl);
+		err = ipcfs_acl_store_set(ipcfs_registry_acls(object->space), class, &info, acl);
 	if (err && err != -ENOENT)
 		restore_mode(object, before.perm.mode, caller);
 	return err;
 }
 
-int ipcfs_permission_set_acl(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
-			     const struct ipcfs_acl *acl, const struct ipcfs_caller *caller)
+void ipcfs_permission_removed(const struct ipcfs_space *space, const struct ipcfs_backend *class,
+			      const struct ipcfs_ref *ref)
+{
+	if (is_stored(class))
+		ipcfs_acl_store_removed(ipcfs_registry_acls(space), class, ref);
+}
+
+int ipcfs_permission_set_acl(struct ipcfs_object *object, const struct ipcfs_acl *acl,
+			     const struct ipcfs_caller *caller)
 {
 	const struct ipcfs_change change = {
 		.mask = IPCFS_CHANGE_MODE,
@@ -121,15 +128,15 @@ int ipcfs_permission_set_acl(struct ipcfs_filesystem *fs, struct ipcfs_object *o
 
 	if (!is_stored(object->class))
 		return object->class->set_acl(object->space, &object->ref, acl, caller);
-	err = ipcfs_acl_store_claim(fs->acls);
+	err = ipcfs_acl_store_claim(ipcfs_registry_acls(object->space));
 	/* a mode can be set all the same, by whoever */
 	if (err == -EBUSY && !ipcfs_acl_is_extended(acl))
 		return object->class->change(object->space, &object->ref, &change, caller);
-	return err ? err : change_stored(fs, object, acl, &change, caller);
+	return err ? err : change_stored(object, acl, &change, caller);
 }
 
-int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
-			    const struct ipcfs_change *change, const struct ipcfs_caller *caller)
+int ipcfs_permission_change(struct ipcfs_object *object, const struct ipcfs_change *change,
+			    const struct ipcfs_caller *caller)
 {
 	const struct ipcfs_backend *class = object->class;
 	struct ipcfs_change plain = *change;
@@ -140,8 +147,8 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 	if (is_stored(class)) {
 		err = class->glance(object->space, &object->ref, &info);
 		if (!err)
-			err = ipcfs_permission_acl(fs, object->space, class, &object->ref,
-						   &info.perm, &acl);
+			err = ipcfs_permission_acl(object->space, class, &object->ref, &info.perm,
+						   &acl);
 	}
 	if (err)
 		return err;
@@ -152,5 +159,5 @@ int ipcfs_permission_change(struct ipcfs_filesystem *fs, struct ipcfs_object *ob
 		ipcfs_acl_chmod(&acl, change->mode);
 		plain.mode = ipcfs_acl_plain_mode(&acl);
 	}
-	return change_stored(fs, object, &acl, &plain, caller);
+	return change_stored(object, &acl, &plain, caller);
 }

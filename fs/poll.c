@@ -119,6 +119,7 @@ static bool sampled_enough(const struct ipcfs_line *line)
 void ipcfs_line_notify(struct ipcfs_room *room, struct ipcfs_line *line)
 {
 	int wanted = line->direction == IPCFS_SEND ? POLLOUT : POLLIN;
+	const struct ipcfs_space *before;
 	bool any;
 	int ready;
 
@@ -127,7 +128,9 @@ void ipcfs_line_notify(struct ipcfs_room *room, struct ipcfs_line *line)
 	pthread_mutex_unlock(&room->lock);
 	if (!any)
 		return;
+	before = ipcfs_object_enter(line->object);
 	ready = line->object->class->queue->ready(line->handle, line->selector);
+	ipcfs_space_leave(before);
 	pthread_mutex_lock(&room->lock);
 	if (ready < 0 || (ready & wanted) || sampled_enough(line)) {
 		while (line->pollers) {

@@ -18,6 +18,7 @@ int ipcfs_room_create(struct ipcfs_filesystem *fs, struct ipcfs_room **room)
 	if (!fresh)
 		return -ENOMEM;
 	fresh->fs = fs;
+	fresh->watch = -1;
 	fresh->epoll = epoll_create1(EPOLL_CLOEXEC);
 	fresh->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&fresh->lock, NULL);
@@ -41,8 +42,8 @@ void ipcfs_room_destroy(struct ipcfs_room *room)
 		ipcfs_line_remove(room, line);
 		ipcfs_line_free(room, line);
 	}
-	for (unsigned i = 0; i < room->watch_count; i++)
-		close(room->watches[i]);
+	if (room->watch >= 0)
+		close(room->watch);
 	if (room->epoll >= 0)
 		close(room->epoll);
 	if (room->wake >= 0)
@@ -101,6 +102,7 @@ void ipcfs_waiter_finish(struct ipcfs_room *room, struct ipcfs_waiter *waiter, s
 {
 	struct ipcfs_filesystem *fs = room->fs;
 	struct ipcfs_object *object = waiter->object;
+	const struct ipcfs_space *before;
 
 	/* waits for a running callback, after it none can come */
 	if (waiter->req)
@@ -108,7 +110,9 @@ void ipcfs_waiter_finish(struct ipcfs_room *room, struct ipcfs_waiter *waiter, s
 	pthread_mutex_lock(&room->lock);
 	forget_waiter(room, waiter);
 	pthread_mutex_unlock(&room->lock);
+	before = ipcfs_object_enter(object);
 	waiter->answer(waiter, result);
+	ipcfs_space_leave(before);
 	free(waiter);
 	ipcfs_object_put(&fs->objects, object);
 }
@@ -121,6 +125,8 @@ static int stand_in_line(struct ipcfs_room *room, struct ipcfs_waiter *waiter)
 
 	if (room->stopping)
 		return -ENOTCONN;
+	if (ipcfs_space_has_ended(waiter->object->space))
+		return -EIDRM;
 	line = ipcfs_line_get(room, waiter->object, waiter->direction, waiter->selector,
 			      waiter->alone);
 	if (!line)

@@ -77,6 +77,12 @@ int ipcfs_room_park(struct ipcfs_room *room, struct ipcfs_waiter *waiter);
 /* Try an object's waiters again: who may do what has changed, or it was removed. */
 void ipcfs_room_recheck(struct ipcfs_room *room, struct ipcfs_object *object);
 
+/* Other objects are to be noticed as well when they go: those of this space. -errno. */
+int ipcfs_room_watch(struct ipcfs_room *room, const struct ipcfs_space *space);
+
+/* The space has ended: answer every waiter there with EIDRM. */
+void ipcfs_room_ended(struct ipcfs_room *room, const struct ipcfs_space *space);
+
 /* Call `each` for every request that is parked for this object, under the room's lock; ends early when not 0. */
 int ipcfs_room_waiters(struct ipcfs_room *room, const struct ipcfs_object *object,
 		       int (*each)(void *arg, const struct ipcfs_waiter *waiter), void *arg);

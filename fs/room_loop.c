@@ -228,15 +228,18 @@ static void touch_all(struct ipcfs_room *room)
 	pthread_mutex_unlock(&room->lock);
 }
 
-static void end_all(struct ipcfs_room *room)
+/* All waiters of a space; NULL: of all. */
+static void end_waiters(struct ipcfs_room *room, const struct ipcfs_space *space, int reason)
 {
 	struct ipcfs_waiter *waiter, *next, *done = NULL;
 	struct ipcfs_line *line;
 
 	pthread_mutex_lock(&room->lock);
 	DL_FOREACH (room->lines, line) {
+		if (space && line->object->space != space)
+			continue;
 		DL_FOREACH_SAFE (line->head, waiter, next)
-			if (end_waiter(room, waiter, -ENOTCONN))
+			if (end_waiter(room, waiter, reason))
 				DL_APPEND(done, waiter);
 		ipcfs_line_touch(room, line);
 		pthread_cond_signal(&line->arrival);
@@ -244,8 +247,14 @@ static void end_all(struct ipcfs_room *room)
 	pthread_mutex_unlock(&room->lock);
 	DL_FOREACH_SAFE (done, waiter, next) {
 		waiter->next = waiter->prev = NULL;
-		ipcfs_waiter_finish(room, waiter, -ENOTCONN);
+		ipcfs_waiter_finish(room, waiter, reason);
 	}
+}
+
+void ipcfs_room_ended(struct ipcfs_room *room, const struct ipcfs_space *space)
+{
+	end_waiters(room, space, -EIDRM);
+	ipcfs_room_wake(room);
 }
 
 /* True: stopping, and nobody is left. */
@@ -277,7 +286,7 @@ void *ipcfs_room_loop(void *arg)
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.ptr == &room->wake)
 				drain(room->wake);
-			else if (events[i].data.ptr == &room->watches)
+			else if (events[i].data.ptr == &room->watch)
 				removed = true;
 			else
 				ipcfs_line_touch(room, events[i].data.ptr);
@@ -285,8 +294,7 @@ void *ipcfs_room_loop(void *arg)
 		stopping = room->stopping;
 		pthread_mutex_unlock(&room->lock);
 		if (removed) {
-			for (unsigned i = 0; i < room->watch_count; i++)
-				drain(room->watches[i]);
+			drain(room->watch);
 			touch_all(room);
 		}
 		ticks = ipcfs_room_now() - last_tick >= IPCFS_ROOM_TICK;
@@ -296,7 +304,7 @@ void *ipcfs_room_loop(void *arg)
 		}
 		handle_interrupts(room, ticks);
 		if (stopping)
-			end_all(room);
+			end_waiters(room, NULL, -ENOTCONN);
 		visit_dirty(room);
 		if (is_over(room))
 			return NULL;
@@ -310,23 +318,38 @@ static int add_watch(struct ipcfs_room *room, int fd, void *mark)
 	return epoll_ctl(room->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+/* One descriptor for all: what it says means no more than that something has changed somewhere. */
+int ipcfs_room_watch(struct ipcfs_room *room, const struct ipcfs_space *space)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && ipcfs_backends[i]; i++) {
+		int fd = -1;
+
+		if (!ipcfs_backends[i]->watch)
+			continue;
+		pthread_mutex_lock(&room->lock);
+		fd = room->watch;
+		pthread_mutex_unlock(&room->lock);
+		err = ipcfs_backends[i]->watch(space, &fd);
+		if (err)
+			break;
+		pthread_mutex_lock(&room->lock);
+		if (room->watch < 0 && fd >= 0) {
+			room->watch = fd;
+			err = add_watch(room, fd, &room->watch);
+		}
+		pthread_mutex_unlock(&room->lock);
+	}
+	return err;
+}
+
 int ipcfs_room_start(struct ipcfs_room *room)
 {
 	sigset_t all, before;
 	int err;
 
 	err = add_watch(room, room->wake, &room->wake);
-	for (size_t i = 0; !err && ipcfs_backends[i]; i++) {
-		int fd;
-
-		if (!ipcfs_backends[i]->watch)
-			continue;
-		fd = ipcfs_backends[i]->watch(room->fs->space);
-		if (fd < 0)
-			return fd;
-		room->watches[room->watch_count++] = fd;
-		err = add_watch(room, fd, &room->watches);
-	}
 	if (err)
 		return err;
 	sigfillset(&all);

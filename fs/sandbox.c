@@ -124,6 +124,28 @@ static int allow(scmp_filter_ctx filter, const char *call, unsigned arguments,
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, arguments, argument);
 }
 
+/* Where all IPC namespaces are shown: into them, and into the user namespaces of callers. */
+static const struct {
+	const char *call;
+	int type; /* of namespace; 0: whatever */
+} entering[] = {
+	{ "fsopen", 0 },	   { "fsconfig", 0 },	       { "fsmount", 0 },
+	{ "setns", CLONE_NEWIPC }, { "setns", CLONE_NEWUSER },
+};
+
+static int add_entering(scmp_filter_ctx filter)
+{
+	int error = 0;
+
+	for (size_t i = 0; error == 0 && i < sizeof(entering) / sizeof(entering[0]); i++) {
+		const struct scmp_arg_cmp type = { 1, SCMP_CMP_EQ, (scmp_datum_t)entering[i].type,
+						   0 };
+
+		error = allow(filter, entering[i].call, entering[i].type ? 1 : 0, &type);
+	}
+	return error;
+}
+
 static int add_rules(scmp_filter_ctx filter)
 {
 	/* Memory of ours alone may be written so; the process is known by now. */
@@ -137,7 +159,7 @@ static int add_rules(scmp_filter_ctx filter)
 	return error;
 }
 
-int ipcfs_sandbox_enter(bool log)
+int ipcfs_sandbox_enter(bool namespaces, bool log)
 {
 	__attribute__((cleanup(release))) scmp_filter_ctx filter = NULL;
 	int error;
@@ -149,6 +171,8 @@ int ipcfs_sandbox_enter(bool log)
 	}
 	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	error = filter == NULL ? -ENOMEM : add_rules(filter);
+	if (error == 0 && namespaces)
+		error = add_entering(filter);
 	/* A binary tree, so that the last call of the list is as fast as the first. */
 	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
@@ -163,8 +187,9 @@ int ipcfs_sandbox_enter(bool log)
 
 #else
 
-int ipcfs_sandbox_enter(bool log)
+int ipcfs_sandbox_enter(bool namespaces, bool log)
 {
+	(void)namespaces;
 	(void)log;
 	return 0;
 }

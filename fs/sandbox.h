@@ -13,6 +13,6 @@
  *
  * 0, also where it is not built in or the kernel has no filters (logged); -ENOMEM, -EINVAL, logged.
  */
-int ipcfs_sandbox_enter(bool log);
+int ipcfs_sandbox_enter(bool namespaces, bool log);
 
 #endif

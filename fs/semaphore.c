@@ -99,21 +99,35 @@ static bool only_looks(const struct ipcfs_waiter *waiter)
 	return true;
 }
 
+struct operation {
+	const struct ipcfs_waiter *waiter;
+	unsigned flags;
+};
+
+static int operate(void *arg)
+{
+	const struct operation *operation = arg;
+	const struct ipcfs_waiter *waiter = operation->waiter;
+	size_t count;
+	const struct ipcfs_semaphore_op *ops = ops_of(waiter, &count);
+
+	return waiter->object->class->semaphore->operate(waiter->handle, ops, count,
+							 operation->flags);
+}
+
 static ssize_t attempt(struct ipcfs_waiter *waiter, bool wait)
 {
 	enum ipcfs_direction direction = only_looks(waiter) ? IPCFS_RECEIVE : IPCFS_SEND;
-	unsigned flags = waiter->hold ? IPCFS_SEMAPHORE_UNDO : 0;
-	const struct ipcfs_semaphore_op *ops;
-	size_t count;
+	struct operation operation = { waiter, wait ? IPCFS_SEMAPHORE_WAIT : 0 };
 	int err;
 
 	err = ipcfs_open_check(waiter->fs, waiter->open, direction, waiter->tid);
 	if (err)
 		return err;
-	ops = ops_of(waiter, &count);
-	if (wait)
-		flags |= IPCFS_SEMAPHORE_WAIT;
-	return waiter->object->class->semaphore->operate(waiter->handle, ops, count, flags);
+	if (!waiter->hold)
+		return operate(&operation);
+	operation.flags |= IPCFS_SEMAPHORE_UNDO;
+	return ipcfs_space_run(waiter->object->space, operate, &operation);
 }
 
 void ipcfs_semaphore_start(struct ipcfs_waiter *waiter, fuse_req_t req, struct ipcfs_open *open)

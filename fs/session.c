@@ -122,6 +122,7 @@ static int serve(const struct session *session, struct fuse_buf *buf, struct siz
 		return -EPROTO; /* nobody has asked for splicing */
 	if (hooks->admit(hooks->arg, buf->mem, (size_t)size))
 		fuse_session_process_buf(session->fuse, buf);
+	hooks->done(hooks->arg);
 	clear_request(buf, sizes);
 	return 1;
 }

@@ -2,6 +2,7 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "hide.h"
 #include "number.h"
 #include "peek.h"
+#include "shape.h"
 
 static const struct {
 	const char *name;
@@ -124,57 +126,61 @@ static int parse_selector(const struct ipcfs_queue_ops *queue, const char *name,
 	return !err && *selector == 0 ? -ERANGE : err;
 }
 
+/* The node of an object that was just found in this directory. */
+static int object_node(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
+		       enum ipcfs_node_kind kind, const struct ipcfs_info *info,
+		       struct ipcfs_node **node)
+{
+	struct ipcfs_node_key key = { .view = directory->key.view, .kind = kind };
+
+	key.object = ipcfs_object_get(&fs->objects, ipcfs_node_space(directory),
+				      directory->key.class, &info->ref);
+	if (!key.object)
+		return -ENOMEM;
+	ipcfs_view_hold(key.view);
+	*node = ipcfs_node_get(&fs->nodes, &key, 0);
+	return *node ? 0 : -ENOMEM;
+}
+
 int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		      const struct ipcfs_info *info, struct ipcfs_node **node)
 {
-	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
+	return object_node(fs, directory, IPCFS_NODE_OBJECT, info, node);
+}
 
-	key.object = ipcfs_object_get(&fs->objects, directory->space, directory->class, &info->ref);
-	if (!key.object)
-		return -ENOMEM;
-	*node = ipcfs_node_get(&fs->nodes, &key, 0);
-	return *node ? 0 : -ENOMEM;
+static int find_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+		       const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
+{
+	const struct ipcfs_backend *class = parent->key.class;
+	struct ipcfs_space *space = ipcfs_node_space(parent);
+	int err = class->find(space, name, &found->info);
+
+	return err ? err : ipcfs_hide_check(fs, space, class, &found->info, caller);
 }
 
 static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
 			   const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
-	struct ipcfs_node_key key = { .kind = IPCFS_NODE_OBJECT };
-	int err;
+	enum ipcfs_node_kind kind = IPCFS_NODE_OBJECT;
+	int err = find_object(fs, parent, name, caller, found);
 
-	err = parent->class->find(parent->space, name, &found->info);
-	if (!err)
-		err = ipcfs_hide_check(fs, parent->space, parent->class, &found->info, caller);
 	if (err)
 		return err;
 	if (strcmp(found->info.ref.name, name) != 0)
-		key.kind = IPCFS_NODE_ALIAS;
-	key.object = ipcfs_object_get(&fs->objects, parent->space, parent->class, &found->info.ref);
-	if (!key.object)
-		return -ENOMEM;
-	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
-	return found->node ? 0 : -ENOMEM;
+		kind = IPCFS_NODE_ALIAS;
+	return object_node(fs, parent, kind, &found->info, &found->node);
 }
 
 static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
 			const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
-	struct ipcfs_node_key key = { .kind = IPCFS_NODE_ID_LINK };
 	long id;
 	int err;
 
 	if (ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &id))
 		return -ENOENT;
-	err = parent->class->find(parent->space, name, &found->info);
-	if (!err)
-		err = ipcfs_hide_check(fs, parent->space, parent->class, &found->info, caller);
-	if (err)
-		return err;
-	key.object = ipcfs_object_get(&fs->objects, parent->space, parent->class, &found->info.ref);
-	if (!key.object)
-		return -ENOMEM;
-	found->node = ipcfs_node_get(&fs->nodes, &key, 0);
-	return found->node ? 0 : -ENOMEM;
+	err = find_object(fs, parent, name, caller, found);
+	return err ? err : object_node(fs, parent, IPCFS_NODE_ID_LINK, &found->info, &found->node);
 }
 
 int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipcfs_node_key *key)
@@ -183,7 +189,10 @@ int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipc
 	size_t index;
 	int err;
 
-	*key = (struct ipcfs_node_key){ .object = parent->key.object };
+	*key = (struct ipcfs_node_key){
+		.view = parent->key.view,
+		.object = parent->key.object,
+	};
 	if (class->semaphore)
 		return semaphore_key(parent, name, key);
 	switch (parent->key.kind) {
@@ -231,8 +240,67 @@ static int lookup_below_object(struct ipcfs_filesystem *fs, const struct ipcfs_n
 			return err;
 	}
 	ipcfs_object_hold(&fs->objects, object);
+	ipcfs_view_hold(key.view);
 	found->node = ipcfs_node_get(&fs->nodes, &key, tid);
 	return found->node ? 0 : -ENOMEM;
+}
+
+/* Of the fixed part: the key's view is a reference by now. */
+static int fixed_node(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
+		      struct ipcfs_node **node)
+{
+	*node = ipcfs_node_get(&fs->nodes, key, 0);
+	return *node ? 0 : -ENOMEM;
+}
+
+static int lookup_fixed(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
+			const char *name, struct ipcfs_found *found)
+{
+	struct ipcfs_node_key key;
+	int err = ipcfs_shape_find(&parent->key, name, &key);
+
+	if (err)
+		return err;
+	ipcfs_view_hold(key.view);
+	return fixed_node(fs, &key, &found->node);
+}
+
+uint64_t ipcfs_tree_namespaces(struct ipcfs_filesystem *fs)
+{
+	const struct ipcfs_node_key root = { .kind = IPCFS_NODE_ROOT };
+	struct ipcfs_node_key key;
+
+	return ipcfs_shape_find(&root, "ns", &key) ? 0 : ipcfs_node_known(&fs->nodes, &key);
+}
+
+static int lookup_namespace(struct ipcfs_filesystem *fs, const char *name,
+			    struct ipcfs_caller *caller, struct ipcfs_found *found)
+{
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_TREE };
+	long inode;
+	int err;
+
+	if (ipcfs_number_parse(name, strlen(name), 1, LONG_MAX, &inode))
+		return -ENOENT;
+	err = ipcfs_registry_find(fs->registry, (uint64_t)inode, caller, &key.view);
+	return err ? err : fixed_node(fs, &key, &found->node);
+}
+
+static int lookup_process(struct ipcfs_filesystem *fs, const char *name,
+			  struct ipcfs_caller *caller, struct ipcfs_found *found)
+{
+	struct ipcfs_node_key key = { .kind = IPCFS_NODE_PROCESS };
+	uint64_t inode;
+	pid_t pid;
+	int err;
+
+	if (ipcfs_number_parse(name, strlen(name), 1, INT_MAX, &key.detail))
+		return -ENOENT;
+	pid = ipcfs_namespace_process(caller->tid, (pid_t)key.detail);
+	inode = ipcfs_namespace_of(pid);
+	err = inode ? ipcfs_registry_check_process(pid, inode, caller) : -ENOENT;
+	key.selector = (long)inode;
+	return err ? err : fixed_node(fs, &key, &found->node);
 }
 
 int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
@@ -245,9 +313,12 @@ int ipcfs_tree_lookup(struct ipcfs_filesystem *fs, const struct ipcfs_node *pare
 		return lookup_in_class(fs, parent, name, caller, found);
 	case IPCFS_NODE_IDS:
 		return lookup_by_id(fs, parent, name, caller, found);
+	case IPCFS_NODE_NAMESPACES:
+		return lookup_namespace(fs, name, caller, found);
+	case IPCFS_NODE_PROCESSES:
+		return lookup_process(fs, name, caller, found);
 	default:
-		found->node = ipcfs_node_fixed(&fs->nodes, parent, name);
-		return found->node ? 0 : -ENOENT;
+		return lookup_fixed(fs, parent, name, found);
 	}
 }
 
@@ -296,9 +367,10 @@ void ipcfs_tree_file(const struct ipcfs_node_key *key, char file[IPCFS_TREE_FILE
 		snprintf(file, room, "%s", name);
 }
 
-int ipcfs_tree_link(const struct ipcfs_node *node, struct ipcfs_text *out)
+int ipcfs_tree_link(const struct ipcfs_node *node, pid_t tid, struct ipcfs_text *out)
 {
 	const struct ipcfs_object *object = node->key.object;
+	uint64_t inode;
 
 	switch (node->key.kind) {
 	case IPCFS_NODE_ALIAS:
@@ -306,6 +378,13 @@ int ipcfs_tree_link(const struct ipcfs_node *node, struct ipcfs_text *out)
 	case IPCFS_NODE_ID_LINK:
 		return ipcfs_text_printf(out, "../../%s/%s", object->class->class_name,
 					 object->ref.name);
+	case IPCFS_NODE_SELF:
+		inode = ipcfs_namespace_of(tid);
+		return inode ? ipcfs_text_printf(out, "ns/%" PRIu64, inode) : -ENOENT;
+	case IPCFS_NODE_INTO_SELF:
+		return ipcfs_text_printf(out, "self/%s", ipcfs_shape_name(&node->key));
+	case IPCFS_NODE_PROCESS:
+		return ipcfs_text_printf(out, "../ns/%ld", node->key.selector);
 	default:
 		return -EINVAL;
 	}

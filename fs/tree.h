@@ -29,6 +29,9 @@ int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipc
 /* Where in its object's directory a file stands ("msg", "type/5/lines", "0/wait"); "" for the directory itself. */
 void ipcfs_tree_file(const struct ipcfs_node_key *key, char file[IPCFS_TREE_FILE_ROOM]);
 
+/* The id of ns/, where the kernel knows it; 0. */
+uint64_t ipcfs_tree_namespaces(struct ipcfs_filesystem *fs);
+
 /* The node of an object of this class, with one more lookup counted. -ENOMEM. */
 int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		      const struct ipcfs_info *info, struct ipcfs_node **node);
@@ -54,7 +57,10 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 size_t ipcfs_listing_count(const struct ipcfs_listing *listing);
 void ipcfs_listing_free(struct ipcfs_listing *listing);
 
-/* The text of a symbolic link node. -EINVAL: not one; -ENOMEM. */
-int ipcfs_tree_link(const struct ipcfs_node *node, struct ipcfs_text *out);
+/*
+ * The text of a symbolic link node, as this thread sees it. -EINVAL: not one; -ENOENT: it leads nowhere for an
+ * unknown thread; -ENOMEM.
+ */
+int ipcfs_tree_link(const struct ipcfs_node *node, pid_t tid, struct ipcfs_text *out);
 
 #endif

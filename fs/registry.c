@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "../backends/authority.h"
+#include "acl_store.h"
+#include "caller.h"
+#include "registry_inside.h"
+
+static void free_namespace(void *owner)
+{
+	struct ipcfs_namespace *namespace = owner;
+
+	ipcfs_acl_store_stop(namespace->acls);
+	ipcfs_acl_store_destroy(namespace->acls);
+	free(namespace);
+}
+
+/* Of a space that was just opened, with which it goes from now on. */
+static int new_namespace(const struct ipcfs_registry *registry, struct ipcfs_space *space,
+			 struct ipcfs_namespace **fresh)
+{
+	struct ipcfs_namespace *namespace = calloc(1, sizeof(*namespace));
+	struct ipcfs_space_identity identity;
+	int err;
+
+	if (!namespace)
+		return -ENOMEM;
+	ipcfs_space_identity(space, &identity);
+	namespace->inode = identity.inode;
+	namespace->space = space;
+	err = ipcfs_acl_store_create(space, registry->state, &namespace->acls);
+	if (err) {
+		free(namespace);
+		return err;
+	}
+	ipcfs_space_own(space, namespace, free_namespace);
+	*fresh = namespace;
+	return 0;
+}
+
+struct ipcfs_acl_store *ipcfs_registry_acls(const struct ipcfs_space *ipc)
+{
+	const struct ipcfs_namespace *namespace = ipcfs_space_owner(ipc);
+
+	return namespace->acls;
+}
+
+void ipcfs_view_hold(struct ipcfs_view *view)
+{
+	if (!view)
+		return;
+	pthread_mutex_lock(&view->registry->lock);
+	view->references++;
+	pthread_mutex_unlock(&view->registry->lock);
+}
+
+/* Called with the lock held, as the next two. */
+static struct ipcfs_shm *known_shm(const struct ipcfs_registry *registry,
+				   const struct ipcfs_space *space)
+{
+	struct ipcfs_shm *shm;
+
+	HASH_FIND(hh, registry->shms, ipcfs_space_place(space), sizeof(shm->place), shm);
+	return shm;
+}
+
+/* One view more of this place; its space is the first one's. NULL: no memory. */
+static struct ipcfs_shm *enter_shm(struct ipcfs_registry *registry, struct ipcfs_space *space)
+{
+	struct ipcfs_shm *shm = known_shm(registry, space);
+
+	if (!shm) {
+		shm = calloc(1, sizeof(*shm));
+		if (!shm)
+			return NULL;
+		shm->place = *ipcfs_space_place(space);
+		shm->space = space;
+		HASH_ADD(hh, registry->shms, place, sizeof(shm->place), shm);
+		if (!shm->hh.tbl) {
+			free(shm);
+			return NULL;
+		}
+	}
+	shm->views++;
+	return shm;
+}
+
+static void leave_shm(struct ipcfs_registry *registry, const struct ipcfs_space *space)
+{
+	struct ipcfs_shm *shm = known_shm(registry, space);
+
+	if (!shm || shm->space != space || --shm->views)
+		return;
+	HASH_DEL(registry->shms, shm);
+	free(shm);
+}
+
+void ipcfs_view_put(struct ipcfs_view *view)
+{
+	struct ipcfs_namespace *namespace;
+	bool last;
+
+	if (!view)
+		return;
+	pthread_mutex_lock(&view->registry->lock);
+	last = --view->references == 0;
+	if (last) {
+		namespace = ipcfs_space_owner(view->ipc);
+		DL_DELETE(namespace->views, view);
+		leave_shm(view->registry, view->shm);
+	}
+	pthread_mutex_unlock(&view->registry->lock);
+	if (!last)
+		return;
+	ipcfs_space_put(view->shm);
+	ipcfs_space_put(view->ipc);
+	free(view);
+}
+
+/* Called with the lock held. NULL: no memory. */
+static struct ipcfs_view *new_view(struct ipcfs_registry *registry,
+				   struct ipcfs_namespace *namespace, struct ipcfs_space *space,
+				   bool *first)
+{
+	struct ipcfs_view *view = calloc(1, sizeof(*view));
+	struct ipcfs_shm *shm = view ? enter_shm(registry, space) : NULL;
+
+	if (!shm) {
+		free(view);
+		return NULL;
+	}
+	ipcfs_space_hold(shm->space);
+	ipcfs_space_hold(namespace->space);
+	*view = (struct ipcfs_view){
+		.ipc = namespace->space,
+		.shm = shm->space,
+		.inode = registry->all ? namespace->inode : 0,
+		.registry = registry,
+		.references = 1,
+	};
+	*first = shm->views == 1;
+	DL_APPEND(namespace->views, view);
+	return view;
+}
+
+/* A reference to the view of this namespace and that /dev/shm. NULL: no memory. */
+static struct ipcfs_view *get_view(struct ipcfs_registry *registry,
+				   struct ipcfs_namespace *namespace, struct ipcfs_space *shm)
+{
+	const struct ipcfs_place *place = ipcfs_space_place(shm);
+	struct ipcfs_view *view;
+	bool first = false;
+
+	pthread_mutex_lock(&registry->lock);
+	DL_FOREACH (namespace->views, view)
+		if (memcmp(ipcfs_space_place(view->shm), place, sizeof(*place)) == 0)
+			break;
+	if (view)
+		view->references++;
+	else
+		view = new_view(registry, namespace, shm, &first);
+	pthread_mutex_unlock(&registry->lock);
+	if (first && registry->home) /* without it, whoever waits there looks now and then */
+		(void)registry->hooks.began(registry->hooks.arg, shm);
+	return view;
+}
+
+/* Called with the lock held. With one more reference to its space; NULL. */
+static struct ipcfs_namespace *known_namespace(const struct ipcfs_registry *registry,
+					       uint64_t inode)
+{
+	struct ipcfs_namespace *namespace;
+
+	HASH_FIND(hh, registry->namespaces, &inode, sizeof(inode), namespace);
+	if (namespace)
+		ipcfs_space_hold(namespace->space);
+	return namespace;
+}
+
+/* Called with the lock held. It has the space's reference then. -ENOMEM. */
+static int add_namespace(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
+{
+	HASH_ADD(hh, registry->namespaces, inode, sizeof(namespace->inode), namespace);
+	if (!namespace->hh.tbl)
+		return -ENOMEM;
+	ipcfs_space_hold(namespace->space);
+	pthread_cond_signal(&registry->wake);
+	return 0;
+}
+
+/* It is there for others to find: what else it takes. On failure the reference to its space is given back. */
+static int begin(const struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
+{
+	int err = ipcfs_acl_store_start(namespace->acls);
+
+	if (!err)
+		err = registry->hooks.began(registry->hooks.arg, namespace->space);
+	if (err)
+		ipcfs_space_put(namespace->space);
+	return err;
+}
+
+/* The namespace of this thread, which is no known one; *found comes with a reference to its space. */
+static int open_namespace(struct ipcfs_registry *registry, uint64_t inode, pid_t tid,
+			  struct ipcfs_namespace **found)
+{
+	struct ipcfs_namespace *fresh;
+	struct ipcfs_space *space;
+	int err = ipcfs_space_open_of(tid, &space);
+
+	if (err)
+		return err;
+	err = new_namespace(registry, space, &fresh);
+	if (!err && fresh->inode != inode)
+		err = -ENOENT; /* it has moved on */
+	if (!err) {
+		fresh->witness = tid;
+		pthread_mutex_lock(&registry->lock);
+		*found = known_namespace(registry, inode);
+		if (!*found) {
+			err = add_namespace(registry, fresh);
+			*found = fresh;
+		}
+		pthread_mutex_unlock(&registry->lock);
+	}
+	if (err || *found != fresh)
+		ipcfs_space_put(space);
+	if (!err && *found == fresh)
+		err = begin(registry, fresh);
+	return err;
+}
+
+static int get_namespace(struct ipcfs_registry *registry, uint64_t inode, pid_t tid,
+			 struct ipcfs_namespace **found)
+{
+	pthread_mutex_lock(&registry->lock);
+	*found = known_namespace(registry, inode);
+	pthread_mutex_unlock(&registry->lock);
+	return *found ? 0 : open_namespace(registry, inode, tid, found);
+}
+
+static int check_root(const struct ipcfs_authority *authority, struct ipcfs_caller *caller)
+{
+	int err = ipcfs_caller_load(caller);
+
+	if (err)
+		return err;
+	return ipcfs_authority_caps(authority, caller) >> CAP_SYS_ADMIN & 1 ? 0 : -EPERM;
+}
+
+int ipcfs_registry_check_root(const struct ipcfs_view *view, struct ipcfs_caller *caller)
+{
+	return check_root(ipcfs_space_authority(view->ipc), caller);
+}
+
+int ipcfs_registry_check(const struct ipcfs_view *view, struct ipcfs_caller *caller)
+{
+	int err;
+
+	if (ipcfs_namespace_of(caller->tid) == view->inode)
+		return 0;
+	err = ipcfs_registry_check_root(view, caller);
+	return err == -EPERM ? -EACCES : err;
+}
+
+int ipcfs_registry_check_process(pid_t pid, uint64_t inode, struct ipcfs_caller *caller)
+{
+	struct ipcfs_authority authority;
+	int err;
+
+	if (ipcfs_namespace_of(caller->tid) == inode)
+		return 0;
+	err = ipcfs_namespace_authority(pid, inode, &authority);
+	if (!err)
+		err = check_root(&authority, caller);
+	return err == -EPERM ? -ENOENT : err;
+}
+
+struct search {
+	uint64_t inode;
+	const struct ipcfs_authority *authority; /* NULL: any process will do */
+	pid_t pid;
+	uint64_t start;
+};
+
+static int consider(void *arg, uint64_t inode, pid_t pid)
+{
+	struct search *search = arg;
+	uint64_t start;
+
+	if (inode != search->inode)
+		return 0;
+	start = ipcfs_namespace_start(pid);
+	if (!start || (search->pid && start >= search->start))
+		return 0;
+	if (search->authority && !ipcfs_namespace_governs(search->authority, pid))
+		return 0;
+	search->pid = pid;
+	search->start = start;
+	return 0;
+}
+
+/* The oldest process that is there, and belongs there. 0: none. */
+static pid_t oldest(uint64_t inode, const struct ipcfs_authority *authority)
+{
+	struct search search = { .inode = inode, .authority = authority };
+
+	return ipcfs_namespace_each(consider, &search) ? 0 : search.pid;
+}
+
+/* The caller's own namespace, or one in which it is root. With a reference to its space. */
+static int find_namespace(struct ipcfs_registry *registry, uint64_t inode,
+			  struct ipcfs_caller *caller, bool own, struct ipcfs_namespace **found)
+{
+	pid_t pid;
+	int err;
+
+	if (own)
+		return get_namespace(registry, inode, caller->tid, found);
+	pthread_mutex_lock(&registry->lock);
+	*found = known_namespace(registry, inode);
+	pthread_mutex_unlock(&registry->lock);
+	if (*found) {
+		err = check_root(ipcfs_space_authority((*found)->space), caller);
+		if (err)
+			ipcfs_space_put((*found)->space);
+		return err == -EPERM ? -ENOENT : err;
+	}
+	pid = oldest(inode, NULL);
+	err = pid ? ipcfs_registry_check_process(pid, inode, caller) : -ENOENT;
+	return err ? err : get_namespace(registry, inode, pid, found);
+}
+
+/* Whose /dev/shm is shown to those who are not in the namespace. 0: nobody's. */
+static pid_t elder_of(struct ipcfs_namespace *namespace)
+{
+	if (!namespace->elder || ipcfs_namespace_of(namespace->elder) != namespace->inode)
+	namespace->elder = oldest(namespace->inode, ipcfs_space_authority(namespace->space));
+	return namespace->elder;
+}
+
+int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
+			struct ipcfs_caller *caller, struct ipcfs_view **view)
+{
+	bool own = ipcfs_namespace_of(caller->tid) == inode;
+	struct ipcfs_namespace *namespace;
+	struct ipcfs_space *ipc, *shm;
+	int err = find_namespace(registry, inode, caller, own, &namespace);
+
+	if (err)
+		return err;
+	ipc = namespace->space;
+	err = ipcfs_space_open_shm(own ? caller->tid : elder_of(namespace), inode, &shm);
+	if (!err) {
+		*view = get_view(registry, namespace, shm);
+		err = *view ? 0 : -ENOMEM;
+		ipcfs_space_put(shm);
+	}
+	ipcfs_space_put(ipc);
+	return err;
+}
+
+struct lister {
+	struct ipcfs_caller *caller;
+	int (*each)(void *arg, uint64_t inode);
+	void *arg;
+	struct seen {
+		uint64_t inode;
+		UT_hash_handle hh;
+	} * seen;
+};
+
+static int list_process(void *arg, uint64_t inode, pid_t pid)
+{
+	struct lister *lister = arg;
+	struct seen *seen;
+	int err;
+
+	HASH_FIND(hh, lister->seen, &inode, sizeof(inode), seen);
+	if (seen)
+		return 0;
+	seen = calloc(1, sizeof(*seen));
+	if (!seen)
+		return -ENOMEM;
+	seen->inode = inode;
+	HASH_ADD(hh, lister->seen, inode, sizeof(seen->inode), seen);
+	if (!seen->hh.tbl) {
+		free(seen);
+		return -ENOMEM;
+	}
+	err = ipcfs_registry_check_process(pid, inode, lister->caller);
+	if (err)
+		return err == -ENOMEM ? err : 0;
+	return lister->each(lister->arg, inode);
+}
+
+int ipcfs_registry_list(struct ipcfs_caller *caller, int (*each)(void *arg, uint64_t inode),
+			void *arg)
+{
+	struct lister lister = { .caller = caller, .each = each, .arg = arg };
+	struct seen *seen, *next;
+	int err = ipcfs_namespace_each(list_process, &lister);
+
+	HASH_ITER (hh, lister.seen, seen, next) {
+		HASH_DEL(lister.seen, seen);
+		free(seen);
+	}
+	return err;
+}
+
+bool ipcfs_registry_is_all(const struct ipcfs_registry *registry)
+{
+	return registry->all;
+}
+
+struct ipcfs_view *ipcfs_registry_home(const struct ipcfs_registry *registry)
+{
+	return registry->home;
+}
+
+/* The space's reference is the registry's then. */
+static int open_home(struct ipcfs_registry *registry, struct ipcfs_space *space)
+{
+	struct ipcfs_namespace *namespace;
+	int err = new_namespace(registry, space, &namespace);
+
+	if (err)
+		return err;
+	err = add_namespace(registry, namespace);
+	if (err)
+		return err;
+	registry->home = get_view(registry, namespace, space);
+	if (!registry->home)
+		return -ENOMEM;
+	ipcfs_space_put(space);
+	return 0;
+}
+
+int ipcfs_registry_create(struct ipcfs_space *space, bool all, const char *state,
+			  const struct ipcfs_registry_hooks *hooks,
+			  struct ipcfs_registry **registry)
+{
+	struct ipcfs_registry *fresh = calloc(1, sizeof(*fresh));
+	pthread_condattr_t attributes;
+	int err;
+
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = (struct ipcfs_registry){ .all = all, .state = state, .hooks = *hooks };
+	pthread_mutex_init(&fresh->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&fresh->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	err = open_home(fresh, space);
+	if (err)
+		ipcfs_registry_destroy(fresh);
+	else
+		*registry = fresh;
+	return err;
+}
+
+void ipcfs_registry_destroy(struct ipcfs_registry *registry)
+{
+	struct ipcfs_namespace *namespace, *next;
+
+	if (!registry)
+		return;
+	ipcfs_view_put(registry->home);
+	HASH_ITER (hh, registry->namespaces, namespace, next) {
+		HASH_DEL(registry->namespaces, namespace);
+		ipcfs_space_put(namespace->space);
+	}
+	pthread_cond_destroy(&registry->wake);
+	pthread_mutex_destroy(&registry->lock);
+	free(registry);
+}
