@@ -126,6 +126,7 @@ static int open_space(pid_t pid, struct ipcfs_space **space)
 		return error;
 	}
 	identify(&opened->identity);
+	ipcfs_authority_own(&opened->authority);
 	*space = opened;
 	return 0;
 }
@@ -153,6 +154,11 @@ bool ipcfs_space_has_shm(const struct ipcfs_space *space)
 void ipcfs_space_identity(const struct ipcfs_space *space, struct ipcfs_space_identity *identity)
 {
 	*identity = space->identity;
+}
+
+const struct ipcfs_authority *ipcfs_space_authority(const struct ipcfs_space *space)
+{
+	return &space->authority;
 }
 
 void ipcfs_space_hold(struct ipcfs_space *space)

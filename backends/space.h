@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "authority.h"
 #include "backend.h"
 
 struct ipcfs_space {
@@ -14,6 +15,7 @@ struct ipcfs_space {
 	dev_t shm_device;
 	int process; /* a pidfd of the process that was joined; -1: none */
 	struct ipcfs_space_identity identity;
+	struct ipcfs_authority authority;
 };
 
 #endif

@@ -147,6 +147,7 @@ void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 			.rule = IPCFS_RULE_FILE,
 			.perm = &perm,
 			.want = want,
+			.authority = ipcfs_space_authority(fs->space),
 		};
 		enum ipcfs_reason reason;
 

@@ -52,6 +52,7 @@ int ipcfs_permission_check(const struct ipcfs_filesystem *fs, const struct ipcfs
 		.perm = perm,
 		.acl = &acl,
 		.want = needed(class, want),
+		.authority = ipcfs_space_authority(space),
 	};
 	int err = 0;
 
