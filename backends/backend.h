@@ -77,7 +77,7 @@ const struct ipcfs_place *ipcfs_space_place(const struct ipcfs_space *space);
 
 /*
  * Let this thread act in the IPC namespace, until it leaves: *before is for that. Calls of kinds that are
- * `bound` are to be made in there. One that has ended is empty. -ENOMEM. Nothing happens where the process is in it anyway.
+ * `bound` are to be made in there. One that has ended is empty. -ENOMEM. NULL: nothing happens. Nothing happens where the process is in it anyway.
  */
 int ipcfs_space_enter(const struct ipcfs_space *space, const struct ipcfs_space **before);
 void ipcfs_space_leave(const struct ipcfs_space *before);

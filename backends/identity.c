@@ -5,12 +5,15 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "id_map.h"
 #include "identity.h"
+#include "stand_in.h"
 
 /* On old 32-bit architectures the plain calls know 16-bit ids only. */
 #ifdef SYS_setgroups32
@@ -38,6 +41,12 @@ static bool has_ids(const struct ipcfs_caller *caller)
 {
 	return caller->loaded && caller->uid != same_uid && caller->gid != same_gid &&
 	       caller->ruid != same_uid && caller->rgid != same_gid;
+}
+
+/* Those of another user namespace are none in ours. */
+static uint64_t caps_here(const struct ipcfs_caller *caller)
+{
+	return caller->foreign ? 0 : caller->caps;
 }
 
 static int get_capabilities(struct ipcfs_capabilities *sets)
@@ -163,7 +172,7 @@ static int adopt(const struct ipcfs_caller *caller, struct ipcfs_identity *own)
 		own->changed |= CHANGED_UID;
 	}
 
-	wanted.effective = wanted.permitted & caller->caps;
+	wanted.effective = wanted.permitted & caps_here(caller);
 	if (own->changed & CHANGED_UID || wanted.effective != own->capabilities.effective) {
 		if (set_capabilities(&wanted))
 			return -EPERM;
@@ -172,26 +181,8 @@ static int adopt(const struct ipcfs_caller *caller, struct ipcfs_identity *own)
 	return 0;
 }
 
-int ipcfs_identity_take(const struct ipcfs_caller *caller, struct ipcfs_identity *own)
-{
-	int error;
-
-	if (!has_ids(caller)) {
-		*own = (struct ipcfs_identity){ 0 };
-		return -EPERM;
-	}
-	error = ipcfs_identity_read(own);
-	if (error) {
-		ipcfs_identity_free(own);
-		return error;
-	}
-	error = adopt(caller, own);
-	if (error)
-		ipcfs_identity_give_back(own);
-	return error;
-}
-
-void ipcfs_identity_give_back(struct ipcfs_identity *own)
+/* Be ourselves again, and free what take allocated. errno is kept. */
+static void give_back(struct ipcfs_identity *own)
 {
 	int saved = errno;
 	bool lost = false;
@@ -219,9 +210,78 @@ void ipcfs_identity_give_back(struct ipcfs_identity *own)
 	errno = saved;
 }
 
-int ipcfs_identity_become(const struct ipcfs_caller *caller, const struct ipcfs_identity *own)
+/*
+ * Become the caller (loaded), until give_back. -EPERM: this process may not, nothing has changed then; -ENOMEM.
+ */
+static int take(const struct ipcfs_caller *caller, struct ipcfs_identity *own)
 {
-	struct ipcfs_capabilities sets = own->capabilities;
+	int error;
+
+	if (!has_ids(caller)) {
+		*own = (struct ipcfs_identity){ 0 };
+		return -EPERM;
+	}
+	error = ipcfs_identity_read(own);
+	if (error) {
+		ipcfs_identity_free(own);
+		return error;
+	}
+	error = adopt(caller, own);
+	if (error)
+		give_back(own);
+	return error;
+}
+
+int ipcfs_identity_run(const struct ipcfs_caller *caller, int (*work)(void *arg), void *arg,
+		       size_t size)
+{
+	struct ipcfs_identity own;
+	int result;
+
+	if (ipcfs_stand_in_joins(caller)) {
+		const struct ipcfs_stand_in terms = { .caller = caller };
+
+		return ipcfs_stand_in_run(&terms, work, arg, size);
+	}
+	result = take(caller, &own);
+	if (result)
+		return result;
+	result = work(arg);
+	give_back(&own);
+	return result;
+}
+
+int ipcfs_identity_uid(const struct ipcfs_caller *caller, uid_t uid, uid_t *there)
+{
+	if (ipcfs_stand_in_joins(caller))
+		return ipcfs_id_map_uid(caller->map, uid, there);
+	*there = uid;
+	return 0;
+}
+
+int ipcfs_identity_gid(const struct ipcfs_caller *caller, gid_t gid, gid_t *there)
+{
+	if (ipcfs_stand_in_joins(caller))
+		return ipcfs_id_map_gid(caller->map, gid, there);
+	*there = gid;
+	return 0;
+}
+
+/* With no capability but the one that this takes: all that there are in the other one come with it. */
+static int join(int user_ns, const struct ipcfs_identity *own)
+{
+	const uint64_t needed = own->capabilities.permitted & (uint64_t)1 << CAP_SYS_ADMIN;
+	const struct ipcfs_capabilities sets = { .effective = needed, .permitted = needed };
+
+	if (set_capabilities(&sets))
+		return -EPERM;
+	return setns(user_ns, CLONE_NEWUSER) ? -EPERM : 0;
+}
+
+int ipcfs_identity_become(const struct ipcfs_caller *caller, const struct ipcfs_identity *own,
+			  int user_ns)
+{
+	struct ipcfs_capabilities sets = { 0 };
 
 	if (!has_ids(caller) || adopt_groups(caller, own) < 0)
 		return -EPERM;
@@ -231,8 +291,10 @@ int ipcfs_identity_become(const struct ipcfs_caller *caller, const struct ipcfs_
 		return -EPERM;
 	if (syscall(CALL_SETRESUID, caller->ruid, caller->uid, caller->uid))
 		return -EPERM;
-	sets.permitted &= caller->caps;
+	if (user_ns >= 0 && join(user_ns, own))
+		return -EPERM;
+	sets.permitted = user_ns >= 0 ? caller->caps
+				      : own->capabilities.permitted & caps_here(caller);
 	sets.effective = sets.permitted;
-	sets.inheritable = 0;
 	return set_capabilities(&sets) ? -EPERM : 0;
 }

@@ -71,41 +71,41 @@ static int check_value(const struct ipcfs_limit *limit, const char *value)
 	return count && !*value ? 0 : -EINVAL;
 }
 
+struct setting {
+	const char *path;
+	size_t size;
+	char value[VALUE_MAX];
+};
+
 /* With the caller's identity: the kernel checks both the open and the write. */
-static int write_value(const struct ipcfs_limit *limit, const char *value, size_t size)
+static int write_value(void *arg)
 {
-	IPCFS_DESCRIPTOR_AUTO int fd = open(limit->path, O_WRONLY | O_CLOEXEC);
+	const struct setting *setting = arg;
+	IPCFS_DESCRIPTOR_AUTO int fd = open(setting->path, O_WRONLY | O_CLOEXEC);
 	ssize_t written;
 
 	if (fd < 0)
 		return -errno;
 	do {
-		written = write(fd, value, size);
+		written = write(fd, setting->value, setting->size);
 	} while (written < 0 && errno == EINTR);
 	if (written < 0)
 		return -errno;
-	return (size_t)written == size ? 0 : -EINVAL;
+	return (size_t)written == setting->size ? 0 : -EINVAL;
 }
 
 int ipcfs_limit_write(const struct ipcfs_limit *limit, const struct ipcfs_caller *caller,
 		      const char *value, size_t size)
 {
-	struct ipcfs_identity own;
-	char copy[VALUE_MAX];
+	struct setting setting = { .path = limit->path, .size = size };
 	int error;
 
-	if (size >= sizeof(copy) || memchr(value, '\0', size))
+	if (size >= sizeof(setting.value) || memchr(value, '\0', size))
 		return -EINVAL;
-	memcpy(copy, value, size);
-	copy[size] = '\0';
-	error = check_value(limit, copy);
+	memcpy(setting.value, value, size);
+	setting.value[size] = '\0';
+	error = check_value(limit, setting.value);
 	if (error)
 		return error;
-
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	error = write_value(limit, copy, size);
-	ipcfs_identity_give_back(&own);
-	return error;
+	return ipcfs_identity_run(caller, write_value, &setting, sizeof(setting));
 }

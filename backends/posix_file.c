@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "identity.h"
 #include "posix_file.h"
 
@@ -36,6 +37,26 @@ int ipcfs_posix_file_reopen(int path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+struct removal {
+	int directory;
+	const char *name;
+};
+
+/* With the caller's identity. */
+static int remove_as_caller(void *arg)
+{
+	const struct removal *removal = arg;
+
+	return unlinkat(removal->directory, removal->name, 0) ? -errno : 0;
+}
+
+int ipcfs_posix_file_remove(int directory, const char *name, const struct ipcfs_caller *caller)
+{
+	struct removal removal = { .directory = directory, .name = name };
+
+	return ipcfs_identity_run(caller, remove_as_caller, &removal, sizeof(removal));
+}
+
 /* A descriptor that was opened with O_PATH can't be given to fchmod. */
 static int change_mode(int path, mode_t mode)
 {
@@ -44,39 +65,55 @@ static int change_mode(int path, mode_t mode)
 	return chmod(fd_path(name, path), mode & IPCFS_POSIX_MODE_BITS) ? -errno : 0;
 }
 
-static int change_as_caller(int path, mode_t mode, const struct ipcfs_change *wanted)
+struct file_change {
+	int path;
+	mode_t before;
+	uint32_t mask;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+/* With the caller's identity. */
+static int change_as_caller(void *arg)
 {
-	uid_t uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : (uid_t)-1;
-	gid_t gid = wanted->mask & IPCFS_CHANGE_GID ? wanted->gid : (gid_t)-1;
+	const struct file_change *change = arg;
 	int error = 0;
 
 	/* The mode first: who gives an object away may change it no more. */
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		error = change_mode(path, wanted->mode);
-	if (error || !(wanted->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)))
+	if (change->mask & IPCFS_CHANGE_MODE)
+		error = change_mode(change->path, change->mode);
+	if (error || !(change->mask & (IPCFS_CHANGE_UID | IPCFS_CHANGE_GID)))
 		return error;
-	if (!fchownat(path, "", uid, gid, AT_EMPTY_PATH))
+	if (!fchownat(change->path, "", change->uid, change->gid, AT_EMPTY_PATH))
 		return 0;
 	error = -errno;
-	if (wanted->mask & IPCFS_CHANGE_MODE)
-		(void)change_mode(path, mode); /* it was ours to change a moment ago */
+	if (change->mask & IPCFS_CHANGE_MODE) /* it was ours to change a moment ago */
+		(void)change_mode(change->path, change->before);
 	return error;
 }
 
 int ipcfs_posix_file_change(int path, mode_t mode, const struct ipcfs_change *wanted,
 			    const struct ipcfs_caller *caller)
 {
-	struct ipcfs_identity own;
-	int error;
+	struct file_change change = {
+		.path = path,
+		.before = mode,
+		.mask = wanted->mask,
+		.mode = wanted->mode,
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+	};
+	int error = 0;
 
 	if (wanted->mask & ~(uint32_t)(IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID | IPCFS_CHANGE_GID))
 		return -EINVAL;
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	error = change_as_caller(path, mode, wanted);
-	ipcfs_identity_give_back(&own);
-	return error;
+	if (wanted->mask & IPCFS_CHANGE_UID)
+		error = ipcfs_identity_uid(caller, wanted->uid, &change.uid);
+	if (!error && wanted->mask & IPCFS_CHANGE_GID)
+		error = ipcfs_identity_gid(caller, wanted->gid, &change.gid);
+	return error ? error
+		     : ipcfs_identity_run(caller, change_as_caller, &change, sizeof(change));
 }
 
 /* Most lists are short. A longer value may become longer still between two looks. */
@@ -114,34 +151,54 @@ int ipcfs_posix_file_acl(int fd, struct ipcfs_acl *acl)
 	return error == -ENODATA || error == -EOPNOTSUPP ? 0 : error;
 }
 
-static int set_as_caller(int path, const struct ipcfs_acl *acl, const struct ipcfs_text *value)
+struct list_change {
+	int path;
+	const struct ipcfs_acl *acl;
+	struct ipcfs_text value;
+};
+
+/* With the caller's identity. */
+static int set_as_caller(void *arg)
 {
+	const struct list_change *change = arg;
 	char name[FD_PATH_SIZE];
 
-	fd_path(name, path);
-	if (!setxattr(name, IPCFS_ACL_ATTRIBUTE, value->data, value->size, 0))
+	fd_path(name, change->path);
+	if (!setxattr(name, IPCFS_ACL_ATTRIBUTE, change->value.data, change->value.size, 0))
 		return 0;
 	/* without lists, a mode is all there is to set */
-	if (errno == EOPNOTSUPP && !ipcfs_acl_is_extended(acl))
-		return change_mode(path, ipcfs_acl_mode(acl));
+	if (errno == EOPNOTSUPP && !ipcfs_acl_is_extended(change->acl))
+		return change_mode(change->path, ipcfs_acl_mode(change->acl));
 	return -errno;
+}
+
+/* The value to set: its ids are numbers of the caller's user namespace. */
+static int format_for(const struct ipcfs_caller *caller, const struct ipcfs_acl *acl,
+		      struct ipcfs_text *value)
+{
+	IPCFS_ACL_AUTO there = { 0 };
+	int error = ipcfs_acl_copy(&there, acl);
+
+	for (size_t i = 0; !error && i < there.count; i++) {
+		struct ipcfs_acl_entry *entry = &there.entries[i];
+
+		if (entry->tag == IPCFS_ACL_USER)
+			error = ipcfs_identity_uid(caller, entry->id, &entry->id);
+		else if (entry->tag == IPCFS_ACL_GROUP)
+			error = ipcfs_identity_gid(caller, entry->id, &entry->id);
+	}
+	return error ? error : ipcfs_acl_format(&there, value);
 }
 
 int ipcfs_posix_file_set_acl(int path, const struct ipcfs_acl *acl,
 			     const struct ipcfs_caller *caller)
 {
-	struct ipcfs_text value = { 0 };
-	struct ipcfs_identity own;
-	int error;
+	struct list_change change = { .path = path, .acl = acl };
+	int error = format_for(caller, acl, &change.value);
 
-	error = ipcfs_acl_format(acl, &value);
 	if (!error)
-		error = ipcfs_identity_take(caller, &own);
-	if (!error) {
-		error = set_as_caller(path, acl, &value);
-		ipcfs_identity_give_back(&own);
-	}
-	ipcfs_text_free(&value);
+		error = ipcfs_identity_run(caller, set_as_caller, &change, sizeof(change));
+	ipcfs_text_free(&change.value);
 	return error;
 }
 

@@ -16,6 +16,9 @@ int ipcfs_posix_name_check(const char *name);
 /* Open what an O_PATH descriptor stands for, whatever has its name now. Errors of open(2). */
 int ipcfs_posix_file_reopen(int path, int flags);
 
+/* Remove the file of this name from the directory, as the caller (loaded). Errors of unlink(2), -EPERM, -ENOMEM. */
+int ipcfs_posix_file_remove(int directory, const char *name, const struct ipcfs_caller *caller);
+
 /*
  * Change the mode and owner of the file behind an O_PATH descriptor, as the caller (loaded); `mode` is
  * what it has. All or nothing. -EPERM, -EINVAL (a field that no file has), -ENOMEM.

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "descriptor.h"
-#include "identity.h"
 #include "kinds.h"
 #include "posix_file.h"
 #include "posix_mq.h"
@@ -205,9 +204,7 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller)
 {
-	struct ipcfs_identity own;
 	struct stat st;
-	int error;
 
 	if (ipcfs_posix_name_check(ref->name))
 		return -ENOENT;
@@ -215,13 +212,7 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 		return -errno;
 	if (check_inode(&st, ref->serial))
 		return -ENOENT;
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (unlinkat(space->mq, ref->name, 0))
-		error = -errno;
-	ipcfs_identity_give_back(&own);
-	return error;
+	return ipcfs_posix_file_remove(space->mq, ref->name, caller);
 }
 
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

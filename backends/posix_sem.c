@@ -201,43 +201,44 @@ static int start_bytes(const struct ipcfs_spec *spec, sem_t *semaphore)
 	return sem_init(semaphore, 1, value) ? -errno : 0;
 }
 
+struct new_file {
+	const struct ipcfs_space *space;
+	char name[NAME_MAX + 1];
+	mode_t mode;
+	sem_t semaphore;
+};
+
 /* With the caller's identity: it gets its name when it is whole, so that nobody sees half of it. */
-static int make_file(const struct ipcfs_space *space, const char *file, mode_t mode,
-		     const sem_t *semaphore)
+static int make_file(void *arg)
 {
-	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_shm_dir_make(space, mode);
+	const struct new_file *file = arg;
+	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_shm_dir_make(file->space, file->mode);
 	ssize_t written;
 
 	if (fd < 0)
 		return fd;
-	written = write(fd, semaphore, sizeof(*semaphore));
+	written = write(fd, &file->semaphore, sizeof(file->semaphore));
 	if (written < 0)
 		return -errno;
-	if (written != sizeof(*semaphore))
+	if (written != sizeof(file->semaphore))
 		return -ENOSPC;
-	return ipcfs_shm_dir_name(space, fd, file);
+	return ipcfs_shm_dir_name(file->space, fd, file->name);
 }
 
 static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
-	struct ipcfs_identity own;
-	char file[NAME_MAX + 1];
-	sem_t semaphore;
+	struct new_file file = { .space = space, .mode = spec->mode };
 	int error;
 
 	*limit = NULL;
 	error = ipcfs_posix_sem_name_check(spec->name);
 	if (!error)
-		error = ipcfs_posix_sem_file(spec->name, file);
+		error = ipcfs_posix_sem_file(spec->name, file.name);
 	if (!error)
-		error = start_bytes(spec, &semaphore);
+		error = start_bytes(spec, &file.semaphore);
 	if (!error)
-		error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	error = make_file(space, file, spec->mode, &semaphore);
-	ipcfs_identity_give_back(&own);
+		error = ipcfs_identity_run(caller, make_file, &file, sizeof(file));
 	if (error == -ENOSPC)
 		*limit = "size or nr_inodes of /dev/shm";
 	return error ? error : sample(space, spec->name, info);
@@ -246,7 +247,6 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller)
 {
-	struct ipcfs_identity own;
 	char file[NAME_MAX + 1];
 	struct statx st;
 	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_posix_sem_find(space, ref, &st);
@@ -255,14 +255,7 @@ static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *r
 	if (fd < 0)
 		return fd == -EIDRM ? -ENOENT : fd;
 	error = ipcfs_posix_sem_file(ref->name, file);
-	if (!error)
-		error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (unlinkat(space->shm, file, 0))
-		error = -errno;
-	ipcfs_identity_give_back(&own);
-	return error;
+	return error ? error : ipcfs_posix_file_remove(space->shm, file, caller);
 }
 
 static int change(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

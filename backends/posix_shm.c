@@ -106,10 +106,18 @@ static int set_size(int fd, uint64_t size)
 	return error;
 }
 
+struct new_file {
+	const struct ipcfs_space *space;
+	const struct ipcfs_spec *spec;
+	struct statx st; /* what was made; the ids are numbers of the caller's user namespace */
+};
+
 /* With the caller's identity: it gets its name when it is all that was asked for. */
-static int make_file(const struct ipcfs_space *space, const struct ipcfs_spec *spec)
+static int make_file(void *arg)
 {
-	int fd = ipcfs_shm_dir_make(space, spec->mode);
+	struct new_file *file = arg;
+	const struct ipcfs_spec *spec = file->spec;
+	IPCFS_DESCRIPTOR_AUTO int fd = ipcfs_shm_dir_make(file->space, spec->mode);
 	int error = 0;
 
 	if (fd < 0)
@@ -117,54 +125,38 @@ static int make_file(const struct ipcfs_space *space, const struct ipcfs_spec *s
 	if (spec->given & IPCFS_SPEC_SIZE)
 		error = set_size(fd, spec->size);
 	if (!error)
-		error = ipcfs_shm_dir_name(space, fd, spec->name);
+		error = ipcfs_shm_dir_look_at(fd, &file->st);
 	if (!error)
-		return fd;
-	ipcfs_descriptor_close(&fd);
+		error = ipcfs_shm_dir_name(file->space, fd, spec->name);
 	return error == -EFBIG ? -ERANGE : error;
 }
 
 static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
-	IPCFS_DESCRIPTOR_AUTO int fd = -1;
-	struct ipcfs_identity own;
-	struct statx st;
+	struct new_file file = { .space = space, .spec = spec };
+	struct ipcfs_ref made;
 	int error;
 
 	*limit = NULL;
 	error = check_name(spec->name);
 	if (!error)
-		error = ipcfs_identity_take(caller, &own);
+		error = ipcfs_identity_run(caller, make_file, &file, sizeof(file));
+	if (error == -ENOSPC)
+		*limit = "nr_inodes of /dev/shm";
 	if (error)
 		return error;
-	fd = make_file(space, spec);
-	ipcfs_identity_give_back(&own);
-	if (fd == -ENOSPC)
-		*limit = "nr_inodes of /dev/shm";
-	if (fd < 0)
-		return fd;
-	error = ipcfs_shm_dir_look_at(fd, &st);
-	if (!error)
-		fill_info(spec->name, &st, info);
-	return error;
+	ipcfs_shm_dir_ref(spec->name, &file.st, &made);
+	return stat_ref(space, &made, info);
 }
 
 static int remove_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller)
 {
-	struct ipcfs_identity own;
 	struct statx st;
 	int error = look_at_ref(space, ref, &st);
 
-	if (!error)
-		error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	if (unlinkat(space->shm, ref->name, 0))
-		error = -errno;
-	ipcfs_identity_give_back(&own);
-	return error;
+	return error ? error : ipcfs_posix_file_remove(space->shm, ref->name, caller);
 }
 
 /* The file of this ref, as ipcfs_shm_dir_find gives it. -EIDRM: another one has the name. */

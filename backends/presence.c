@@ -55,10 +55,10 @@ void ipcfs_presence_forget(int ns)
 
 int ipcfs_space_enter(const struct ipcfs_space *space, const struct ipcfs_space **before)
 {
-	const struct ipcfs_space *there = space->home ? NULL : space;
+	const struct ipcfs_space *there = space && !space->home ? space : NULL;
 
 	*before = here;
-	if (space->ns < 0 || dwells || here == there)
+	if (!space || space->ns < 0 || dwells || here == there)
 		return 0;
 	if (setns(there ? there->ns : home, CLONE_NEWIPC))
 		return -errno;

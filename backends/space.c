@@ -21,6 +21,7 @@
 #include "presence.h"
 #include "shm_dir.h"
 #include "space.h"
+#include "stand_in.h"
 #include "target.h"
 
 #define MQUEUE_FS_MAGIC 0x19800202
@@ -245,6 +246,7 @@ int ipcfs_space_open_home(struct ipcfs_space **space)
 		return error;
 	opened->shm = ipcfs_shm_dir_open(&opened->shm_device);
 	set_place(opened);
+	ipcfs_stand_in_enable();
 	give(&opened, space);
 	return 0;
 }

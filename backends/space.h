@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "authority.h"
 #include "backend.h"
 
 struct ipcfs_resident;

@@ -120,16 +120,24 @@ static int list(const struct ipcfs_space *space,
 	return ipcfs_sysv_list(&kind, each, arg);
 }
 
+struct new_queue {
+	const struct ipcfs_spec *spec;
+	key_t key;
+	const char *limit; /* the one that was reached */
+};
+
 /* With the caller's identity. Returns the id. */
-static int make_queue(const struct ipcfs_spec *spec, key_t key, const char **limit)
+static int make_queue(void *arg)
 {
-	int id = msgget(key, IPC_CREAT | IPC_EXCL | (int)(spec->mode & MODE_BITS));
+	struct new_queue *queue = arg;
+	const struct ipcfs_spec *spec = queue->spec;
+	int id = msgget(queue->key, IPC_CREAT | IPC_EXCL | (int)(spec->mode & MODE_BITS));
 	struct msqid_ds ds;
 	int error;
 
 	if (id < 0) {
 		if (errno == ENOSPC)
-			*limit = "msgmni";
+			queue->limit = "msgmni";
 		return -errno;
 	}
 	if (!(spec->given & IPCFS_SPEC_MAX_BYTES))
@@ -149,23 +157,19 @@ static int make_queue(const struct ipcfs_spec *spec, key_t key, const char **lim
 static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
-	struct ipcfs_identity own;
+	struct new_queue queue = { .spec = spec };
 	int id, error;
-	key_t key;
 
 	(void)space;
 	*limit = NULL;
-	error = ipcfs_sysv_make_key(spec->name, &key);
+	error = ipcfs_sysv_make_key(spec->name, &queue.key);
 	if (error)
 		return error;
 	if (spec->given & IPCFS_SPEC_MAX_BYTES && (!spec->max_bytes || spec->max_bytes > ULONG_MAX))
 		return -ERANGE;
 
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	id = make_queue(spec, key, limit);
-	ipcfs_identity_give_back(&own);
+	id = ipcfs_identity_run(caller, make_queue, &queue, sizeof(queue));
+	*limit = queue.limit;
 	if (id < 0)
 		return id;
 	error = ipcfs_sysv_look(&kind, id, info);

@@ -133,29 +133,60 @@ static int changed(const struct ipcfs_sysv_kind *kind, int id, int error)
 	return error;
 }
 
+struct removal {
+	const struct ipcfs_sysv_kind *kind;
+	int id;
+};
+
+/* With the caller's identity. */
+static int remove_as_caller(void *arg)
+{
+	const struct removal *removal = arg;
+
+	return removal->kind->remove(removal->id);
+}
+
 int ipcfs_sysv_remove(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
+	struct removal removal = { .kind = kind, .id = (int)ref->serial };
 	int error = ipcfs_sysv_verify(kind, ref);
 
 	if (error)
 		return error == -EIDRM ? -ENOENT : error;
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	error = kind->remove(id);
-	ipcfs_identity_give_back(&own);
-	return error ? changed(kind, id, error) : 0;
+	error = ipcfs_identity_run(caller, remove_as_caller, &removal, sizeof(removal));
+	return error ? changed(kind, removal.id, error) : 0;
+}
+
+struct object_change {
+	const struct ipcfs_sysv_kind *kind;
+	int id;
+	struct ipcfs_change all;
+};
+
+/* With the caller's identity. */
+static int change_as_caller(void *arg)
+{
+	const struct object_change *change = arg;
+
+	return change->kind->set(change->id, &change->all);
+}
+
+/* Both owners are always set: an owner that is kept has to have a number there, too. */
+static int number_owners(const struct ipcfs_caller *caller, uint32_t wanted,
+			 struct ipcfs_change *all)
+{
+	if (ipcfs_identity_uid(caller, all->uid, &all->uid))
+		return wanted & IPCFS_CHANGE_UID ? -EINVAL : -EOVERFLOW;
+	if (ipcfs_identity_gid(caller, all->gid, &all->gid))
+		return wanted & IPCFS_CHANGE_GID ? -EINVAL : -EOVERFLOW;
+	return 0;
 }
 
 int ipcfs_sysv_change(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref *ref,
 		      const struct ipcfs_change *wanted, const struct ipcfs_caller *caller)
 {
-	int id = (int)ref->serial;
-	struct ipcfs_identity own;
-	struct ipcfs_change all;
+	struct object_change change = { .kind = kind, .id = (int)ref->serial };
 	struct ipcfs_info info;
 	int error;
 
@@ -164,7 +195,7 @@ int ipcfs_sysv_change(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref
 	error = ipcfs_sysv_stat(kind, ref, &info);
 	if (error)
 		return error;
-	all = (struct ipcfs_change){
+	change.all = (struct ipcfs_change){
 		.mask = kind->fields,
 		.mode = wanted->mask & IPCFS_CHANGE_MODE ? wanted->mode & 0666 : info.perm.mode,
 		.uid = wanted->mask & IPCFS_CHANGE_UID ? wanted->uid : info.perm.uid,
@@ -172,10 +203,9 @@ int ipcfs_sysv_change(const struct ipcfs_sysv_kind *kind, const struct ipcfs_ref
 		.max_bytes = wanted->mask & IPCFS_CHANGE_MAX_BYTES ? wanted->max_bytes
 								   : info.max_bytes,
 	};
-	error = ipcfs_identity_take(caller, &own);
+	error = number_owners(caller, wanted->mask, &change.all);
 	if (error)
 		return error;
-	error = kind->set(id, &all);
-	ipcfs_identity_give_back(&own);
-	return error ? changed(kind, id, error) : 0;
+	error = ipcfs_identity_run(caller, change_as_caller, &change, sizeof(change));
+	return error ? changed(kind, change.id, error) : 0;
 }

@@ -143,22 +143,30 @@ static int start_set(int id, unsigned short *values, mode_t mode)
 	return semctl(id, 0, IPC_SET, (union ipcfs_semun){ .buf = &ds }) ? -errno : 0;
 }
 
+struct new_set {
+	key_t key;
+	size_t count;
+	unsigned short *values;
+	mode_t mode;
+	const char *limit; /* the one that was reached */
+};
+
 /* With the caller's identity. Returns the id. */
-static int make_set(key_t key, size_t count, unsigned short *values, mode_t mode,
-		    const char **limit)
+static int make_set(void *arg)
 {
+	struct new_set *set = arg;
 	/* Who makes it must be able to set the values, whatever its mode will be. */
-	int flags = IPC_CREAT | IPC_EXCL | (int)mode | OWNER_WRITES;
-	int id = semget(key, (int)count, flags);
+	int flags = IPC_CREAT | IPC_EXCL | (int)set->mode | OWNER_WRITES;
+	int id = semget(set->key, (int)set->count, flags);
 	int error;
 
 	if (id < 0) {
 		if (errno == ENOSPC)
-			*limit = "sem";
+			set->limit = "sem";
 		/* The kernel's word for more than SEMMSL. */
 		return errno == EINVAL ? -ERANGE : -errno;
 	}
-	error = start_set(id, values, mode);
+	error = start_set(id, set->values, set->mode);
 	if (!error)
 		return id;
 	(void)semctl(id, 0, IPC_RMID); /* fails only where someone else was faster */
@@ -174,22 +182,19 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
 	__attribute__((cleanup(free_values))) unsigned short *values = NULL;
-	struct ipcfs_identity own;
-	size_t count;
-	key_t key;
+	struct new_set set = { .mode = spec->mode & MODE_BITS };
 	int id, error;
 
 	(void)space;
 	*limit = NULL;
-	error = ipcfs_sysv_make_key(spec->name, &key);
+	error = ipcfs_sysv_make_key(spec->name, &set.key);
 	if (!error)
-		error = start_values(spec, &count, &values);
-	if (!error)
-		error = ipcfs_identity_take(caller, &own);
+		error = start_values(spec, &set.count, &values);
 	if (error)
 		return error;
-	id = make_set(key, count, values, spec->mode & MODE_BITS, limit);
-	ipcfs_identity_give_back(&own);
+	set.values = values;
+	id = ipcfs_identity_run(caller, make_set, &set, sizeof(set));
+	*limit = set.limit;
 	if (id < 0)
 		return id;
 	error = ipcfs_sysv_look(&kind, id, info);

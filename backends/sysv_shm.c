@@ -122,37 +122,46 @@ static const char *limit_reached(void)
 	return "shmmni";
 }
 
+struct new_segment {
+	key_t key;
+	size_t size;
+	int mode;
+};
+
+/* With the caller's identity. Returns the id. */
+static int make_segment(void *arg)
+{
+	const struct new_segment *segment = arg;
+	int id = shmget(segment->key, segment->size, IPC_CREAT | IPC_EXCL | segment->mode);
+
+	return id < 0 ? -errno : id;
+}
+
 static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 		const struct ipcfs_caller *caller, struct ipcfs_info *info, const char **limit)
 {
 	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
-	struct ipcfs_identity own;
+	struct new_segment segment = { .mode = (int)(spec->mode & MODE_BITS) };
 	int id, error;
-	key_t key;
 
 	(void)space;
 	*limit = NULL;
-	error = ipcfs_sysv_make_key(spec->name, &key);
+	error = ipcfs_sysv_make_key(spec->name, &segment.key);
 	if (error)
 		return error;
 	if (spec->given & IPCFS_SPEC_SIZE)
 		size = spec->size;
 	if (!size || size > SIZE_MAX)
 		return -ERANGE;
+	segment.size = (size_t)size;
 
-	error = ipcfs_identity_take(caller, &own);
-	if (error)
-		return error;
-	id = shmget(key, (size_t)size, IPC_CREAT | IPC_EXCL | (int)(spec->mode & MODE_BITS));
-	if (id < 0)
-		error = errno;
-	ipcfs_identity_give_back(&own);
-	if (error == ENOSPC)
+	id = ipcfs_identity_run(caller, make_segment, &segment, sizeof(segment));
+	if (id == -ENOSPC)
 		*limit = limit_reached();
-	if (error == EINVAL)
+	if (id == -EINVAL)
 		return -ERANGE; /* more than shmmax */
-	if (error)
-		return -error;
+	if (id < 0)
+		return id;
 	error = ipcfs_sysv_look(&kind, id, info);
 	return error == -EIDRM ? -ENOENT : error;
 }

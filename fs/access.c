@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <linux/capability.h>
 
-#define WANT_ALL (IPCFS_WANT_READ | IPCFS_WANT_WRITE)
+#include "../backends/authority.h"
+#include "../backends/id_map.h"
 
-static bool has_cap(const struct ipcfs_caller *caller, int cap)
-{
-	return caller->loaded && (caller->caps >> cap & 1);
-}
+#define WANT_ALL (IPCFS_WANT_READ | IPCFS_WANT_WRITE)
 
 static bool in_group(const struct ipcfs_caller *caller, gid_t gid)
 {
@@ -118,12 +116,30 @@ static struct answer answer(const struct ipcfs_question *question,
 	return by_mode(question, caller, maybe);
 }
 
-static bool overrides(enum ipcfs_rule rule, const struct ipcfs_caller *caller, unsigned want)
+/* Those that count for the object. A file's do where it has ids in the caller's user namespace. */
+static uint64_t capabilities(const struct ipcfs_question *question,
+			     const struct ipcfs_caller *caller)
 {
-	if (rule == IPCFS_RULE_SYSV)
-		return has_cap(caller, CAP_IPC_OWNER);
-	return has_cap(caller, CAP_DAC_OVERRIDE) ||
-	       (want == IPCFS_WANT_READ && has_cap(caller, CAP_DAC_READ_SEARCH));
+	const struct ipcfs_perm *perm = question->perm;
+
+	if (!caller->loaded)
+		return 0;
+	if (question->rule == IPCFS_RULE_SYSV)
+		return ipcfs_authority_caps(question->authority, caller);
+	if (caller->foreign && (!ipcfs_id_map_has_uid(caller->map, perm->uid) ||
+				!ipcfs_id_map_has_gid(caller->map, perm->gid)))
+		return 0;
+	return caller->caps;
+}
+
+static bool overrides(const struct ipcfs_question *question, const struct ipcfs_caller *caller)
+{
+	uint64_t caps = capabilities(question, caller);
+
+	if (question->rule == IPCFS_RULE_SYSV)
+		return caps >> CAP_IPC_OWNER & 1;
+	return caps >> CAP_DAC_OVERRIDE & 1 ||
+	       ((question->want & WANT_ALL) == IPCFS_WANT_READ && caps >> CAP_DAC_READ_SEARCH & 1);
 }
 
 static bool grants(const struct ipcfs_question *question, const struct answer *answer)
@@ -150,7 +166,7 @@ int ipcfs_access(const struct ipcfs_question *question, struct ipcfs_caller *cal
 	*reason = found.reason;
 	if (grants(question, &found))
 		return 0;
-	if (!overrides(question->rule, caller, question->want & WANT_ALL))
+	if (!overrides(question, caller))
 		return -EACCES;
 	*reason = IPCFS_BY_CAPABILITY;
 	return 0;

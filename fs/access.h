@@ -28,6 +28,8 @@ struct ipcfs_question {
 	const struct ipcfs_perm *perm;
 	const struct ipcfs_acl *acl; /* its base entries are of now; NULL or empty: none */
 	unsigned want;		     /* IPCFS_WANT_*, or'ed */
+	/* Of the object's IPC namespace: whose capabilities count for System V. NULL: nobody's. */
+	const struct ipcfs_authority *authority;
 };
 
 /* Is this caller judged as the owner is? Then no list matters. */
@@ -42,6 +44,9 @@ bool ipcfs_access_is_owner(enum ipcfs_rule rule, const struct ipcfs_perm *perm,
  * creator's group), other decides; CAP_IPC_OWNER overrides. Files: owner, group, other as in inode(7);
  * CAP_DAC_OVERRIDE, for reading alone also CAP_DAC_READ_SEARCH, overrides (capabilities(7)). With one,
  * acl(5): owner (or creator), named users, groups (one that grants all of it will do), other; the mask.
+ *
+ * Capabilities of another user namespace than ours count for System V as `authority` says, for files where
+ * owner and group have ids in it.
  */
 int ipcfs_access(const struct ipcfs_question *question, struct ipcfs_caller *caller,
 		 int (*load)(struct ipcfs_caller *caller), enum ipcfs_reason *reason);

@@ -346,37 +346,6 @@ static void warn_once(struct ipcfs_acl_store *store)
 	store->warned = true;
 }
 
-static int start_sweeper(struct ipcfs_acl_store *store);
-
-int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
-			const struct ipcfs_info *info, const struct ipcfs_acl *acl)
-{
-	const struct item_key key = key_of(class, &info->ref);
-	struct ipcfs_acl_record record;
-	int error;
-
-	if (acl->count > IPCFS_ACL_STORE_ENTRIES)
-		return -ENOSPC;
-	ipcfs_acl_record_of(&record, class, info);
-	error = ipcfs_acl_copy(&record.acl, acl);
-	if (error)
-		return error;
-	pthread_mutex_lock(&store->writers);
-	if (store->state == STATE_FOREIGN)
-		error = -EBUSY;
-	else if (ipcfs_acl_is_extended(acl))
-		error = start_sweeper(store);
-	else
-		error = forget(store, &key);
-	if (!error && ipcfs_acl_is_extended(acl))
-		error = remember(store, &key, &record);
-	if (!error)
-		warn_once(store);
-	pthread_mutex_unlock(&store->writers);
-	ipcfs_acl_free(&record.acl);
-	return error;
-}
-
 void ipcfs_acl_store_removed(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
 			     const struct ipcfs_ref *ref)
 {
@@ -455,8 +424,10 @@ static void sweep(struct ipcfs_acl_store *store)
 		HASH_ITER (hh, store->items, item, next)
 			keys[count++] = item->key;
 	pthread_mutex_unlock(&store->lock);
-	if (!count)
-		return free(keys);
+	if (!count) {
+		free(keys);
+		return;
+	}
 	ended = ipcfs_space_enter(store->space, &before) == -EIDRM;
 	for (size_t i = 0; i < count; i++)
 		look_after(store, &keys[i], ended);
@@ -528,6 +499,35 @@ static int start_sweeper(struct ipcfs_acl_store *store)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	store->running = !error;
 	return -error;
+}
+
+int ipcfs_acl_store_set(struct ipcfs_acl_store *store, const struct ipcfs_backend *class,
+			const struct ipcfs_info *info, const struct ipcfs_acl *acl)
+{
+	const struct item_key key = key_of(class, &info->ref);
+	struct ipcfs_acl_record record;
+	int error;
+
+	if (acl->count > IPCFS_ACL_STORE_ENTRIES)
+		return -ENOSPC;
+	ipcfs_acl_record_of(&record, class, info);
+	error = ipcfs_acl_copy(&record.acl, acl);
+	if (error)
+		return error;
+	pthread_mutex_lock(&store->writers);
+	if (store->state == STATE_FOREIGN)
+		error = -EBUSY;
+	else if (ipcfs_acl_is_extended(acl))
+		error = start_sweeper(store);
+	else
+		error = forget(store, &key);
+	if (!error && ipcfs_acl_is_extended(acl))
+		error = remember(store, &key, &record);
+	if (!error)
+		warn_once(store);
+	pthread_mutex_unlock(&store->writers);
+	ipcfs_acl_free(&record.acl);
+	return error;
 }
 
 int ipcfs_acl_store_start(struct ipcfs_acl_store *store)

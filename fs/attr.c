@@ -133,8 +133,8 @@ mode_t ipcfs_attr_type(const struct ipcfs_node_key *key)
 	return (key->object ? object_mode(key, 0) : fixed_mode(key)) & S_IFMT;
 }
 
-void ipcfs_attr_fill(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
-		     const struct ipcfs_info *info, struct stat *st)
+void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *info,
+		     struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = ipcfs_attr_ino(key);
@@ -180,7 +180,7 @@ static void attr_removed(struct ipcfs_filesystem *fs, const struct ipcfs_node *n
 
 	if (node->key.kind == IPCFS_NODE_DATA) /* the memory may live on */
 		ipcfs_object_look(&fs->objects, node->key.object, &info);
-	ipcfs_attr_fill(fs, &node->key, &info, st);
+	ipcfs_attr_fill(&node->key, &info, st);
 	st->st_nlink = 0;
 }
 
@@ -212,7 +212,7 @@ int ipcfs_attr_look(fuse_req_t req, struct ipcfs_node *node, struct stat *st)
 		if (err)
 			return err == -ENOENT ? -ESTALE : err;
 	}
-	ipcfs_attr_fill(fs, &node->key, &info, st);
+	ipcfs_attr_fill(&node->key, &info, st);
 	/* bash's `.` reads as many bytes as a file says it has, and tar wants as many as it said */
 	if (node->key.kind == IPCFS_NODE_STATUS)
 		st->st_size = (off_t)ipcfs_control_size(req, node);

@@ -19,8 +19,8 @@ mode_t ipcfs_attr_mask(const struct ipcfs_node_key *key);
 mode_t ipcfs_attr_type(const struct ipcfs_node_key *key);
 
 /* Fill *st for a node of an object that was just looked at. */
-void ipcfs_attr_fill(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *key,
-		     const struct ipcfs_info *info, struct stat *st);
+void ipcfs_attr_fill(const struct ipcfs_node_key *key, const struct ipcfs_info *info,
+		     struct stat *st);
 
 /* Fill *st for a fixed node. */
 void ipcfs_attr_fixed(const struct ipcfs_filesystem *fs, const struct ipcfs_node *node,

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../backends/id_map.h"
+
 #define PATH_ROOM 64
 #define FILE_ROOM 4096 /* enough for nearly every status file */
 
@@ -60,22 +62,23 @@ static int proc_file_grow(struct proc_file *file, size_t *room)
 	return 0;
 }
 
-/*
- * Read /proc/TID/NAME. -ENOMEM: something ran out here, which tells nothing about the thread;
- * -ENOENT and -ESRCH: there is no such thread to be seen. To be freed in each case.
- */
-static int proc_file_read(struct proc_file *file, pid_t tid, const char *name)
+/* What an error of open(2) tells: what ran out here tells nothing about the thread. */
+static int open_error(void)
+{
+	return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;
+}
+
+/* proc_file_read below, by the thread's directory. */
+static int proc_file_read_at(struct proc_file *file, int directory, const char *name)
 {
 	__attribute__((cleanup(close_fd))) int fd = -1;
 	size_t size = 0, room = sizeof(file->small);
-	char path[PATH_ROOM];
 
 	file->text = file->small;
 	file->small[0] = '\0';
-	proc_path(path, tid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;
+		return open_error();
 	for (;;) {
 		ssize_t got = read(fd, file->text + size, room - size - 1);
 
@@ -91,6 +94,18 @@ static int proc_file_read(struct proc_file *file, pid_t tid, const char *name)
 		if (proc_file_grow(file, &room))
 			return -ENOMEM;
 	}
+}
+
+/*
+ * Read /proc/TID/NAME. -ENOMEM: something ran out here, which tells nothing about the thread;
+ * -ENOENT and -ESRCH: there is no such thread to be seen. To be freed in each case.
+ */
+static int proc_file_read(struct proc_file *file, pid_t tid, const char *name)
+{
+	char path[PATH_ROOM];
+
+	proc_path(path, tid, name);
+	return proc_file_read_at(file, AT_FDCWD, path);
 }
 
 /*
@@ -154,15 +169,25 @@ static int load_groups(struct ipcfs_caller *caller, const struct proc_file *stat
 	return 0;
 }
 
-/* Are the thread's capabilities of the same kind as ours? Unknown is no. */
-static bool same_user_namespace(pid_t tid)
+/*
+ * Which user namespace the thread is in, and whether that is another than ours. After its capabilities were read:
+ * it can go from one only to one inside of that, where it has all. Unknown: it has no capabilities.
+ */
+static int load_user_namespace(struct ipcfs_caller *caller, int directory)
 {
 	struct stat own, other;
-	char path[PATH_ROOM];
+	int err;
 
-	proc_path(path, tid, "ns/user");
-	return stat(path, &other) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
-	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+	if (fstatat(directory, "ns/user", &other, 0) || stat("/proc/self/ns/user", &own)) {
+		caller->caps = 0;
+		return 0;
+	}
+	caller->user_ns = other.st_ino;
+	caller->foreign = other.st_ino != own.st_ino;
+	if (!caller->foreign)
+		return 0;
+	err = ipcfs_id_map_read(directory, &caller->map);
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? -ENOMEM : 0;
 }
 
 uint64_t ipcfs_caller_clock(void)
@@ -178,14 +203,14 @@ uint64_t ipcfs_caller_clock(void)
  * The thread started before this time, so that its number was not somebody else's then. Times are
  * rounded down: one that started in the same tick can't be told from a later one.
  */
-static bool started_before(pid_t tid, uint64_t before)
+static bool started_before(int directory, uint64_t before)
 {
 	__attribute__((cleanup(proc_file_free))) struct proc_file file;
 	const char *name_end;
 	uint64_t start;
 	int err;
 
-	err = proc_file_read(&file, tid, "stat");
+	err = proc_file_read_at(&file, directory, "stat");
 	name_end = strrchr(file.text, ')');
 	return !err && name_end &&
 	       sscanf(name_end + 1,
@@ -195,39 +220,62 @@ static bool started_before(pid_t tid, uint64_t before)
 	       start < before;
 }
 
-int ipcfs_caller_load(struct ipcfs_caller *caller)
+/* To what is known of a caller without a thread. */
+static void forget(struct ipcfs_caller *caller)
 {
-	__attribute__((cleanup(proc_file_free))) struct proc_file status;
-	unsigned ruid, uid, rgid, gid;
-	uint64_t caps;
-	int err;
-
-	status.text = status.small;
-	if (caller->loaded)
-		return 0;
 	caller->ruid = caller->uid;
 	caller->rgid = caller->gid;
 	caller->caps = 0;
+	caller->user_ns = 0;
+	caller->foreign = false;
+	caller->map = NULL;
 	caller->ngroups = 0;
 	caller->groups = NULL;
-	err = caller->tid > 0 ? proc_file_read(&status, caller->tid, "status") : -ESRCH;
-	if (err == -ENOMEM)
-		return err;
+}
+
+/* By its directory, which is no other thread's, even when another one gets the number. */
+static int load_thread(struct ipcfs_caller *caller, int directory)
+{
+	__attribute__((cleanup(proc_file_free))) struct proc_file status;
+	unsigned ruid, uid, rgid, gid;
+	int err = proc_file_read_at(&status, directory, "status");
+
 	/*
 	 * A request has the file system ids of the thread that made it. A thread that has others
 	 * now is another one, or became somebody else: its rights are not the request's.
 	 */
-	if (!err && status_ids(&status, "\nUid:", &ruid, &uid) && uid == caller->uid &&
-	    status_ids(&status, "\nGid:", &rgid, &gid) && gid == caller->gid &&
-	    (!caller->before || started_before(caller->tid, caller->before))) {
-		err = load_groups(caller, &status);
-		if (err)
-			return err;
-		caller->ruid = ruid;
-		caller->rgid = rgid;
-		if (status_mask(&status, "\nCapEff:", &caps) && caps != 0 &&
-		    same_user_namespace(caller->tid))
-			caller->caps = caps;
+	if (err || !status_ids(&status, "\nUid:", &ruid, &uid) || uid != caller->uid ||
+	    !status_ids(&status, "\nGid:", &rgid, &gid) || gid != caller->gid ||
+	    (caller->before && !started_before(directory, caller->before)))
+		return err == -ENOMEM ? err : 0;
+	err = load_groups(caller, &status);
+	if (err)
+		return err;
+	caller->ruid = ruid;
+	caller->rgid = rgid;
+	if (!status_mask(&status, "\nCapEff:", &caller->caps))
+		caller->caps = 0;
+	return load_user_namespace(caller, directory);
+}
+
+int ipcfs_caller_load(struct ipcfs_caller *caller)
+{
+	__attribute__((cleanup(close_fd))) int directory = -1;
+	char path[PATH_ROOM];
+	int err = -ESRCH;
+
+	if (caller->loaded)
+		return 0;
+	forget(caller);
+	if (caller->tid > 0) {
+		proc_path(path, caller->tid, "");
+		directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		err = directory < 0 ? open_error() : load_thread(caller, directory);
+	}
+	if (err == -ENOMEM) {
+		free(caller->groups);
+		forget(caller);
+		return err;
 	}
 	caller->loaded = true;
 	return 0;
@@ -235,8 +283,10 @@ int ipcfs_caller_load(struct ipcfs_caller *caller)
 
 void ipcfs_caller_free(struct ipcfs_caller *caller)
 {
-	if (caller->loaded)
+	if (caller->loaded) {
 		free(caller->groups);
+		free(caller->map);
+	}
 	*caller = (struct ipcfs_caller){
 		.uid = caller->uid,
 		.gid = caller->gid,
@@ -249,14 +299,19 @@ int ipcfs_caller_copy(struct ipcfs_caller *to, const struct ipcfs_caller *from)
 {
 	struct ipcfs_caller copy = *from;
 
-	if (!from->loaded || from->ngroups == 0) {
-		copy.groups = NULL;
+	copy.groups = NULL;
+	copy.map = NULL;
+	if (!from->loaded)
 		copy.ngroups = 0;
-	} else {
+	if (copy.ngroups) {
 		copy.groups = calloc(from->ngroups, sizeof(*copy.groups));
 		if (!copy.groups)
 			return -ENOMEM;
 		memcpy(copy.groups, from->groups, from->ngroups * sizeof(*copy.groups));
+	}
+	if (from->loaded && ipcfs_id_map_copy(&copy.map, from->map)) {
+		free(copy.groups);
+		return -ENOMEM;
 	}
 	*to = copy;
 	return 0;

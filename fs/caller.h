@@ -6,12 +6,12 @@
 #include "../backends/backend.h"
 
 /*
- * Fill in real ids, supplementary groups and capabilities of caller->tid, if not loaded yet. A
+ * Fill in real ids, supplementary groups, capabilities and user namespace of caller->tid, if not loaded yet. A
  * thread that is unknown (0), gone, unreadable, or has other file system ids than the caller, has
  * none of either, and its real ids are its effective ones: that is no error. So has one that did not
- * surely start before caller->before. Capabilities count only if the thread is in the daemon's user
- * namespace. -ENOMEM, also when descriptors ran out (the
- * caller stays unloaded). Free with ipcfs_caller_free.
+ * surely start before caller->before. Capabilities are those in the thread's own user namespace, none where that
+ * can't be seen; where it is another than the daemon's, which ids it has is read as well. -ENOMEM, also when
+ * descriptors ran out (the caller stays unloaded). Free with ipcfs_caller_free.
  */
 int ipcfs_caller_load(struct ipcfs_caller *caller);
 

@@ -6,9 +6,8 @@
 #include "caller.h"
 #include "permission.h"
 
-static int may(const struct ipcfs_filesystem *fs, const struct ipcfs_space *space,
-	       const struct ipcfs_backend *class, const struct ipcfs_info *info,
-	       struct ipcfs_caller *caller, unsigned want)
+static int may(const struct ipcfs_space *space, const struct ipcfs_backend *class,
+	       const struct ipcfs_info *info, struct ipcfs_caller *caller, unsigned want)
 {
 	enum ipcfs_reason reason;
 
@@ -25,8 +24,8 @@ int ipcfs_hide_check(const struct ipcfs_filesystem *fs, const struct ipcfs_space
 	if (!atomic_load_explicit(&fs->gate.hides, memory_order_relaxed) ||
 	    caller->uid == info->perm.uid || caller->uid == info->perm.cuid)
 		return 0;
-	err = may(fs, space, class, info, caller, IPCFS_WANT_READ);
+	err = may(space, class, info, caller, IPCFS_WANT_READ);
 	if (err == -EACCES)
-		err = may(fs, space, class, info, caller, IPCFS_WANT_WRITE);
+		err = may(space, class, info, caller, IPCFS_WANT_WRITE);
 	return err == -EACCES ? -ENOENT : err;
 }

@@ -240,7 +240,7 @@ const struct ipcfs_space *ipcfs_object_enter(const struct ipcfs_object *object)
 	const struct ipcfs_space *before;
 
 	/* Anywhere else it would be done to another's object. */
-	while (ipcfs_space_enter(object->space, &before))
+	while (ipcfs_space_enter(object->class->bound ? object->space : NULL, &before))
 		(void)nanosleep(&moment, NULL);
 	return before;
 }

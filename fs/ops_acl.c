@@ -48,8 +48,7 @@ static bool has_no_list(const struct ipcfs_filesystem *fs, const struct ipcfs_no
 }
 
 /* The list as getfacl(1) shows it; count 0: the mode says it all. Directories can be searched by everybody. */
-static int shown_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
-		      struct ipcfs_acl *acl)
+static int shown_list(const struct ipcfs_node *node, struct ipcfs_acl *acl)
 {
 	const struct ipcfs_object *object = node->key.object;
 	struct ipcfs_info info;
@@ -73,7 +72,7 @@ static int value_of(struct ipcfs_filesystem *fs, const struct ipcfs_node *node, 
 		return err;
 	if (err || has_no_list(fs, node))
 		return -ENODATA;
-	err = shown_list(fs, node, &acl);
+	err = shown_list(node, &acl);
 	if (err)
 		return err;
 	return acl.count ? ipcfs_acl_format(&acl, value) : -ENODATA;
@@ -129,8 +128,7 @@ static void set_base(struct ipcfs_acl *acl, mode_t mode)
  * setfacl(1) begins with the mode that it sees, where there is no list yet. Of a file that shows
  * another than the object's it must not become the object's.
  */
-static int correct_base(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
-			struct ipcfs_acl *acl)
+static int correct_base(const struct ipcfs_node *node, struct ipcfs_acl *acl)
 {
 	const struct ipcfs_object *object = node->key.object;
 	IPCFS_ACL_AUTO now = { 0 };
@@ -152,7 +150,7 @@ static int set_list(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
-	int err = correct_base(fs, node, acl);
+	int err = correct_base(node, acl);
 
 	if (!err)
 		err = ipcfs_caller_load(&caller);
@@ -194,7 +192,7 @@ static int remove_list(fuse_req_t req, const struct ipcfs_node *node)
 	};
 	struct ipcfs_acl minimal = { 3, entries };
 	IPCFS_ACL_AUTO acl = { 0 };
-	int err = shown_list(ipcfs_of(req), node, &acl);
+	int err = shown_list(node, &acl);
 
 	if (err || !acl.count)
 		return err;

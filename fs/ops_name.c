@@ -17,7 +17,6 @@
 int ipcfs_op_allowed(fuse_req_t req, const struct ipcfs_object *object, unsigned want,
 		     const char **reason)
 {
-	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_caller caller = ipcfs_op_caller(req);
 	struct ipcfs_info info;
 	enum ipcfs_reason by = IPCFS_BY_NOTHING;

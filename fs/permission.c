@@ -51,6 +51,7 @@ int ipcfs_permission_check(const struct ipcfs_space *space, const struct ipcfs_b
 		.perm = perm,
 		.acl = &acl,
 		.want = needed(class, want),
+		.authority = ipcfs_space_authority(space),
 	};
 	int err = 0;
 

@@ -41,7 +41,7 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 		.generation = ipcfs_table_generation(&fs->nodes.table, node->index),
 	};
 	if (node->key.object) {
-		ipcfs_attr_fill(fs, &node->key, &found->info, &entry->attr);
+		ipcfs_attr_fill(&node->key, &found->info, &entry->attr);
 		if (brief && ipcfs_gate_may_share(&fs->gate))
 			entry->attr_timeout = entry->entry_timeout = BRIEF;
 	} else {

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -19,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "backends/id_map.h"
 #include "fs/access.h"
 
 enum { OWNER = 1001, CREATOR, STRANGER, GROUP = 2001, CREATOR_GROUP, OTHER_GROUP };
@@ -55,11 +57,17 @@ static const unsigned wants[] = {
 	IPCFS_WANT_READ | IPCFS_WANT_WRITE,
 };
 
+#define OURS 0x1000 /* the user namespace of nearly all here */
+
+static const struct ipcfs_authority our_own = { 1, { { .user_ns = OURS, .owner = (uid_t)-1 } } };
+
 /* Of an object without a list. */
 static int ask(enum ipcfs_rule rule, const struct ipcfs_perm *perm, struct ipcfs_caller *caller,
 	       unsigned want, int (*load)(struct ipcfs_caller *caller))
 {
-	const struct ipcfs_question question = { .rule = rule, .perm = perm, .want = want };
+	const struct ipcfs_question question = {
+		.rule = rule, .perm = perm, .want = want, .authority = &our_own
+	};
 	enum ipcfs_reason reason;
 
 	return ipcfs_access(&question, caller, load, &reason);
@@ -161,6 +169,7 @@ static int load(struct ipcfs_caller *caller)
 	loads++;
 	caller->loaded = true;
 	caller->caps = to_load->caps;
+	caller->user_ns = OURS;
 	caller->ngroups = group_count(to_load);
 	caller->groups = to_load->groups;
 	return 0;
@@ -242,6 +251,73 @@ static void wanting_nothing(void **state)
 	(void)state;
 	assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, 0, NULL), 0);
 	assert_int_equal(ask(IPCFS_RULE_SYSV, &perm, &caller, 0, NULL), 0);
+}
+
+/* Container root, whose capabilities count where the IPC namespace is the container's. */
+static void authority_decides_for_system_v(void **state)
+{
+	static const struct ipcfs_authority of_container = {
+		2, { { .user_ns = 0x2000, .owner = STRANGER }, { .user_ns = OURS } }
+	};
+	struct ipcfs_perm perm = perm_template;
+	struct ipcfs_question question = { .rule = IPCFS_RULE_SYSV,
+					   .perm = &perm,
+					   .want = IPCFS_WANT_READ };
+	struct ipcfs_caller inside = { .uid = STRANGER,
+				       .loaded = true,
+				       .caps = BIT(CAP_IPC_OWNER),
+				       .user_ns = 0x2000,
+				       .foreign = true };
+	struct ipcfs_caller outside = { .uid = STRANGER, .loaded = true, .user_ns = OURS };
+	enum ipcfs_reason reason;
+
+	(void)state;
+	question.authority = &of_container;
+	assert_int_equal(ipcfs_access(&question, &inside, NULL, &reason), 0);
+	assert_int_equal(reason, IPCFS_BY_CAPABILITY);
+	/* whose user namespace it is, and who is there without a capability although it is theirs */
+	assert_int_equal(ipcfs_access(&question, &outside, NULL, &reason), 0);
+	inside.caps = 0;
+	assert_int_equal(ipcfs_access(&question, &inside, NULL, &reason), -EACCES);
+
+	inside.caps = outside.caps = UINT64_MAX;
+	question.authority = &our_own;
+	assert_int_equal(ipcfs_access(&question, &inside, NULL, &reason), -EACCES);
+	assert_int_equal(ipcfs_access(&question, &outside, NULL, &reason), 0);
+	question.authority = NULL;
+	assert_int_equal(ipcfs_access(&question, &outside, NULL, &reason), -EACCES);
+}
+
+/* The kernel's capable_wrt_inode_uidgid(). */
+static void files_need_ids_in_the_callers_user_namespace(void **state)
+{
+	static const struct {
+		const char *uids, *gids;
+		bool may;
+	} maps[] = {
+		{ "0 1000 10\n", "0 2000 10\n", true },  { "0 1000 10\n", "", false },
+		{ "0 1000 10\n", "0 3000 10\n", false }, { "", "0 2000 10\n", false },
+		{ "0 1002 10\n", "0 2000 10\n", false }, { "", "", false },
+	};
+	struct ipcfs_perm perm = perm_template;
+	struct ipcfs_caller caller = { .uid = STRANGER,
+				       .loaded = true,
+				       .caps = BIT(CAP_DAC_OVERRIDE),
+				       .user_ns = 0x2000,
+				       .foreign = true };
+
+	(void)state;
+	assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, IPCFS_WANT_READ, NULL), -EACCES);
+	for (size_t i = 0; i < COUNT(maps); i++) {
+		assert_int_equal(ipcfs_id_map_parse(maps[i].uids, maps[i].gids, &caller.map), 0);
+		assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, IPCFS_WANT_READ, NULL),
+				 maps[i].may ? 0 : -EACCES);
+		free(caller.map);
+	}
+	/* what they hold of the ids of our own does not matter to those who are in it */
+	caller.map = NULL;
+	caller.foreign = false;
+	assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, IPCFS_WANT_READ, NULL), 0);
 }
 
 /*
@@ -394,6 +470,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mode_and_role),
 		cmocka_unit_test(wanting_nothing),
+		cmocka_unit_test(authority_decides_for_system_v),
+		cmocka_unit_test(files_need_ids_in_the_callers_user_namespace),
 		cmocka_unit_test(kernel_says_the_same),
 	};
 

@@ -13,6 +13,7 @@
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +22,7 @@
 #include <cmocka.h>
 
 #include "children.h"
+#include "backends/id_map.h"
 #include "fs/caller.h"
 
 #define MANY_GROUPS 20000
@@ -32,6 +34,9 @@ static struct ipcfs_caller load(uid_t uid, gid_t gid, pid_t tid)
 	/* What an unloaded one holds there means nothing. */
 	caller.groups = (gid_t *)1;
 	caller.ngroups = 77;
+	caller.map = (struct ipcfs_id_map *)1;
+	caller.foreign = true;
+	caller.user_ns = 77;
 	assert_int_equal(ipcfs_caller_load(&caller), 0);
 	assert_true(caller.loaded);
 	return caller;
@@ -46,7 +51,20 @@ static void assert_unknown(uid_t uid, gid_t gid, pid_t tid)
 	assert_int_equal(caller.ngroups, 0);
 	assert_null(caller.groups);
 	assert_true(caller.caps == 0);
+	assert_true(caller.user_ns == 0);
+	assert_false(caller.foreign);
+	assert_null(caller.map);
 	ipcfs_caller_free(&caller);
+}
+
+static uint64_t user_namespace(pid_t tid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", tid);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
 }
 
 static int compare_gids(const void *a, const void *b)
@@ -95,6 +113,9 @@ static void loading_oneself(void **state)
 	assert_int_equal(caller.ruid, getuid());
 	assert_int_equal(caller.rgid, getgid());
 	assert_true(caller.caps == own_caps());
+	assert_true(caller.user_ns == user_namespace(getpid()));
+	assert_false(caller.foreign);
+	assert_null(caller.map);
 	assert_own_groups(&caller);
 	/* What is loaded stays. */
 	caller.tid = 0;
@@ -166,13 +187,22 @@ static void copies(void **state)
 	ipcfs_caller_free(&to);
 
 	from.ngroups = 0;
+	assert_int_equal(ipcfs_id_map_parse("0 10 5\n", "1 20 7\n", &from.map), 0);
 	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
 	assert_null(to.groups);
+	assert_ptr_not_equal(to.map, from.map);
+	assert_true(ipcfs_id_map_has_uid(to.map, 14) && !ipcfs_id_map_has_uid(to.map, 15));
+	assert_true(ipcfs_id_map_has_gid(to.map, 26) && !ipcfs_id_map_has_gid(to.map, 27));
+	ipcfs_caller_free(&to);
+	assert_null(to.map);
+	free(from.map);
+	from.map = (struct ipcfs_id_map *)1;
 	from.loaded = false;
 	from.ngroups = 77;
 	from.groups = (gid_t *)1;
 	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
 	assert_null(to.groups);
+	assert_null(to.map);
 	assert_int_equal(to.uid, 5);
 	assert_false(to.loaded);
 }
@@ -257,22 +287,66 @@ static void file_system_ids_count(void **state)
 	child_end(child);
 }
 
+static bool write_map(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	return file && fputs(text, file) >= 0 && !fclose(file);
+}
+
+/* Where our uid is 7, our gid 8, and there are no others. */
 static bool enter_user_namespace(void)
+{
+	char uids[32], gids[32];
+
+	snprintf(uids, sizeof(uids), "7 %u 1\n", geteuid());
+	snprintf(gids, sizeof(gids), "8 %u 1\n", getegid());
+	return unshare(CLONE_NEWUSER) == 0 && write_map("/proc/self/uid_map", uids) &&
+	       write_map("/proc/self/setgroups", "deny") && write_map("/proc/self/gid_map", gids);
+}
+
+static void callers_of_another_user_namespace(void **state)
+{
+	pid_t child = child_start(enter_user_namespace);
+	struct ipcfs_caller caller;
+	uid_t inside;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(geteuid(), getegid(), child);
+	assert_true(caller.caps & 1);
+	assert_true(caller.foreign);
+	assert_true(caller.user_ns == user_namespace(child));
+	assert_true(caller.user_ns != user_namespace(getpid()));
+	assert_int_equal(caller.ruid, getuid());
+	assert_int_equal(ipcfs_id_map_uid(caller.map, geteuid(), &inside), 0);
+	assert_int_equal(inside, 7);
+	assert_int_equal(ipcfs_id_map_gid(caller.map, getegid(), &inside), 0);
+	assert_int_equal(inside, 8);
+	assert_false(ipcfs_id_map_has_uid(caller.map, geteuid() + 1));
+	ipcfs_caller_free(&caller);
+	child_end(child);
+}
+
+static bool enter_empty_user_namespace(void)
 {
 	return unshare(CLONE_NEWUSER) == 0;
 }
 
-static void capabilities_of_another_namespace(void **state)
+/* It has no ids there, and none of its capabilities is of use for a file. */
+static void user_namespaces_without_ids(void **state)
 {
-	pid_t child = child_start(enter_user_namespace);
+	pid_t child = child_start(enter_empty_user_namespace);
 	struct ipcfs_caller caller;
 
 	(void)state;
 	if (!child)
 		skip();
 	caller = load(geteuid(), getegid(), child);
-	assert_true(caller.caps == 0);
-	assert_int_equal(caller.ruid, getuid());
+	assert_true(caller.foreign);
+	assert_false(ipcfs_id_map_has_uid(caller.map, geteuid()));
+	assert_false(ipcfs_id_map_has_gid(caller.map, getegid()));
 	ipcfs_caller_free(&caller);
 	child_end(child);
 }
@@ -353,7 +427,8 @@ int main(void)
 		cmocka_unit_test(many_groups),
 		cmocka_unit_test(other_user),
 		cmocka_unit_test(file_system_ids_count),
-		cmocka_unit_test(capabilities_of_another_namespace),
+		cmocka_unit_test(callers_of_another_user_namespace),
+		cmocka_unit_test(user_namespaces_without_ids),
 		cmocka_unit_test(threads_are_callers),
 		cmocka_unit_test(no_descriptors_left),
 	};

@@ -21,6 +21,12 @@ static struct ipcfs_caller grouped_caller(void)
 	return caller;
 }
 
+static int credentials_of_work(void *text)
+{
+	credentials(text);
+	return geteuid() == OTHER_UID ? 5 : -1;
+}
+
 static void *credentials_of_thread(void *text)
 {
 	credentials(text);
@@ -31,15 +37,12 @@ static void only_this_thread_changes(void **state)
 {
 	char before[2048], during[2048], elsewhere[2048], after[2048];
 	struct ipcfs_caller caller = grouped_caller();
-	struct ipcfs_identity own;
 	pthread_t thread;
 
 	(void)state;
 	credentials(before);
-	assert_int_equal(ipcfs_identity_take(&caller, &own), 0);
-	credentials(during);
-	assert_int_equal(geteuid(), OTHER_UID);
-	ipcfs_identity_give_back(&own);
+	assert_int_equal(ipcfs_identity_run(&caller, credentials_of_work, during, sizeof(during)),
+			 5);
 	assert_string_equal(credentials(after), before);
 
 	assert_non_null(strstr(during, "Uid:\t0\t4711\t0\t4711\n"));
@@ -52,10 +55,28 @@ static void only_this_thread_changes(void **state)
 	assert_string_equal(elsewhere, before);
 }
 
+/* Capabilities in another user namespace are none on our threads. */
+static void foreign_callers_have_no_capabilities(void **state)
+{
+	struct ipcfs_caller caller = grouped_caller();
+	char during[2048];
+
+	(void)state;
+	caller.foreign = true;
+	assert_int_equal(ipcfs_identity_run(&caller, credentials_of_work, during, sizeof(during)),
+			 5);
+	assert_non_null(strstr(during, "CapEff:\t0000000000000000\n"));
+}
+
+static int must_not_run(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
 static void impossible_callers_change_nothing(void **state)
 {
 	char before[2048], after[2048];
-	struct ipcfs_identity own;
 
 	(void)state;
 	credentials(before);
@@ -76,7 +97,7 @@ static void impossible_callers_change_nothing(void **state)
 			caller.ruid = (uid_t)-1;
 			break;
 		}
-		assert_int_equal(ipcfs_identity_take(&caller, &own), -EPERM);
+		assert_int_equal(ipcfs_identity_run(&caller, must_not_run, NULL, 0), -EPERM);
 		assert_string_equal(credentials(after), before);
 	}
 }
@@ -101,20 +122,21 @@ static bool give_up_root(void)
 	       !setresuid(OTHER_UID, OTHER_UID, OTHER_UID);
 }
 
+static int is_caller(void *arg)
+{
+	const struct ipcfs_caller *caller = arg;
+
+	return geteuid() == caller->uid && getegid() == caller->gid ? 0 : -ENOTRECOVERABLE;
+}
+
 /* A refused or a taken and given back identity leaves no trace. */
 static int try_caller(struct ipcfs_caller caller)
 {
 	char before[2048], after[2048];
-	struct ipcfs_identity own;
 	int error;
 
 	credentials(before);
-	error = ipcfs_identity_take(&caller, &own);
-	if (!error) {
-		if (geteuid() != caller.uid || getegid() != caller.gid)
-			error = -ENOTRECOVERABLE;
-		ipcfs_identity_give_back(&own);
-	}
+	error = ipcfs_identity_run(&caller, is_caller, &caller, sizeof(caller));
 	return strcmp(credentials(after), before) ? -ENOTRECOVERABLE : error;
 }
 
@@ -212,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_this_thread_changes),
+		cmocka_unit_test(foreign_callers_have_no_capabilities),
 		cmocka_unit_test(impossible_callers_change_nothing),
 		cmocka_unit_test(without_privilege_only_ones_own_kind),
 		cmocka_unit_test(capabilities_survive_being_root),
