@@ -61,7 +61,7 @@ static const struct ipcfs_backend posix = {
 /* In place of the real kinds. */
 const struct ipcfs_backend *const ipcfs_backends[] = { &posix, &sysv, NULL };
 
-static struct ipcfs_space space;
+static struct ipcfs_space space = { .ns = -1 };
 static char directory[128], inner[192];
 
 /* Objects 0 and 1 are System V queues, the others POSIX queues; in a directory that is empty. */
