@@ -5,10 +5,12 @@
  *	packets BATCHES PAIRS SUBJECT...
  *
  * A subject is a file (opened twice, for writing and for reading), or `direct-posix` or
- * `direct-sysv`. Batches of PAIRS writes, each followed by a read, go round the subjects, so that
- * what else the machine does meets them all. Prints for each: subject, microseconds of a write and
- * of a read, and how many times the first subject's each is; all are medians over the batches, the
- * latter of the ratios of neighbouring batches.
+ * `direct-sysv`. `tagged:FILE` writes and reads a line with a type, `msg:FILE` opens and closes the
+ * file for each message. FILE,FILE are two that take turns, request by request. Batches of PAIRS
+ * writes, each followed by a read, go round the subjects, so that what else the machine does meets
+ * them all. Prints for each: subject, microseconds of a write and of a read, and how many times the
+ * first subject's each is; all are medians over the batches, the latter of the ratios of
+ * neighbouring batches.
  */
 #include <mqueue.h>
 #include <sys/ipc.h>
@@ -16,90 +18,150 @@
 
 #include "../peers/peer.h"
 
-enum { SUBJECTS = 8, BATCHES = 1000, SIZE = 64 };
-enum way { WAY_FILE, WAY_POSIX, WAY_SYSV };
+enum { SUBJECTS = 8, BATCHES = 1000, SIZE = 64, TURNS = 2 };
+enum way { WAY_FILE, WAY_TAGGED, WAY_MSG, WAY_POSIX, WAY_SYSV };
 
 struct subject {
 	const char *name;
 	enum way way;
-	int in, out;
+	unsigned turns;
+	char path[TURNS][PEER_PATH];
+	int in[TURNS], out[TURNS];
 	double writes[BATCHES], reads[BATCHES];
 };
 
 static struct subject subjects[SUBJECTS];
 
+static int open_file(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		peer_die("%s", path);
+	return fd;
+}
+
+static void open_files(struct subject *subject, const char *names)
+{
+	for (const char *name = names; *name && subject->turns < TURNS; subject->turns++) {
+		unsigned turn = subject->turns;
+		int length = (int)strcspn(name, ",");
+
+		peer_path(subject->path[turn], "%.*s", length, name);
+		if (subject->way != WAY_MSG) {
+			subject->out[turn] = open_file(subject->path[turn], O_WRONLY);
+			subject->in[turn] = open_file(subject->path[turn], O_RDONLY);
+		}
+		name += length + (name[length] == ',');
+	}
+}
+
 static void open_subject(struct subject *subject, const char *name)
 {
+	static const struct {
+		const char *prefix;
+		enum way way;
+	} ways[] = { { "tagged:", WAY_TAGGED }, { "msg:", WAY_MSG }, { "", WAY_FILE } };
 	struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = SIZE };
+	size_t i = 0;
 
 	subject->name = name;
+	subject->turns = 1;
 	if (!strcmp(name, "direct-posix")) {
 		subject->way = WAY_POSIX;
-		subject->in = subject->out = mq_open("/bench-direct", O_RDWR | O_CREAT, 0600,
-						     &attr);
+		subject->in[0] = subject->out[0] = mq_open("/bench-direct", O_RDWR | O_CREAT, 0600,
+							   &attr);
 		mq_unlink("/bench-direct");
 	} else if (!strcmp(name, "direct-sysv")) {
 		subject->way = WAY_SYSV;
-		subject->in = subject->out = msgget(IPC_PRIVATE, 0600);
+		subject->in[0] = subject->out[0] = msgget(IPC_PRIVATE, 0600);
 	} else {
-		subject->out = open(name, O_WRONLY | O_CLOEXEC);
-		subject->in = open(name, O_RDONLY | O_CLOEXEC);
+		while (strncmp(name, ways[i].prefix, strlen(ways[i].prefix)) != 0)
+			i++;
+		subject->way = ways[i].way;
+		subject->turns = 0;
+		open_files(subject, name + strlen(ways[i].prefix));
 	}
-	if (subject->in < 0 || subject->out < 0)
+	if (!subject->turns || subject->in[0] < 0 || subject->out[0] < 0)
 		peer_die("%s", name);
 }
 
-static ssize_t put(const struct subject *subject)
+/* What was written is sent by the close. */
+static ssize_t close_file(int fd, ssize_t done)
 {
+	return close(fd) ? -1 : done;
+}
+
+static ssize_t put(const struct subject *subject, unsigned turn)
+{
+	static char line[2 + SIZE + 1] = "1\t";
 	static struct {
 		long type;
 		char text[SIZE];
 	} message = { 1, "" };
+	int fd;
 
 	switch (subject->way) {
 	case WAY_POSIX:
-		return mq_send(subject->out, message.text, SIZE, 0);
+		return mq_send(subject->out[turn], message.text, SIZE, 0);
 	case WAY_SYSV:
-		return msgsnd(subject->out, &message, SIZE, 0);
+		return msgsnd(subject->out[turn], &message, SIZE, 0);
+	case WAY_TAGGED:
+		memset(line + 2, 'x', SIZE);
+		line[2 + SIZE] = '\n';
+		return write(subject->out[turn], line, sizeof(line));
+	case WAY_MSG:
+		fd = open_file(subject->path[turn], O_WRONLY);
+		return close_file(fd, write(fd, message.text, SIZE));
 	default:
-		return write(subject->out, message.text, SIZE);
+		return write(subject->out[turn], message.text, SIZE);
 	}
 }
 
-static ssize_t get(const struct subject *subject)
+static ssize_t get(const struct subject *subject, unsigned turn)
 {
 	static struct {
 		long type;
 		char text[SIZE];
 	} message;
+	static char line[2 * SIZE];
+	int fd;
 
 	switch (subject->way) {
 	case WAY_POSIX:
-		return mq_receive(subject->in, message.text, SIZE, NULL);
+		return mq_receive(subject->in[turn], message.text, SIZE, NULL);
 	case WAY_SYSV:
-		return msgrcv(subject->in, &message, SIZE, 0, 0);
+		return msgrcv(subject->in[turn], &message, SIZE, 0, 0);
+	case WAY_TAGGED:
+		return read(subject->in[turn], line, sizeof(line));
+	case WAY_MSG:
+		fd = open_file(subject->path[turn], O_RDONLY);
+		return close_file(fd, read(fd, message.text, SIZE));
 	default:
-		return read(subject->in, message.text, SIZE);
+		return read(subject->in[turn], message.text, SIZE);
 	}
 }
 
 static void run_batch(struct subject *subject, unsigned batch, unsigned pairs)
 {
 	double writes = 0, reads = 0;
+	unsigned turns = subject->turns;
 
 	for (unsigned i = 0; i < pairs; i++) {
 		double start = peer_now(), half;
 
-		if (put(subject) < 0)
-			peer_die("writing %s", subject->name);
+		for (unsigned turn = 0; turn < turns; turn++)
+			if (put(subject, turn) < 0)
+				peer_die("writing %s", subject->name);
 		half = peer_now();
-		if (get(subject) < 0)
-			peer_die("reading %s", subject->name);
+		for (unsigned turn = 0; turn < turns; turn++)
+			if (get(subject, turn) <= 0)
+				peer_die("reading %s", subject->name);
 		writes += half - start;
 		reads += peer_now() - half;
 	}
-	subject->writes[batch] = writes / pairs * 1e6;
-	subject->reads[batch] = reads / pairs * 1e6;
+	subject->writes[batch] = writes / pairs / turns * 1e6;
+	subject->reads[batch] = reads / pairs / turns * 1e6;
 }
 
 static int by_value(const void *a, const void *b)
@@ -139,7 +201,7 @@ int main(int argc, char **argv)
 			run_batch(&subjects[i], batch, pairs);
 	for (unsigned i = 0; i < count; i++) {
 		if (subjects[i].way == WAY_SYSV)
-			msgctl(subjects[i].in, IPC_RMID, NULL);
+			msgctl(subjects[i].in[0], IPC_RMID, NULL);
 		printf("%s %.3f %.3f %.3f %.3f\n", subjects[i].name,
 		       median(subjects[i].writes, NULL, batches),
 		       median(subjects[i].reads, NULL, batches),
