@@ -83,6 +83,14 @@ int ipcfs_space_enter(const struct ipcfs_space *space, const struct ipcfs_space 
 void ipcfs_space_leave(const struct ipcfs_space *before);
 
 /*
+ * The same for a thread that serves one request after another: it stays there until it visits another one, goes home, or rests
+ * when the namespace has ended. SIGUSR1, which only interrupts its calls, then tells it to rest. It is to be at home when it ends.
+ */
+int ipcfs_space_visit(struct ipcfs_space *space);
+void ipcfs_space_rest(void);
+void ipcfs_space_go_home(void);
+
+/*
  * Have work(arg) done, and wait for it, by the thread that dwells in the IPC namespace and has all that is held
  * there of System V semaphores; threads that it makes share that, and are to call ipcfs_space_dwell first. By
  * the calling thread where the process, or this thread, is in it for good. What work returned; -EIDRM: it has ended; -EAGAIN, -ENOMEM.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which IPC namespace a thread is in is its own. One that serves requests enters for a request and
- * leaves after it, so that no namespace outlives its processes because of us. What is held of System V semaphores
+ * Which IPC namespace a thread is in is its own. One that serves requests stays, as a guest, where the last one
+ * took it, since the next one is likely to be about the same; when a namespace ends, its guests are sent home, so that
+ * it does not outlive its processes because of us. What is held of System V semaphores
  * (SEM_UNDO) belongs to threads, and the kernel gives it back when one of them leaves; so all that
  * has to do with that is done by a thread that stays, the resident, or by those that it makes: they share it.
  */
@@ -13,7 +14,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "space.h"
 
@@ -27,7 +31,21 @@ static int home = -1, nowhere = -1;
 static _Thread_local const struct ipcfs_space *here;
 static _Thread_local bool dwells;
 
+/* A thread that stays until it is wanted elsewhere, or sent home. */
+struct guest {
+	struct ipcfs_space *at; /* a reference; NULL: nowhere */
+	pid_t tid;
+	struct guest *next, *prev;
+};
+static _Thread_local struct guest guest;
+
+#define KICK_NS (5 * 1000 * 1000)
+#define KICKS_MAX                                                                                  \
+	200 /* a request that takes longer than that takes its thread home when it is done */
+
 struct ipcfs_resident {
+	pthread_mutex_t door; /* guards the guests */
+	struct guest *guests;
 	pthread_mutex_t turn; /* of who has something to be done; taken before the other */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -79,6 +97,91 @@ void ipcfs_space_leave(const struct ipcfs_space *before)
 	errno = saved;
 }
 
+/* The guest goes; its space is the caller's to put. */
+static struct ipcfs_space *check_out(void)
+{
+	struct ipcfs_space *at = guest.at;
+
+	if (!at)
+		return NULL;
+	pthread_mutex_lock(&at->resident->door);
+	DL_DELETE(at->resident->guests, &guest);
+	pthread_mutex_unlock(&at->resident->door);
+	guest.at = NULL;
+	return at;
+}
+
+static void check_in(struct ipcfs_space *space)
+{
+	ipcfs_space_hold(space);
+	guest.at = space;
+	guest.tid = gettid();
+	pthread_mutex_lock(&space->resident->door);
+	DL_APPEND(space->resident->guests, &guest);
+	pthread_mutex_unlock(&space->resident->door);
+}
+
+void ipcfs_space_go_home(void)
+{
+	struct ipcfs_space *at = check_out();
+
+	ipcfs_space_leave(NULL);
+	ipcfs_space_put(at);
+}
+
+int ipcfs_space_visit(struct ipcfs_space *space)
+{
+	struct ipcfs_space *at;
+	int error = 0;
+
+	if (space->ns < 0 || here == (space->home ? NULL : space))
+		return 0;
+	if (space->home) {
+		ipcfs_space_go_home();
+		return 0;
+	}
+	at = check_out();
+	if (setns(space->ns, CLONE_NEWIPC))
+		error = -errno;
+	if (!error) {
+		here = space;
+		check_in(space);
+	} else {
+		ipcfs_space_leave(NULL);
+	}
+	ipcfs_space_put(at);
+	return error;
+}
+
+void ipcfs_space_rest(void)
+{
+	if (guest.at && ipcfs_space_has_ended(guest.at))
+		ipcfs_space_go_home();
+}
+
+/* Wake the guests, which then find that it is over. */
+static bool kick_guests(struct ipcfs_resident *resident)
+{
+	const struct guest *at;
+	bool any;
+
+	pthread_mutex_lock(&resident->door);
+	DL_FOREACH (resident->guests, at)
+		(void)syscall(SYS_tgkill, getpid(), at->tid, SIGUSR1);
+	any = resident->guests != NULL;
+	pthread_mutex_unlock(&resident->door);
+	return any;
+}
+
+void ipcfs_resident_evict(struct ipcfs_resident *resident)
+{
+	const struct timespec moment = { .tv_nsec = KICK_NS };
+
+	/* one that comes just before a thread goes to sleep is lost: again */
+	for (unsigned kicks = 0; kicks < KICKS_MAX && kick_guests(resident); kicks++)
+		(void)nanosleep(&moment, NULL);
+}
+
 void ipcfs_space_dwell(const struct ipcfs_space *space)
 {
 	if (space->ns < 0)
@@ -93,6 +196,7 @@ struct ipcfs_resident *ipcfs_resident_new(void)
 
 	if (!resident)
 		return NULL;
+	pthread_mutex_init(&resident->door, NULL);
 	pthread_mutex_init(&resident->turn, NULL);
 	pthread_mutex_init(&resident->lock, NULL);
 	pthread_cond_init(&resident->changed, NULL);
@@ -205,5 +309,6 @@ void ipcfs_resident_free(struct ipcfs_resident *resident)
 	pthread_cond_destroy(&resident->changed);
 	pthread_mutex_destroy(&resident->lock);
 	pthread_mutex_destroy(&resident->turn);
+	pthread_mutex_destroy(&resident->door);
 	free(resident);
 }

@@ -14,6 +14,9 @@ void ipcfs_presence_forget(int ns);
 /* The space's resident: not yet a thread. NULL: no memory. */
 struct ipcfs_resident *ipcfs_resident_new(void);
 
+/* Have those go home who stay in the namespace, which has ended; waits for that, a second at most. */
+void ipcfs_resident_evict(struct ipcfs_resident *resident);
+
 /* End its thread, if it has one, and have none any more. */
 void ipcfs_resident_end(struct ipcfs_resident *resident);
 void ipcfs_resident_free(struct ipcfs_resident *resident);

@@ -335,6 +335,8 @@ void ipcfs_space_end(struct ipcfs_space *space)
 	replace(space->shm);
 	if (space->ns >= 0)
 		ipcfs_presence_forget(space->ns);
+	if (space->resident)
+		ipcfs_resident_evict(space->resident);
 }
 
 bool ipcfs_space_has_ended(const struct ipcfs_space *space)

@@ -94,7 +94,7 @@ static int check_kind(const struct ipcfs_target *target)
 }
 
 /* The directory's owner does not tell: a process can have it be root. */
-static int find_user(struct ipcfs_target *target)
+static int find_user(const struct ipcfs_target *target, uid_t *uid)
 {
 	char text[FILE_ROOM];
 	const char *line;
@@ -103,7 +103,7 @@ static int find_user(struct ipcfs_target *target)
 	if (error)
 		return error;
 	line = strstr(text, "\nUid:");
-	return line && sscanf(line, "\nUid: %*u %u", &target->uid) == 1 ? 0 : -EINVAL;
+	return line && sscanf(line, "\nUid: %*u %u", uid) == 1 ? 0 : -EINVAL;
 }
 
 int ipcfs_target_open(pid_t pid, struct ipcfs_target *target)
@@ -117,8 +117,6 @@ int ipcfs_target_open(pid_t pid, struct ipcfs_target *target)
 	error = open_proc(target);
 	if (!error)
 		error = check_kind(target);
-	if (!error)
-		error = find_user(target);
 	if (error)
 		ipcfs_target_close(target);
 	return error;
@@ -138,11 +136,9 @@ int ipcfs_target_find(pid_t tid, uint64_t inode, struct ipcfs_target *target)
 	/* Nobody else gets in behind this descriptor. */
 	if (fstatat(target->proc, "ns/ipc", &st, 0) || st.st_ino != inode)
 		error = -ENOENT;
-	if (!error)
-		error = find_user(target);
 	if (error)
 		ipcfs_target_close(target);
-	return error == -ESRCH ? -ENOENT : error;
+	return error;
 }
 
 void ipcfs_target_close(struct ipcfs_target *target)
@@ -169,11 +165,14 @@ int ipcfs_target_join(const struct ipcfs_target *target)
 static bool may_be_shown(const struct ipcfs_target *target, int directory)
 {
 	struct stat st;
+	uid_t uid;
 
 	if (fstat(directory, &st))
 		return false;
-	return (st.st_mode & FOR_ALL) == FOR_ALL ||
-	       (st.st_uid == target->uid && (st.st_mode & SEEN_BY_ALL) == SEEN_BY_ALL);
+	if ((st.st_mode & FOR_ALL) == FOR_ALL)
+		return true;
+	return (st.st_mode & SEEN_BY_ALL) == SEEN_BY_ALL && !find_user(target, &uid) &&
+	       st.st_uid == uid;
 }
 
 int ipcfs_target_shm(const struct ipcfs_target *target, dev_t *device)

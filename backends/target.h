@@ -12,7 +12,6 @@
 struct ipcfs_target {
 	int pidfd; /* readable once the process has ended */
 	int proc;  /* its directory in /proc, with O_PATH */
-	uid_t uid; /* effective, as it was when the target was opened */
 };
 
 #define IPCFS_TARGET_AUTO __attribute__((cleanup(ipcfs_target_close)))

@@ -182,6 +182,12 @@ void ipcfs_filesystem_done(void *arg)
 	ipcfs_visit_end();
 }
 
+void ipcfs_filesystem_leave(void *arg)
+{
+	(void)arg;
+	ipcfs_visit_leave();
+}
+
 int ipcfs_filesystem_set(struct ipcfs_filesystem *fs, const struct ipcfs_settings *settings)
 {
 	return ipcfs_gate_set(&fs->gate, settings);

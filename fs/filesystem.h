@@ -32,6 +32,7 @@ int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
 void ipcfs_filesystem_stop(void *fs);
 bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 void ipcfs_filesystem_done(void *fs);
+void ipcfs_filesystem_leave(void *fs);
 
 /* After the session ended and its threads were joined. */
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);

@@ -170,7 +170,7 @@ int ipcfs_tree_list(struct ipcfs_filesystem *fs, const struct ipcfs_node *direct
 	case IPCFS_NODE_PROCESSES:
 		return 0;
 	case IPCFS_NODE_NAMESPACES:
-		return ipcfs_registry_list(caller, add_namespace, listing);
+		return ipcfs_registry_list(fs->registry, caller, add_namespace, listing);
 	case IPCFS_NODE_PEEKS:
 		return list_peeks(fs, directory, listing);
 	case IPCFS_NODE_OBJECT:

@@ -158,6 +158,11 @@ static void finish_request(void *arg)
 	ipcfs_filesystem_done(((struct service *)arg)->fs);
 }
 
+static void leave_requests(void *arg)
+{
+	ipcfs_filesystem_leave(((struct service *)arg)->fs);
+}
+
 static bool admit_request(void *arg, const void *request, size_t size)
 {
 	return ipcfs_filesystem_admit(((struct service *)arg)->fs, request, size);
@@ -190,6 +195,7 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem
 		.stop = stop_service,
 		.admit = admit_request,
 		.done = finish_request,
+		.leave = leave_requests,
 		.reload = options->config ? reload_settings : NULL,
 		.arg = &service,
 		.process = ipcfs_filesystem_target(fs),

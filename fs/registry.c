@@ -281,38 +281,6 @@ int ipcfs_registry_check_process(pid_t pid, uint64_t inode, struct ipcfs_caller 
 	return err == -EPERM ? -ENOENT : err;
 }
 
-struct search {
-	uint64_t inode;
-	const struct ipcfs_authority *authority; /* NULL: any process will do */
-	pid_t pid;
-	uint64_t start;
-};
-
-static int consider(void *arg, uint64_t inode, pid_t pid)
-{
-	struct search *search = arg;
-	uint64_t start;
-
-	if (inode != search->inode)
-		return 0;
-	start = ipcfs_namespace_start(pid);
-	if (!start || (search->pid && start >= search->start))
-		return 0;
-	if (search->authority && !ipcfs_namespace_governs(search->authority, pid))
-		return 0;
-	search->pid = pid;
-	search->start = start;
-	return 0;
-}
-
-/* The oldest process that is there, and belongs there. 0: none. */
-static pid_t oldest(uint64_t inode, const struct ipcfs_authority *authority)
-{
-	struct search search = { .inode = inode, .authority = authority };
-
-	return ipcfs_namespace_each(consider, &search) ? 0 : search.pid;
-}
-
 /* The caller's own namespace, or one in which it is root. With a reference to its space. */
 static int find_namespace(struct ipcfs_registry *registry, uint64_t inode,
 			  struct ipcfs_caller *caller, bool own, struct ipcfs_namespace **found)
@@ -331,17 +299,22 @@ static int find_namespace(struct ipcfs_registry *registry, uint64_t inode,
 			ipcfs_space_put((*found)->space);
 		return err == -EPERM ? -ENOENT : err;
 	}
-	pid = oldest(inode, NULL);
+	pid = ipcfs_census_oldest(registry->census, inode, NULL);
 	err = pid ? ipcfs_registry_check_process(pid, inode, caller) : -ENOENT;
 	return err ? err : get_namespace(registry, inode, pid, found);
 }
 
 /* Whose /dev/shm is shown to those who are not in the namespace. 0: nobody's. */
-static pid_t elder_of(struct ipcfs_namespace *namespace)
+static pid_t elder_of(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
-	if (!namespace->elder || ipcfs_namespace_of(namespace->elder) != namespace->inode)
-	namespace->elder = oldest(namespace->inode, ipcfs_space_authority(namespace->space));
-	return namespace->elder;
+	pid_t elder = namespace->elder;
+
+	if (!elder || ipcfs_namespace_of(elder) != namespace->inode) {
+		elder = ipcfs_census_oldest(registry->census, namespace->inode,
+					    ipcfs_space_authority(namespace->space));
+		namespace->elder = elder;
+	}
+	return elder;
 }
 
 int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
@@ -355,7 +328,7 @@ int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
 	if (err)
 		return err;
 	ipc = namespace->space;
-	err = ipcfs_space_open_shm(own ? caller->tid : elder_of(namespace), inode, &shm);
+	err = ipcfs_space_open_shm(own ? caller->tid : elder_of(registry, namespace), inode, &shm);
 	if (!err) {
 		*view = get_view(registry, namespace, shm);
 		err = *view ? 0 : -ENOMEM;
@@ -369,48 +342,24 @@ struct lister {
 	struct ipcfs_caller *caller;
 	int (*each)(void *arg, uint64_t inode);
 	void *arg;
-	struct seen {
-		uint64_t inode;
-		UT_hash_handle hh;
-	} * seen;
 };
 
-static int list_process(void *arg, uint64_t inode, pid_t pid)
+static int list_namespace(void *arg, uint64_t inode, pid_t pid)
 {
-	struct lister *lister = arg;
-	struct seen *seen;
-	int err;
+	const struct lister *lister = arg;
+	int err = ipcfs_registry_check_process(pid, inode, lister->caller);
 
-	HASH_FIND(hh, lister->seen, &inode, sizeof(inode), seen);
-	if (seen)
-		return 0;
-	seen = calloc(1, sizeof(*seen));
-	if (!seen)
-		return -ENOMEM;
-	seen->inode = inode;
-	HASH_ADD(hh, lister->seen, inode, sizeof(seen->inode), seen);
-	if (!seen->hh.tbl) {
-		free(seen);
-		return -ENOMEM;
-	}
-	err = ipcfs_registry_check_process(pid, inode, lister->caller);
 	if (err)
 		return err == -ENOMEM ? err : 0;
 	return lister->each(lister->arg, inode);
 }
 
-int ipcfs_registry_list(struct ipcfs_caller *caller, int (*each)(void *arg, uint64_t inode),
-			void *arg)
+int ipcfs_registry_list(struct ipcfs_registry *registry, struct ipcfs_caller *caller,
+			int (*each)(void *arg, uint64_t inode), void *arg)
 {
-	struct lister lister = { .caller = caller, .each = each, .arg = arg };
-	struct seen *seen, *next;
-	int err = ipcfs_namespace_each(list_process, &lister);
+	struct lister lister = { caller, each, arg };
 
-	HASH_ITER (hh, lister.seen, seen, next) {
-		HASH_DEL(lister.seen, seen);
-		free(seen);
-	}
-	return err;
+	return ipcfs_census_list(registry->census, list_namespace, &lister);
 }
 
 bool ipcfs_registry_is_all(const struct ipcfs_registry *registry)
@@ -457,7 +406,8 @@ int ipcfs_registry_create(struct ipcfs_space *space, bool all, const char *state
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&fresh->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	err = open_home(fresh, space);
+	fresh->census = ipcfs_census_new();
+	err = fresh->census ? open_home(fresh, space) : -ENOMEM;
 	if (err)
 		ipcfs_registry_destroy(fresh);
 	else
@@ -476,6 +426,7 @@ void ipcfs_registry_destroy(struct ipcfs_registry *registry)
 		HASH_DEL(registry->namespaces, namespace);
 		ipcfs_space_put(namespace->space);
 	}
+	ipcfs_census_free(registry->census);
 	pthread_cond_destroy(&registry->wake);
 	pthread_mutex_destroy(&registry->lock);
 	free(registry);

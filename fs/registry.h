@@ -81,8 +81,8 @@ int ipcfs_registry_check_root(const struct ipcfs_view *view, struct ipcfs_caller
 int ipcfs_registry_check_process(pid_t pid, uint64_t inode, struct ipcfs_caller *caller);
 
 /* Call `each` for every namespace that the caller may see; ends early with its result when not 0. */
-int ipcfs_registry_list(struct ipcfs_caller *caller, int (*each)(void *arg, uint64_t inode),
-			void *arg);
+int ipcfs_registry_list(struct ipcfs_registry *registry, struct ipcfs_caller *caller,
+			int (*each)(void *arg, uint64_t inode), void *arg);
 
 /* Where the lists of objects in this space are kept, of kinds for which the kernel keeps none. */
 struct ipcfs_acl_store *ipcfs_registry_acls(const struct ipcfs_space *ipc);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "census.h"
 #include "hash.h"
 #include "registry.h"
 
@@ -33,6 +34,7 @@ struct ipcfs_registry {
 	const char *state; /* borrowed */
 	struct ipcfs_registry_hooks hooks;
 	struct ipcfs_view *home; /* a reference */
+	struct ipcfs_census *census;
 
 	pthread_mutex_t lock;		    /* guards what follows, and views */
 	struct ipcfs_namespace *namespaces; /* each with a reference to its space */

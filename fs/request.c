@@ -70,6 +70,21 @@ enum ipcfs_request_sort ipcfs_request_sort(const void *request, size_t size)
 	}
 }
 
+static bool looks(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_READLINK:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	case FUSE_ACCESS:
+	case FUSE_STATFS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 _Static_assert(IPCFS_REQUEST_HEAD == sizeof(struct fuse_in_header), "as the kernel has it");
 
 void ipcfs_request_head(const void *request, struct ipcfs_request *head)
@@ -85,6 +100,7 @@ void ipcfs_request_head(const void *request, struct ipcfs_request *head)
 		.tid = (pid_t)in.pid,
 		.releases = in.opcode == FUSE_RELEASE || in.opcode == FUSE_FLUSH,
 		.writes = in.opcode == FUSE_WRITE,
+		.looks = looks(in.opcode),
 	};
 }
 

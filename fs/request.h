@@ -26,6 +26,7 @@ struct ipcfs_request {
 	pid_t tid;     /* 0: unknown */
 	bool releases; /* RELEASE or FLUSH */
 	bool writes;   /* WRITE */
+	bool looks;    /* LOOKUP and others that only tell what is there */
 };
 
 #define IPCFS_REQUEST_HEAD 40 /* bytes; less is none */

@@ -106,6 +106,8 @@ static int serve(const struct session *session, struct fuse_buf *buf, struct siz
 
 	switch (size) {
 	case -EINTR:
+		hooks->done(hooks->arg);
+		return 1;
 	case -EAGAIN:
 		return 1;
 	case -ENOMEM:
@@ -136,6 +138,7 @@ static void *work(void *arg)
 
 	while (result > 0 && !fuse_session_exited(session->fuse))
 		result = serve(session, &buf, &sizes);
+	session->hooks->leave(session->hooks->arg);
 	free(buf.mem);
 	if (result < 0)
 		atomic_compare_exchange_strong(&session->error, &none, result);

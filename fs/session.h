@@ -26,8 +26,10 @@ struct ipcfs_session_hooks {
 	 * Called by all workers.
 	 */
 	bool (*admit)(void *arg, const void *request, size_t size);
-	/* It was handled, or parked, or dropped: by the same thread, before its next one. */
+	/* It was handled, or parked, or dropped, or SIGUSR1 came instead: by the same thread, before its next one. */
 	void (*done)(void *arg);
+	/* A thread takes no more requests. */
+	void (*leave)(void *arg);
 	/* SIGHUP, in the main thread. NULL: it ends the session. */
 	void (*reload)(void *arg);
 	void *arg;

@@ -7,11 +7,7 @@
 #include "request.h"
 
 /* Of the request that this thread handles. */
-static _Thread_local struct {
-	bool inside;
-	const struct ipcfs_space *before;
-	uint64_t inode;
-} visit;
+static _Thread_local uint64_t visited;
 
 /* Is more said there about a caller than what the open file's opener may? */
 static bool is_judged(const struct ipcfs_node *node, const struct ipcfs_request *head,
@@ -22,8 +18,8 @@ static bool is_judged(const struct ipcfs_node *node, const struct ipcfs_request 
 	case IPCFS_NODE_LIMIT:
 	case IPCFS_NODE_MAX_BYTES:
 		return sort == IPCFS_REQUEST_ON_PATH || head->writes;
-	default:
-		return sort == IPCFS_REQUEST_ON_PATH;
+	default: /* who has a directory open may look at what is in it */
+		return sort == IPCFS_REQUEST_ON_PATH && !head->looks;
 	}
 }
 
@@ -84,11 +80,9 @@ int ipcfs_visit_begin(struct ipcfs_filesystem *fs, const void *request, size_t s
 		err = check_end(node, sort);
 	if (!err && is_judged(node, &head, sort))
 		err = check_caller(node, &head);
-	if (!err && is_bound(node)) {
-		err = ipcfs_space_enter(node->key.view->ipc, &visit.before);
-		visit.inside = !err;
-	}
-	visit.inode = node->key.view->inode;
+	if (!err && is_bound(node))
+		err = ipcfs_space_visit(node->key.view->ipc);
+	visited = node->key.view->inode;
 	if (err)
 		ipcfs_request_refuse(fuse_session_fd(fs->session), head.unique, err);
 	return err;
@@ -96,13 +90,16 @@ int ipcfs_visit_begin(struct ipcfs_filesystem *fs, const void *request, size_t s
 
 void ipcfs_visit_end(void)
 {
-	if (visit.inside)
-		ipcfs_space_leave(visit.before);
-	visit.inside = false;
-	visit.inode = 0;
+	visited = 0;
+	ipcfs_space_rest();
+}
+
+void ipcfs_visit_leave(void)
+{
+	ipcfs_space_go_home();
 }
 
 uint64_t ipcfs_visited(void)
 {
-	return visit.inode;
+	return visited;
 }

@@ -277,6 +277,11 @@ static int usage(void)
 	return 1;
 }
 
+static void done(void *arg)
+{
+	(void)arg;
+}
+
 static bool admit(void *arg, const void *request, size_t size)
 {
 	(void)arg;
@@ -287,9 +292,12 @@ static bool admit(void *arg, const void *request, size_t size)
 
 int main(int argc, char **argv)
 {
-	const struct ipcfs_session_hooks hooks = {
-		.start = start, .stop = stop, .admit = admit, .process = -1
-	};
+	const struct ipcfs_session_hooks hooks = { .start = start,
+						   .stop = stop,
+						   .done = done,
+						   .leave = done,
+						   .admit = admit,
+						   .process = -1 };
 	char *fuse_argv[] = { argv[0], NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, fuse_argv);
 	unsigned long count = DIRS_DEFAULT;
