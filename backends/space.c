@@ -28,11 +28,13 @@
 #define INITIAL_INODE 0xefffffff /* fixed by the kernel, and such a namespace lives for ever */
 #define GET_ID _IOR(0xb7, 13, uint64_t) /* NS_GET_ID, which older headers lack */
 
-/* The root of a new file system, attached nowhere. */
-static int mount_new(const char *type, unsigned attributes)
+/*
+ * The root of a new file system, attached nowhere. *mount is what keeps it so: closing it makes the kernel wait for all
+ * that look at mounts, a millisecond perhaps.
+ */
+static int mount_new(const char *type, unsigned attributes, int *mount)
 {
 	IPCFS_DESCRIPTOR_AUTO int context = -1;
-	IPCFS_DESCRIPTOR_AUTO int mount = -1;
 	int root;
 
 	context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
@@ -40,18 +42,19 @@ static int mount_new(const char *type, unsigned attributes)
 		return -errno;
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return -errno;
-	mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
-			     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | attributes);
-	if (mount < 0)
+	*mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+				      attributes);
+	if (*mount < 0)
 		return -errno;
 	/* What fsmount gives is for paths only; listing needs a descriptor that can be read. */
-	root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	root = openat(*mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 ? -errno : root;
 }
 
-static int mount_mqueue(void)
+static int mount_mqueue(struct ipcfs_space *space)
 {
-	return mount_new("mqueue", 0);
+	return mount_new("mqueue", 0, &space->mq_mount);
 }
 
 /* In the place of what is let go: a directory that is empty for ever. Set once, before there are threads. */
@@ -59,11 +62,12 @@ static int nothing = -1;
 
 static int open_nothing(void)
 {
-	int mount = mount_new("tmpfs", MOUNT_ATTR_RDONLY);
+	IPCFS_DESCRIPTOR_AUTO int mount = -1;
+	int root = mount_new("tmpfs", MOUNT_ATTR_RDONLY, &mount);
 
-	if (mount < 0)
-		return mount;
-	nothing = mount;
+	if (root < 0)
+		return root;
+	nothing = root;
 	return 0;
 }
 
@@ -118,9 +122,12 @@ static struct ipcfs_space *new_space(void)
 	struct ipcfs_space *space = malloc(sizeof(*space));
 
 	if (space)
-		*space = (struct ipcfs_space){
-			.references = 1, .mq = -1, .shm = -1, .process = -1, .ns = -1
-		};
+		*space = (struct ipcfs_space){ .references = 1,
+					       .mq = -1,
+					       .mq_mount = -1,
+					       .shm = -1,
+					       .process = -1,
+					       .ns = -1 };
 	return space;
 }
 
@@ -154,7 +161,7 @@ static void set_place(struct ipcfs_space *space)
 
 static int open_own(struct ipcfs_space *space)
 {
-	space->mq = mount_mqueue();
+	space->mq = mount_mqueue(space);
 	if (space->mq < 0 && space->mq != -ENOMEM)
 		space->mq = open_dev_mqueue();
 	if (space->mq < 0)
@@ -185,7 +192,7 @@ static int open_joined(struct ipcfs_space *space, pid_t pid)
 		error = ipcfs_target_join(&target);
 	if (error)
 		return error;
-	space->mq = mount_mqueue();
+	space->mq = mount_mqueue(space);
 	if (space->mq < 0)
 		return space->mq;
 	space->shm = ipcfs_target_shm(&target, &space->shm_device);
@@ -222,7 +229,7 @@ static int open_namespace(struct ipcfs_space *space, int ns)
 	error = ipcfs_space_enter(space, &before);
 	if (error)
 		return error;
-	space->mq = mount_mqueue();
+	space->mq = mount_mqueue(space);
 	ipcfs_space_leave(before);
 	return space->mq < 0 ? space->mq : 0;
 }
@@ -332,6 +339,7 @@ void ipcfs_space_end(struct ipcfs_space *space)
 	if (space->resident)
 		ipcfs_resident_end(space->resident);
 	replace(space->mq);
+	replace(space->mq_mount);
 	replace(space->shm);
 	if (space->ns >= 0)
 		ipcfs_presence_forget(space->ns);
@@ -357,6 +365,7 @@ void ipcfs_space_put(struct ipcfs_space *space)
 	if (space->disown)
 		space->disown(space->owner);
 	ipcfs_descriptor_close(&space->mq);
+	ipcfs_descriptor_close(&space->mq_mount);
 	ipcfs_descriptor_close(&space->shm);
 	ipcfs_descriptor_close(&space->process);
 	ipcfs_descriptor_close(&space->ns);

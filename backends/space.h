@@ -17,7 +17,8 @@ struct ipcfs_resident;
 struct ipcfs_space {
 	atomic_uint references;
 	int mq; /* the root directory of the namespace's mqueue file system, open for reading; -1: none */
-	int shm; /* /dev/shm, with O_PATH; -1: there is none */
+	int mq_mount; /* and its mount */
+	int shm;      /* /dev/shm, with O_PATH; -1: there is none */
 	dev_t shm_device;
 	struct ipcfs_place place; /* where that is */
 	int process;		  /* a pidfd of the process that was joined; -1: none */
