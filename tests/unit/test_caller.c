@@ -21,8 +21,8 @@
 
 #include <cmocka.h>
 
-#include "children.h"
 #include "backends/id_map.h"
+#include "children.h"
 #include "fs/caller.h"
 
 #define MANY_GROUPS 20000
