@@ -151,20 +151,27 @@ static int succeed(void *arg)
 	return 0;
 }
 
+static bool be_elsewhere(void)
+{
+	return !unshare(CLONE_NEWUSER);
+}
+
 static void who_is_gone_has_no_stand_in(void **state)
 {
-	struct ipcfs_caller caller, moved;
-	pid_t tid;
+	pid_t elsewhere = child_start(be_elsewhere), tid;
+	struct ipcfs_caller caller;
 
 	(void)state;
+	assert_true(elsewhere > 0);
 	start_caller(&roles[0], &caller);
 	tid = caller.tid;
-	/* Its number is now that of a process of outside. */
-	moved = caller;
-	moved.tid = getpid();
-	assert_int_equal(ipcfs_identity_run(&moved, succeed, NULL, 0), -EPERM);
 	assert_int_equal(ipcfs_identity_run(&caller, succeed, NULL, 0), 0);
+	/* The number is another's now, of another user namespace. */
+	caller.tid = elsewhere;
+	assert_int_equal(ipcfs_identity_run(&caller, succeed, NULL, 0), -EPERM);
+	child_end(elsewhere);
 	child_end(tid);
+	caller.tid = tid;
 	assert_int_equal(ipcfs_identity_run(&caller, succeed, NULL, 0), -EPERM);
 	ipcfs_caller_free(&caller);
 }
