@@ -53,7 +53,8 @@ static int ask_kernel(const struct role *role, const struct wish *wish,
 				     .ruid = role->uid,
 				     .rgid = role->uid,
 				     .loaded = true,
-				     .caps = UINT64_MAX };
+				     .caps = UINT64_MAX,
+				     .user_ns = 1 /* where it is already */ };
 	gid_t group = role->group;
 	pid_t child = fork();
 	int status;

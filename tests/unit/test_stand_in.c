@@ -174,6 +174,14 @@ static void who_is_gone_has_no_stand_in(void **state)
 	caller.tid = tid;
 	assert_int_equal(ipcfs_identity_run(&caller, succeed, NULL, 0), -EPERM);
 	ipcfs_caller_free(&caller);
+
+	/* Who made the container, and may be inside without a capability. */
+	caller = (struct ipcfs_caller){ .uid = MADE_BY, .gid = MADE_BY, .tid = tid };
+	assert_int_equal(ipcfs_caller_load(&caller), 0);
+	assert_int_equal(ipcfs_identity_run(&caller, succeed, NULL, 0), -EPERM);
+	assert_int_equal(ipcfs_stand_in_run(&(struct ipcfs_stand_in){ .caller = &caller }, succeed,
+					    NULL, 0),
+			 -EPERM);
 }
 
 int main(void)
