@@ -110,7 +110,7 @@ static int be_stopped(void *arg)
 	return 5;
 }
 
-__attribute__((noreturn)) static int be_stopped_for_ever(void *arg)
+static int be_stopped_for_ever(void *arg)
 {
 	while (!kill(getpid(), SIGSTOP))
 		*(int *)arg += 1;
