@@ -243,7 +243,7 @@ int ipcfs_identity_run(const struct ipcfs_caller *caller, int (*work)(void *arg)
 
 		return ipcfs_stand_in_run(&terms, work, arg, size);
 	}
-	result = take(caller, &own);
+	result = ipcfs_stand_in_knows(caller) ? take(caller, &own) : -EPERM;
 	if (result)
 		return result;
 	result = work(arg);

@@ -58,6 +58,12 @@ bool ipcfs_stand_in_joins(const struct ipcfs_caller *caller)
 	       atomic_load_explicit(&enabled, memory_order_relaxed);
 }
 
+bool ipcfs_stand_in_knows(const struct ipcfs_caller *caller)
+{
+	return caller->loaded &&
+	       (caller->user_ns || !atomic_load_explicit(&enabled, memory_order_relaxed));
+}
+
 /* The one the caller was in when loaded: the number of its thread may be another's now. */
 static int open_user_ns(const struct ipcfs_caller *caller, int *user_ns)
 {
@@ -200,7 +206,7 @@ int ipcfs_stand_in_run(const struct ipcfs_stand_in *terms, int (*work)(void *arg
 	};
 	int result = 0;
 
-	if (!terms->caller->loaded)
+	if (!ipcfs_stand_in_knows(terms->caller))
 		return -EPERM;
 	if (ipcfs_stand_in_joins(terms->caller))
 		result = open_user_ns(terms->caller, &order.user_ns);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,13 @@ static inline int leave_namespace(void **state)
 	return 0;
 }
 
+static inline uint64_t own_user_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) ? 0 : st.st_ino;
+}
+
 /* Us, with all our rights. */
 static inline struct ipcfs_caller root_caller(void)
 {
@@ -56,6 +64,7 @@ static inline struct ipcfs_caller root_caller(void)
 		.tid = gettid(),
 		.loaded = true,
 		.caps = ALL_CAPABILITIES,
+		.user_ns = own_user_namespace(),
 	};
 }
 

@@ -295,7 +295,7 @@ static void files_need_ids_in_the_callers_user_namespace(void **state)
 		const char *uids, *gids;
 		bool may;
 	} maps[] = {
-		{ "0 1000 10\n", "0 2000 10\n", true },  { "0 1000 10\n", "", false },
+		{ "0 1000 10\n", "0 2000 10\n", true },	 { "0 1000 10\n", "", false },
 		{ "0 1000 10\n", "0 3000 10\n", false }, { "", "0 2000 10\n", false },
 		{ "0 1002 10\n", "0 2000 10\n", false }, { "", "", false },
 	};

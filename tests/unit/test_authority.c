@@ -67,8 +67,7 @@ static void the_unknown_has_none(void **state)
 {
 	static const struct ipcfs_authority empty = { 0 };
 	/* A user namespace that is not known is not that of an unknown caller, nor its maker nobody. */
-	static const struct ipcfs_authority unknown = { 2,
-							{ { 0, (uid_t)-1 }, { OUTER, 0 } } };
+	static const struct ipcfs_authority unknown = { 2, { { 0, (uid_t)-1 }, { OUTER, 0 } } };
 	struct ipcfs_caller caller = { .uid = (uid_t)-1, .loaded = true, .caps = 5 };
 
 	(void)state;
@@ -198,12 +197,9 @@ static void what_is_no_namespace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_has_what),
-		cmocka_unit_test(the_unknown_has_none),
-		cmocka_unit_test(our_own),
-		cmocka_unit_test(what_the_kernel_tells),
-		cmocka_unit_test(not_those_outside),
-		cmocka_unit_test(what_is_no_namespace),
+		cmocka_unit_test(who_has_what),	     cmocka_unit_test(the_unknown_has_none),
+		cmocka_unit_test(our_own),	     cmocka_unit_test(what_the_kernel_tells),
+		cmocka_unit_test(not_those_outside), cmocka_unit_test(what_is_no_namespace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

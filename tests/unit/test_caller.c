@@ -2,6 +2,7 @@
 /* What /proc tells of real threads. What needs root is skipped without. */
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -21,8 +22,8 @@
 
 #include <cmocka.h>
 
-#include "children.h"
 #include "backends/id_map.h"
+#include "children.h"
 #include "fs/caller.h"
 
 #define MANY_GROUPS 20000
@@ -351,6 +352,38 @@ static void user_namespaces_without_ids(void **state)
 	child_end(child);
 }
 
+/* Without CAP_SYS_PTRACE the kernel does not tell of those who have more: exit status 0, 77 can't be tried here. */
+static int load_parent_without_ptrace(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	struct ipcfs_caller caller;
+
+	if (syscall(SYS_capget, &header, data) || !(data[0].effective >> CAP_SYS_PTRACE & 1))
+		return 77;
+	data[0].effective = data[0].permitted &= ~(1U << CAP_SYS_PTRACE);
+	if (syscall(SYS_capset, &header, data))
+		return 77;
+	caller = load(geteuid(), getegid(), getppid());
+	return caller.caps == 0 && caller.user_ns == 0 && !caller.foreign ? 0 : 1;
+}
+
+static void unseen_user_namespaces(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(load_parent_without_ptrace());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 struct other_thread {
 	pthread_barrier_t barrier;
 	pid_t tid;
@@ -429,6 +462,7 @@ int main(void)
 		cmocka_unit_test(file_system_ids_count),
 		cmocka_unit_test(callers_of_another_user_namespace),
 		cmocka_unit_test(user_namespaces_without_ids),
+		cmocka_unit_test(unseen_user_namespaces),
 		cmocka_unit_test(threads_are_callers),
 		cmocka_unit_test(no_descriptors_left),
 	};

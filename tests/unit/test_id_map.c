@@ -217,12 +217,9 @@ static void long_maps_are_read_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(users_and_groups),
-		cmocka_unit_test(maps_of_nothing),
-		cmocka_unit_test(all_ids_there_are),
-		cmocka_unit_test(ids_we_do_not_know),
-		cmocka_unit_test(texts_that_are_no_map),
-		cmocka_unit_test(copies),
+		cmocka_unit_test(users_and_groups),	    cmocka_unit_test(maps_of_nothing),
+		cmocka_unit_test(all_ids_there_are),	    cmocka_unit_test(ids_we_do_not_know),
+		cmocka_unit_test(texts_that_are_no_map),    cmocka_unit_test(copies),
 		cmocka_unit_test(long_maps_are_read_whole),
 	};
 
