@@ -69,7 +69,7 @@ struct ipcfs_place {
 };
 
 /*
- * The /dev/shm that a thread of this IPC namespace has below its root, alone. One without a /dev/shm, and with a
+ * The /dev/shm that a thread of this IPC namespace (0: it waits for us, and is known to be) has below its root, alone. One without a /dev/shm, and with a
  * place of zeros, where there is none that may be shown (see target.h), or no such thread. -ENOMEM, -EMFILE.
  */
 int ipcfs_space_open_shm(pid_t tid, uint64_t inode, struct ipcfs_space **space);

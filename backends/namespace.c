@@ -45,15 +45,21 @@ int ipcfs_namespace_open(pid_t tid)
 	return open_of(tid, "ns/ipc");
 }
 
+/* By the text of its link, which costs half of what looking at it does. */
 static uint64_t inode_of(pid_t tid, const char *name)
 {
-	char path[PATH_ROOM];
-	struct stat st;
+	char path[PATH_ROOM], text[64];
+	unsigned long long inode;
+	ssize_t size;
 
 	if (tid <= 0)
 		return 0;
 	path_of(path, tid, name);
-	return stat(path, &st) ? 0 : st.st_ino;
+	size = readlink(path, text, sizeof(text) - 1);
+	if (size < 0)
+		return 0;
+	text[size] = '\0';
+	return sscanf(text, "%*[a-z]:[%llu]", &inode) == 1 ? inode : 0;
 }
 
 uint64_t ipcfs_namespace_of(pid_t tid)

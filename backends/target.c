@@ -134,7 +134,7 @@ int ipcfs_target_find(pid_t tid, uint64_t inode, struct ipcfs_target *target)
 	if (target->proc < 0)
 		return -errno;
 	/* Nobody else gets in behind this descriptor. */
-	if (fstatat(target->proc, "ns/ipc", &st, 0) || st.st_ino != inode)
+	if (inode && (fstatat(target->proc, "ns/ipc", &st, 0) || st.st_ino != inode))
 		error = -ENOENT;
 	if (error)
 		ipcfs_target_close(target);

@@ -25,7 +25,7 @@ struct ipcfs_target {
 int ipcfs_target_open(pid_t pid, struct ipcfs_target *target);
 
 /*
- * A process or thread that is in this IPC namespace (an inode number); there is no pidfd then. -ENOENT: it is not, or
+ * A process or thread that is in this IPC namespace (an inode number; 0: it waits for us, and is known to be); there is no pidfd then. -ENOENT: it is not, or
  * there is none; -ENOMEM, -EMFILE.
  */
 int ipcfs_target_find(pid_t tid, uint64_t inode, struct ipcfs_target *target);

@@ -328,7 +328,8 @@ int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
 	if (err)
 		return err;
 	ipc = namespace->space;
-	err = ipcfs_space_open_shm(own ? caller->tid : elder_of(registry, namespace), inode, &shm);
+	err = own ? ipcfs_space_open_shm(caller->tid, 0, &shm)
+		  : ipcfs_space_open_shm(elder_of(registry, namespace), inode, &shm);
 	if (!err) {
 		*view = get_view(registry, namespace, shm);
 		err = *view ? 0 : -ENOMEM;

@@ -31,6 +31,12 @@ static double attr_timeout(const struct ipcfs_node *node)
 	return node->key.object || ipcfs_node_is_sizeless(node) ? 0 : FOREVER;
 }
 
+/* Does its name lead every caller there? Of namespaces and processes each sees but its own. */
+static bool is_for_all(const struct ipcfs_node *node)
+{
+	return node->key.kind != IPCFS_NODE_TREE && node->key.kind != IPCFS_NODE_PROCESS;
+}
+
 void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_found *found,
 			    bool brief, struct fuse_entry_param *entry)
 {
@@ -47,7 +53,7 @@ void ipcfs_reply_fill_entry(struct ipcfs_filesystem *fs, const struct ipcfs_foun
 	} else {
 		ipcfs_attr_fixed(fs, node, &entry->attr);
 		entry->attr_timeout = attr_timeout(node);
-		entry->entry_timeout = entry->attr_timeout;
+		entry->entry_timeout = is_for_all(node) ? entry->attr_timeout : 0;
 	}
 	/*
 	 * The kernel's sendfile(2) goes through the page cache and would see the end of file at size 0,
