@@ -148,6 +148,12 @@ int ipcfs_namespace_each(int (*each)(void *arg, uint64_t inode, pid_t pid), void
 /* The process that this thread knows by that number, in its own pid namespace. 0: none; before Linux 6.12 also where that is not ours. */
 pid_t ipcfs_namespace_process(pid_t tid, pid_t number);
 
+/* Does this thread number processes as we do? An unknown one does. */
+bool ipcfs_namespace_shares_numbers(pid_t tid);
+
+/* The number by which this thread knows a process, in its own pid namespace. 0: it has none there, or is gone. */
+pid_t ipcfs_namespace_number(pid_t tid, pid_t pid);
+
 /*
  * Who has rights in the IPC namespace of a process, if it still is that one. -ENOENT: it is not, or can't be seen;
  * -ENOMEM, -EMFILE.

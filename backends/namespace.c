@@ -20,6 +20,8 @@
 
 #define PATH_ROOM (sizeof("/proc//ns/user") + 3 * sizeof(int))
 #define FILE_ROOM 1024
+#define STATUS_ROOM 4096
+#define PID_NAMESPACES 33 /* they nest no deeper */
 
 static void path_of(char path[PATH_ROOM], pid_t tid, const char *name)
 {
@@ -114,6 +116,58 @@ pid_t ipcfs_namespace_process(pid_t tid, pid_t number)
 		return 0;
 	pid = ioctl(fd, GET_PROCESS, (unsigned long)number);
 	return pid > 0 ? pid : 0;
+}
+
+/* The last but `above` of the numbers that a process has, in its own pid namespace and those around it. */
+static pid_t number_above(pid_t pid, unsigned above)
+{
+	char path[PATH_ROOM], text[STATUS_ROOM];
+	pid_t numbers[PID_NAMESPACES];
+	unsigned count = 0;
+	const char *at;
+	int size;
+
+	path_of(path, pid, "status");
+	if (ipcfs_descriptor_read_path(path, text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "\nNSpid:");
+	if (!at)
+		return 0;
+	at += strlen("\nNSpid:");
+	while (count < PID_NAMESPACES && sscanf(at, "%*[ \t]%d%n", &numbers[count], &size) == 1) {
+		at += size;
+		count++;
+	}
+	return above < count ? numbers[count - 1 - above] : 0;
+}
+
+bool ipcfs_namespace_shares_numbers(pid_t tid)
+{
+	uint64_t other = inode_of(tid, "ns/pid");
+
+	return !other || other == inode_of(getpid(), "ns/pid");
+}
+
+pid_t ipcfs_namespace_number(pid_t tid, pid_t pid)
+{
+	uint64_t wanted = inode_of(tid, "ns/pid");
+	int at = open_of(pid, "ns/pid");
+	pid_t number = 0;
+
+	for (unsigned above = 0; at >= 0 && !number && above < PID_NAMESPACES; above++) {
+		struct stat st;
+		int parent = -1;
+
+		if (!fstat(at, &st) && st.st_ino == wanted)
+			number = number_above(pid, above);
+		else
+			parent = ioctl(at, NS_GET_PARENT);
+		ipcfs_descriptor_close(&at);
+		at = parent;
+	}
+	if (at >= 0)
+		ipcfs_descriptor_close(&at);
+	return number;
 }
 
 int ipcfs_namespace_authority(pid_t pid, uint64_t inode, struct ipcfs_authority *authority)

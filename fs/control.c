@@ -16,6 +16,7 @@
 #include "room.h"
 #include "semaphore.h"
 #include "spec.h"
+#include "translate.h"
 
 /* When it is opened, who opens it; then whoever reads. */
 static int check_read(fuse_req_t req, struct ipcfs_open *open)
@@ -60,6 +61,40 @@ static int status_text(fuse_req_t req, struct ipcfs_object *object, struct ipcfs
 				 object->parked[IPCFS_RECEIVE], object->parked[IPCFS_SEND]);
 }
 
+/* A process again and again, as in the lines of a set. */
+struct known_process {
+	pid_t tid, pid, number;
+};
+
+static pid_t number_of(void *arg, pid_t pid)
+{
+	struct known_process *known = arg;
+
+	if (known->pid != pid) {
+		known->pid = pid;
+		known->number = ipcfs_namespace_number(known->tid, pid);
+	}
+	return known->number;
+}
+
+/* As who reads it numbers users and processes. */
+static int translate(fuse_req_t req, struct ipcfs_text *status)
+{
+	struct ipcfs_caller caller = ipcfs_op_caller(req);
+	struct known_process known = { .tid = caller.tid };
+	struct ipcfs_translation translation = { .arg = &known };
+	int err = ipcfs_caller_load(&caller);
+
+	translation.ids = caller.foreign;
+	translation.map = caller.map;
+	if (!ipcfs_namespace_shares_numbers(caller.tid))
+		translation.process = number_of;
+	if (!err && (translation.ids || translation.process))
+		err = ipcfs_translate_status(status, &translation);
+	ipcfs_caller_free(&caller);
+	return err;
+}
+
 static int max_bytes_text(const struct ipcfs_object *object, struct ipcfs_text *out)
 {
 	struct ipcfs_info info;
@@ -86,6 +121,8 @@ static int content(fuse_req_t req, const struct ipcfs_node *node, struct ipcfs_t
 	switch (node->key.kind) {
 	case IPCFS_NODE_STATUS:
 		err = status_text(req, node->key.object, out);
+		if (!err)
+			err = translate(req, out);
 		break;
 	case IPCFS_NODE_MAX_BYTES:
 		err = max_bytes_text(node->key.object, out);

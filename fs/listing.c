@@ -77,13 +77,14 @@ static int list_fixed(const struct ipcfs_node *directory, struct ipcfs_listing *
 	return err;
 }
 
-/* What it will be depends on who asks then: it has no number yet. */
 static int add_namespace(void *arg, uint64_t inode)
 {
+	struct ipcfs_view view = { .inode = inode };
+	const struct ipcfs_node_key key = { .view = &view, .kind = IPCFS_NODE_TREE };
 	char name[24];
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)inode);
-	return add_entry(arg, name, S_IFDIR, inode);
+	return add_entry(arg, name, S_IFDIR, ipcfs_attr_ino(&key));
 }
 
 static int list_peeks(struct ipcfs_filesystem *fs, const struct ipcfs_node *node,
