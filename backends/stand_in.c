@@ -86,7 +86,8 @@ static int share(struct order *order, const void *arg, size_t size)
 		return -errno;
 	order->shared = shared;
 	order->shared->size = all;
-	memcpy(order->shared->arg, arg, size);
+	if (size)
+		memcpy(order->shared->arg, arg, size);
 	return 0;
 }
 
@@ -217,6 +218,7 @@ int ipcfs_stand_in_run(const struct ipcfs_stand_in *terms, int (*work)(void *arg
 	if (result)
 		return result;
 	result = run(&order);
-	memcpy(arg, order.shared->arg, size);
+	if (size)
+		memcpy(arg, order.shared->arg, size);
 	return result;
 }
