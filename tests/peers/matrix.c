@@ -8,6 +8,8 @@
  * same; the caller does the operation directly on the one and through the mount on the other. The
  * errors, what was read, and what has become of the objects have to be the same. Prints how many
  * cases there were, and each disagreement; the exceptions are those of docs/security.md, counted.
+ * In a mount of a user namespace the kernel checks first, as on a file of that owner, group and mode:
+ * there is such a file, and where it refuses the mount has to say the same.
  */
 #include <sys/stat.h>
 
@@ -44,7 +46,9 @@ static struct tally tallies[MATRIX_KINDS];
 static struct {
 	const char *name;
 	unsigned long count;
-} exceptions[] = { { "sem_open wants to read and write", 0 }, { "open for both is two opens", 0 } };
+} exceptions[] = { { "sem_open wants to read and write", 0 },
+		   { "open for both is two opens", 0 },
+		   { "the kernel checks as well", 0 } };
 
 static void count_exception(const char *name)
 {
@@ -57,6 +61,72 @@ static void count_exception(const char *name)
 }
 
 static struct pair pairs[PAIRS];
+
+/* The file, where the kernel checks; in a directory as those of the kinds are, root's and sticky. */
+static struct matrix_object oracle;
+static char oracle_directory[PEER_PATH];
+
+static void make_oracle(void)
+{
+	const char *tmpdir = getenv("TMPDIR");
+
+	peer_path(oracle_directory, "%s/oracle", tmpdir ? tmpdir : "/tmp");
+	if (mkdir(oracle_directory, 01777))
+		peer_die("%s", oracle_directory);
+	snprintf(oracle.file, sizeof(oracle.file), "%.100s/file", oracle_directory);
+	oracle.fd = -1;
+}
+
+static void remove_oracle(void)
+{
+	if (oracle.fd >= 0 && (unlink(oracle.file) || close(oracle.fd)))
+		peer_die("%s", oracle.file);
+	if (rmdir(oracle_directory))
+		peer_die("%s", oracle_directory);
+}
+
+/* What the kernel says before it asks the daemon. */
+static int kernel_says(const struct matrix_worker *worker, enum matrix_op op,
+		       const struct matrix_facts *base, const struct matrix_arguments *arguments)
+{
+	/* everybody sees qbytes, and the owner's is the right to write */
+	mode_t mode = op == OP_QBYTES || op == OP_QBYTES_MORE ? 0644 : base->mode;
+	struct matrix_outcome outcome;
+
+	if (oracle.fd < 0)
+		oracle.fd = open(oracle.file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (oracle.fd < 0 || fchown(oracle.fd, base->uid, base->gid) || fchmod(oracle.fd, mode))
+		peer_die("%s", oracle.file);
+	matrix_ask(worker, MATRIX_FILE, op, &oracle, arguments, &outcome);
+	if (op == OP_REMOVE && !outcome.error) {
+		close(oracle.fd);
+		oracle.fd = -1;
+	}
+	return outcome.error;
+}
+
+/*
+ * What has to come of it through the mount, where it is not what came of it directly. access(2) is the
+ * kernel's alone, as is the one open for both; with POSIX the rest is as on a file in any case.
+ */
+static void checked_first(const struct matrix_worker *worker, const struct pair *pair,
+			  enum matrix_op op, const struct matrix_arguments *arguments,
+			  struct matrix_outcome *wanted, struct matrix_facts *left)
+{
+	bool access = op == OP_MAY_READ || op == OP_MAY_WRITE;
+	int error;
+
+	if (!matrix_kinds[pair->objects[0].kind]->sysv && op != OP_OPEN_BOTH)
+		return;
+	error = kernel_says(worker, op, &pair->base, arguments);
+	if (!error && !access)
+		return;
+	if (wanted->error != error)
+		wanted->exception = "the kernel checks as well";
+	wanted->error = error;
+	wanted->value = 0;
+	*left = pair->base;
+}
 
 /* Objects are made as their creator. */
 static void make(struct matrix_object *object, int kind, const struct matrix_facts *owner,
@@ -200,8 +270,8 @@ static void one_case(const struct matrix_worker *worker, struct pair *pair, enum
 	struct tally *tally = &tallies[kind];
 	struct matrix_arguments arguments = arguments_for(op, worker->caller, pair,
 							  (unsigned)tally->cases);
-	struct matrix_outcome outcomes[2];
-	struct matrix_facts facts[2];
+	struct matrix_outcome outcomes[2], wanted;
+	struct matrix_facts facts[2], left;
 
 	for (int side = 0; side < 2; side++) {
 		matrix_ask(worker, side, op, &pair->objects[side], &arguments, &outcomes[side]);
@@ -209,23 +279,27 @@ static void one_case(const struct matrix_worker *worker, struct pair *pair, enum
 	}
 	tally->cases++;
 	tally->allowed += !outcomes[MATRIX_DIRECT].error;
-	if (outcomes[MATRIX_DIRECT].exception) {
+	wanted = outcomes[MATRIX_DIRECT];
+	left = facts[MATRIX_DIRECT];
+	if (matrix_kernel_checks())
+		checked_first(worker, pair, op, &arguments, &wanted, &left);
+	if (wanted.exception) {
 		tally->exceptions++;
-		count_exception(outcomes[MATRIX_DIRECT].exception);
+		count_exception(wanted.exception);
 	}
-	if (outcomes[0].error != outcomes[1].error || outcomes[0].value != outcomes[1].value ||
-	    outcomes[0].facts.uid != outcomes[1].facts.uid ||
-	    outcomes[0].facts.gid != outcomes[1].facts.gid ||
-	    outcomes[0].facts.mode != outcomes[1].facts.mode || !same(&facts[0], &facts[1])) {
+	if (wanted.error != outcomes[1].error || wanted.value != outcomes[1].value ||
+	    wanted.facts.uid != outcomes[1].facts.uid ||
+	    wanted.facts.gid != outcomes[1].facts.gid ||
+	    wanted.facts.mode != outcomes[1].facts.mode || !same(&left, &facts[1])) {
 		tally->disagreements++;
 		peer_fail(
-			"%s, %s, mode %03o of %u:%u, %s (%u): directly %s, through the mount %s (read %lld, %lld; mode %o, %o)",
+			"%s, %s, mode %03o of %u:%u, %s (%u): directly %s, wanted %s, through the mount %s (read %lld, %lld; mode %o, %o)",
 			matrix_kinds[kind]->name, worker->caller->name, pair->base.mode,
 			pair->base.uid, pair->base.gid, matrix_op_names[op], arguments.variant,
-			error_name(&outcomes[0]), error_name(&outcomes[1]), outcomes[0].value,
-			outcomes[1].value, outcomes[0].facts.mode, outcomes[1].facts.mode);
-		if (peer_failures <= 100 && !same(&facts[0], &facts[1])) {
-			print_facts("directly", &facts[0]);
+			error_name(&outcomes[0]), error_name(&wanted), error_name(&outcomes[1]),
+			wanted.value, outcomes[1].value, wanted.facts.mode, outcomes[1].facts.mode);
+		if (peer_failures <= 100 && !same(&left, &facts[1])) {
+			print_facts("wanted", &left);
 			print_facts("through the mount", &facts[1]);
 		}
 	}
@@ -282,8 +356,10 @@ int main(int argc, char **argv)
 	umask(0);
 	matrix_start(argv[1]);
 	make_pairs();
+	make_oracle();
 	for (unsigned i = 0; i < matrix_caller_count; i++)
 		one_caller(&matrix_callers[i], modes);
+	remove_oracle();
 	remove_pairs();
 	matrix_end();
 	for (int i = 0; i < MATRIX_KINDS; i++) {
@@ -297,5 +373,7 @@ int main(int argc, char **argv)
 		printf("exception: %s: %lu\n", exceptions[i].name, exceptions[i].count);
 	printf("%lu cases, %lu disagreements, %.0f s\n", sum.cases, sum.disagreements,
 	       peer_now() - start);
+	if (matrix_kernel_checks())
+		CHECK(exceptions[2].count, "the kernel has not checked anything");
 	return peer_result("matrix");
 }

@@ -152,6 +152,9 @@ struct matrix_worker {
 };
 
 /* MATRIX_FILE: on object->file, whatever that is; MATRIX_PLAIN: the same without capabilities. */
+/* In a mount of a user namespace the kernel checks the shown modes and lists, as on files, before it asks the daemon. */
+bool matrix_kernel_checks(void);
+
 enum matrix_side { MATRIX_DIRECT, MATRIX_MOUNT, MATRIX_FILE, MATRIX_PLAIN };
 
 void matrix_worker_start(struct matrix_worker *worker, const struct matrix_caller *caller);

@@ -9,7 +9,8 @@
  * a direct one; every caller reads and writes. Asked beside is open(2) of a file of a tmpfs with the
  * same owner, group and list. Three rules make a System V object of it: its creator has the owner's
  * rights, the creator's group those of the group, and CAP_IPC_OWNER is the capability that
- * overrides. Then what was given is taken away while files are open.
+ * overrides. Then what was given is taken away while files are open. In a mount of a user namespace
+ * the kernel checks the list first, and knows none of the three.
  */
 #include <linux/capability.h>
 #include <sys/stat.h>
@@ -20,11 +21,12 @@
 #include "peer.h"
 
 static struct matrix_worker *workers;
-static struct matrix_object object; /* of the kind that it is about */
-static struct matrix_object oracle; /* the tmpfs's file */
+static struct matrix_object object;	  /* of the kind that it is about */
+static struct matrix_object oracle;	  /* the tmpfs's file */
+static struct matrix_object plain_oracle; /* another, with the list as the mount shows it */
 static struct matrix_facts base;
 static uint64_t rng;
-static unsigned long cases, allowed, creators;
+static unsigned long cases, allowed, creators, checked;
 
 static uint32_t below(uint32_t limit)
 {
@@ -64,6 +66,9 @@ static void set_oracle(const struct list *list)
 	struct matrix_arguments arguments;
 	struct list all = *list;
 
+	put_list(&all, &arguments);
+	if (setxattr(plain_oracle.file, MATRIX_ATTRIBUTE, arguments.list, arguments.list_size, 0))
+		peer_die("%s: a list", plain_oracle.file);
 	if (matrix_kinds[object.kind]->sysv && base.cgid != base.gid) {
 		if (!find(&all, ACL_MASK, 0))
 			add(&all, ACL_MASK, 0, 6);
@@ -74,8 +79,8 @@ static void set_oracle(const struct list *list)
 		peer_die("%s: a list", oracle.file);
 }
 
-/* What a file with this list would say. */
-static int expected(const struct matrix_worker *worker, struct list *list, enum matrix_op op)
+/* What a file with this list would say, and the rules of System V. */
+static int judged(const struct matrix_worker *worker, struct list *list, enum matrix_op op)
 {
 	const struct matrix_kind *kind = matrix_kinds[object.kind];
 	const struct matrix_caller *caller = worker->caller;
@@ -97,6 +102,20 @@ static int expected(const struct matrix_worker *worker, struct list *list, enum 
 	matrix_ask(worker, kind->sysv ? MATRIX_PLAIN : MATRIX_FILE, memory ? OP_OPEN_BOTH : op,
 		   &oracle, &none, &outcome);
 	return outcome.error;
+}
+
+/* The same, after the kernel has checked where it does. */
+static int expected(const struct matrix_worker *worker, struct list *list, enum matrix_op op)
+{
+	struct matrix_arguments none = { 0 };
+	struct matrix_outcome outcome = { 0 };
+	int error = judged(worker, list, op);
+
+	if (!matrix_kernel_checks() || !matrix_kinds[object.kind]->sysv)
+		return error;
+	matrix_ask(worker, MATRIX_FILE, op, &plain_oracle, &none, &outcome);
+	checked += outcome.error && !error;
+	return outcome.error ? outcome.error : error;
 }
 
 /* Every caller reads and writes. */
@@ -344,6 +363,22 @@ static void take_away(void)
 	expect_kept(other, "chmod 0", EACCES);
 }
 
+static void make_file(struct matrix_object *file, const char *name, unsigned number)
+{
+	*file = (struct matrix_object){ .kind = MATRIX_PSHM };
+	snprintf(file->file, sizeof(file->file), "/dev/shm/.%s-%u", name, number);
+	file->fd = open(file->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file->fd < 0 || fchown(file->fd, base.uid, base.gid))
+		peer_die("%s", file->file);
+}
+
+static void remove_file(const struct matrix_object *file)
+{
+	if (unlink(file->file))
+		peer_die("%s", file->file);
+	close(file->fd);
+}
+
 static void make_objects(int kind, bool own, unsigned number)
 {
 	const struct matrix_kind *calls = matrix_kinds[kind];
@@ -367,11 +402,8 @@ static void make_objects(int kind, bool own, unsigned number)
 	base.content = 1;
 	calls->restore(&object, &base);
 
-	oracle = (struct matrix_object){ .kind = MATRIX_PSHM };
-	snprintf(oracle.file, sizeof(oracle.file), "/dev/shm/.oracle-%u", number);
-	oracle.fd = open(oracle.file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (oracle.fd < 0 || fchown(oracle.fd, base.uid, base.gid))
-		peer_die("%s", oracle.file);
+	make_file(&oracle, "oracle", number);
+	make_file(&plain_oracle, "plain", number);
 }
 
 static void one_kind(int kind, bool own, unsigned number, unsigned lists)
@@ -382,9 +414,8 @@ static void one_kind(int kind, bool own, unsigned number, unsigned lists)
 	who_may_set();
 	take_away();
 	matrix_kinds[kind]->remove(&object);
-	if (unlink(oracle.file))
-		peer_die("%s", oracle.file);
-	close(oracle.fd);
+	remove_file(&oracle);
+	remove_file(&plain_oracle);
 }
 
 int main(int argc, char **argv)
@@ -416,5 +447,7 @@ int main(int argc, char **argv)
 	matrix_end();
 	printf("%lu cases, %lu of them allowed\n", cases, allowed);
 	printf("exception: setfacl is the owner's, not the creator's: %lu\n", creators);
+	printf("exception: the kernel checks as well: %lu\n", checked);
+	CHECK(!checked == !matrix_kernel_checks(), "that was not to be expected");
 	return peer_result("matrix_acl");
 }
