@@ -5,10 +5,48 @@ load common
 
 setup() {
 	common_setup
+	ROOT=
+	! in_user_namespace || own_root
 	start_mount
 	RECIPE=$BATS_TEST_TMPDIR/queues.conf
-	sed "s,/run/ipcfs,$MNT," "$BATS_TEST_DIRNAME/../../examples/ipcfs.tmpfiles" >"$RECIPE"
+	# What it is below the root that systemd-tmpfiles has.
+	BELOW=${MNT#"$ROOT"}
+	sed "s,/run/ipcfs,$BELOW," "$BATS_TEST_DIRNAME/../../examples/ipcfs.tmpfiles" >"$RECIPE"
 	USER_ID=$(id -u daemon) GROUP_ID=$(id -g daemon)
+}
+
+teardown() {
+	common_teardown || return 1
+	[ -z "$ROOT" ] || umount -l "$ROOT"
+}
+
+# As a container has one, a root directory that is its root's: systemd-tmpfiles follows no path from a directory of
+# somebody's, as in a user namespace the machine's are, to one of another user.
+own_root() {
+	local place
+	ROOT=$BATS_TEST_TMPDIR/root
+	mkdir "$ROOT"
+	mount -t tmpfs -o mode=755 tmpfs "$ROOT"
+	for place in /*; do
+		if [ -L "$place" ]; then
+			cp -P "$place" "$ROOT/"
+		elif [[ $place == /@(bin|dev|etc|lib*|proc|sbin|usr) ]]; then
+			mkdir "$ROOT$place"
+			mount --rbind "$place" "$ROOT$place"
+		fi
+	done
+	mkdir "$ROOT/run" "$ROOT/tmp"
+	MNT=$ROOT/mnt
+	mkdir "$MNT"
+}
+
+tmpfiles() {
+	if [ -n "$ROOT" ]; then
+		cp "$RECIPE" "$ROOT/run/queues.conf"
+		chroot "$ROOT" systemd-tmpfiles "$1" /run/queues.conf
+	else
+		systemd-tmpfiles "$1" "$RECIPE"
+	fi
 }
 
 limits_of() {
@@ -32,60 +70,65 @@ has_queues() {
 }
 
 @test "systemd-tmpfiles makes the queues of the recipe" {
-	systemd-tmpfiles --create "$RECIPE"
+	if in_user_namespace; then
+		sed "s,$BELOW,$MNT," "$RECIPE" >"$RECIPE.outside"
+		fails 'unsafe path transition' systemd-tmpfiles --create "$RECIPE.outside"
+		equals "$(listed)" 'posix/mq/* sysv/msg/*'
+	fi
+	tmpfiles --create
 	has_queues
 }
 
 @test "again: nothing is doubled or lost, and owner, group and mode come back" {
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	echo first >"$MNT/posix/mq/jobs/msg"
 	echo second >"$MNT/sysv/msg/0x00004b46/msg"
 	chmod 666 "$MNT/posix/mq/jobs" "$MNT/sysv/msg/0x00004b46"
 	chown root:root "$MNT/posix/mq/thumbnails" "$MNT/sysv/msg/0x00004b45"
 	echo 100 >"$MNT/sysv/msg/0x00004b45/qbytes"
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	has_queues
 	equals "$(cat "$MNT/posix/mq/jobs/drain")" first
 	equals "$(cat "$MNT/sysv/msg/0x00004b46/drain")" second
 }
 
 @test "one that was removed is made again beside the others" {
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	rmdir "$MNT/posix/mq/thumbnails" "$MNT/sysv/msg/0x00004b45"
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	has_queues
 }
 
 @test "after a boot they are there again" {
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	stop_mount
 	remove_queues
 	start_mount
 	equals "$(listed)" 'posix/mq/* sysv/msg/*'
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	has_queues
 }
 
 @test "a restart of the daemon takes nothing from them" {
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	echo kept >"$MNT/posix/mq/jobs/msg"
 	stop_mount
 	start_mount
-	systemd-tmpfiles --create "$RECIPE"
+	tmpfiles --create
 	has_queues
 	equals "$(cat "$MNT/posix/mq/jobs/drain")" kept
 }
 
 @test "systemd-tmpfiles --clean and --remove leave them alone" {
-	systemd-tmpfiles --create "$RECIPE"
-	systemd-tmpfiles --clean "$RECIPE"
-	systemd-tmpfiles --remove "$RECIPE"
+	tmpfiles --create
+	tmpfiles --clean
+	tmpfiles --remove
 	has_queues
 }
 
 @test "a queue that can not be made is an error, and the others are made" {
-	sed -i "s,^d .*posix/mq/jobs.*,d $MNT/sysv/msg/nonsense 0600 - - - -," "$RECIPE"
-	run systemd-tmpfiles --create "$RECIPE"
+	sed -i "s,^d .*posix/mq/jobs.*,d $BELOW/sysv/msg/nonsense 0600 - - - -," "$RECIPE"
+	run tmpfiles --create
 	[ "$status" != 0 ]
 	[ -d "$MNT/posix/mq/thumbnails" ]
 	[ -d "$MNT/sysv/msg/0x00004b45" ]

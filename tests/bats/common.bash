@@ -4,6 +4,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 SHELLS=(bash dash 'busybox sh')
+# Where that is not what it is about (tests/run, of worlds), one of them, and fewer of what there are many of.
+SHORT=${IPCFS_TEST_SHORT:-0}
+[ "$SHORT" = 0 ] || SHELLS=(dash)
 USERS=(0 1234)
 KINDS=(posix sysv)
 PEER=1234 # an ordinary user; no account is needed
@@ -11,9 +14,24 @@ PEER=1234 # an ordinary user; no account is needed
 # Sanitized builds are slower: what is a matter of seconds gets this many times more.
 SLOW=${IPCFS_TEST_SLOW:-1}
 
+in_user_namespace() {
+	[ "$IPCFS_TEST_WORLD" = userns ]
+}
+
 # In a mount of a user namespace the kernel checks the shown modes as well: docs/security.md lists what that refuses.
 kernel_checks() {
-	[ "$IPCFS_TEST_WORLD" = userns ]
+	in_user_namespace
+}
+
+# make_device FILE MAJOR MINOR SAME: nobody makes one in a user namespace, but SAME can be mounted there.
+make_device() {
+	if in_user_namespace; then
+		fails 'not permitted' mknod "$1" c "$2" "$3"
+		: >"$1"
+		mount --bind "$4" "$1"
+	else
+		mknod -m 666 "$1" c "$2" "$3"
+	fi
 }
 
 # Put before every script: helpers in plain POSIX shell.

@@ -5,9 +5,9 @@
 load common
 
 @test 'POSIX: nothing lost, doubled, cut or out of order while processes are killed' {
-	"$PEERS/conservation" "$MNT" "${IPCFS_TEST_SECONDS:-5}" posix
+	"$PEERS/conservation" "$MNT" "${IPCFS_TEST_SECONDS:-$((SHORT ? 2 : 5))}" posix
 }
 
 @test 'System V: nothing lost, doubled, cut or out of order while processes are killed' {
-	"$PEERS/conservation" "$MNT" "${IPCFS_TEST_SECONDS:-5}" sysv
+	"$PEERS/conservation" "$MNT" "${IPCFS_TEST_SECONDS:-$((SHORT ? 2 : 5))}" sysv
 }

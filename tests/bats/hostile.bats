@@ -28,8 +28,8 @@ alive() {
 	mkfifo sem.fifo
 	mkdir sem.directory
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sem.socket")'
-	mknod sem.device c 1 3
-	mknod sem.zero c 1 5
+	make_device sem.device 1 3 /dev/null
+	make_device sem.zero 1 5 /dev/zero
 	: >sem.empty
 	truncate -s 31 sem.short
 	truncate -s 33 sem.long
@@ -51,6 +51,7 @@ alive() {
 	equals "$(cat "$BATS_TEST_TMPDIR/outside")" secret
 	alive
 	umount /dev/shm/sem.mounted
+	! in_user_namespace || umount /dev/shm/sem.device /dev/shm/sem.zero
 }
 
 @test "any name is shown as it is" {

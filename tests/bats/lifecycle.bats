@@ -306,7 +306,7 @@ hundred_waiters() {
 		as_user fusermount3 -u "$MNT"'
 	echo "$output"
 	[ "$status" = 0 ]
-	if [ "$IPCFS_TEST_WORLD" = userns ]; then
+	if in_user_namespace; then
 		[[ $output == *mqueue*none*"can't mount"*CAP_SYS_ADMIN* ]]
 	else
 		[[ $output == *mqueue*none*hello*hello* ]]

@@ -89,7 +89,7 @@ postgres_programs() {
 
 @test "stress-ng works beside ls -lR, cat status and cat data" {
 	command -v stress-ng >/dev/null || skip 'there is no stress-ng'
-	background stress-ng --quiet --shm 2 --shm-sysv 2 --timeout 5
+	background stress-ng --quiet --temp-path "$BATS_TEST_TMPDIR" --shm 2 --shm-sysv 2 --timeout 5
 	while running "$JOB"; do
 		ls -lR "$MNT" >/dev/null 2>&1 || :
 		cat "$MNT"/*/shm/*/status >/dev/null 2>&1 || :

@@ -190,7 +190,7 @@ assert not os.path.exists(data)'
 
 @test "a System V segment that is removed ends its open files, unless it is attached" {
 	make_segment "$V/0x51 size=4096"
-	if [ "$IPCFS_TEST_WORLD" = userns ]; then
+	if in_user_namespace; then
 		# What is open stays attached: its memory has no file there, as the system's root has.
 		python '
 f = os.open(data, os.O_RDWR)
@@ -362,12 +362,7 @@ for call in (lambda: os.pread(r, 1, 0), lambda: os.pwrite(w, b"x", 0), lambda: o
 	ln -s nowhere /dev/shm/broken
 	mkfifo /dev/shm/fifo
 	mkdir /dev/shm/directory
-	if [ "$IPCFS_TEST_WORLD" = userns ]; then
-		touch /dev/shm/device
-		mount --bind /dev/zero /dev/shm/device
-	else
-		mknod -m 666 /dev/shm/device c 1 5
-	fi
+	make_device /dev/shm/device 1 5 /dev/zero
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("/dev/shm/socket")'
 	touch /dev/shm/sem.mine /dev/shm/mounted /dev/shm/file
 	mount --bind "$secret" /dev/shm/mounted

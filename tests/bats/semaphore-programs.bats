@@ -352,7 +352,7 @@ for sem, path in (kept, path), (made, f"{mount}/posix/sem/made"):
 @test "stress-ng works beside ls -lR, cat status and cat values" {
 	local seen=0
 	has stress-ng --version
-	background stress-ng --quiet --sem 2 --sem-sysv 2 --timeout 5
+	background stress-ng --quiet --temp-path "$BATS_TEST_TMPDIR" --sem 2 --sem-sysv 2 --timeout 5
 	while running "$JOB"; do
 		ls -lR "$MNT" >/dev/null 2>&1 || :
 		cat "$MNT"/*/sem/*/status >"$BATS_TEST_TMPDIR/seen" 2>/dev/null || :

@@ -225,7 +225,7 @@ no_segments() {
 	for script in 'mount -t tmpfs tmpfs /dev; ln -s /etc /dev/shm' \
 		'mount -t tmpfs tmpfs /dev; ln -s . /dev/dev; ln -s /proc/1/root/etc /dev/shm' \
 		"mount -t tmpfs tmpfs /dev; ln -s $open /dev/shm" \
-		'mount --bind /etc /dev/shm' \
+		'mount --rbind /etc /dev/shm' \
 		'mount -t tmpfs tmpfs /dev; echo >/dev/shm' \
 		'mount -t tmpfs tmpfs /dev' \
 		"mount --bind $closed /dev/shm" \
@@ -244,7 +244,7 @@ no_segments() {
 @test "what is mounted over it later is not followed" {
 	container 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo true >/dev/shm/seg'
 	show_target
-	inside sh -c 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo false >/dev/shm/seg; mount --bind /etc /dev/shm'
+	inside sh -c 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo false >/dev/shm/seg; mount --rbind /etc /dev/shm'
 	equals "$(ls "$MNT/posix/shm")" seg
 	equals "$(cat "$MNT/posix/shm/seg/data")" true
 	fails 'No such file' cat "$MNT/posix/shm/passwd/data"

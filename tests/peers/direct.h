@@ -144,8 +144,15 @@ static bool make_direct(struct queue *queue)
 	if (queue->posix) {
 		random_name(queue->name);
 		snprintf(path, sizeof(path), "/%s", queue->name);
-		/* Queues are charged to real user ids: with one for each queue no limit is reached. */
-		if (setresuid(100000 + below(1000000), (uid_t)-1, (uid_t)-1))
+		/*
+		 * Queues are charged to real user ids: with one for each queue no limit is reached. In a
+		 * user namespace its owner's limit holds for all, and they have to be small.
+		 */
+		if (peer_kernel_checks())
+			attr = (struct mq_attr){ .mq_maxmsg = 1 + below(10),
+						 .mq_msgsize = 1 + below(200) };
+		if (setresuid(peer_kernel_checks() ? 1000 + below(60000) : 100000 + below(1000000),
+			      (uid_t)-1, (uid_t)-1))
 			peer_die("setresuid");
 		queue->id = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, 0600,
 				    &attr);

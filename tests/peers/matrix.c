@@ -281,7 +281,7 @@ static void one_case(const struct matrix_worker *worker, struct pair *pair, enum
 	tally->allowed += !outcomes[MATRIX_DIRECT].error;
 	wanted = outcomes[MATRIX_DIRECT];
 	left = facts[MATRIX_DIRECT];
-	if (matrix_kernel_checks())
+	if (peer_kernel_checks())
 		checked_first(worker, pair, op, &arguments, &wanted, &left);
 	if (wanted.exception) {
 		tally->exceptions++;
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 		printf("exception: %s: %lu\n", exceptions[i].name, exceptions[i].count);
 	printf("%lu cases, %lu disagreements, %.0f s\n", sum.cases, sum.disagreements,
 	       peer_now() - start);
-	if (matrix_kernel_checks())
+	if (peer_kernel_checks())
 		CHECK(exceptions[2].count, "the kernel has not checked anything");
 	return peer_result("matrix");
 }

@@ -121,6 +121,9 @@ extern const char *matrix_mount, *matrix_queues;
 void matrix_through_mount(enum matrix_op op, const struct matrix_object *object,
 			  const struct matrix_arguments *arguments, struct matrix_outcome *outcome);
 
+/* Which file OP_READ reads. */
+const char *matrix_read_file(const struct matrix_kind *kind, unsigned variant);
+
 /* The result of a system call as an error; and closing what open(2) gave. */
 int matrix_error(long result);
 int matrix_open(const char *path, int flags);
@@ -152,9 +155,6 @@ struct matrix_worker {
 };
 
 /* MATRIX_FILE: on object->file, whatever that is; MATRIX_PLAIN: the same without capabilities. */
-/* In a mount of a user namespace the kernel checks the shown modes and lists, as on files, before it asks the daemon. */
-bool matrix_kernel_checks(void);
-
 enum matrix_side { MATRIX_DIRECT, MATRIX_MOUNT, MATRIX_FILE, MATRIX_PLAIN };
 
 void matrix_worker_start(struct matrix_worker *worker, const struct matrix_caller *caller);

@@ -3,7 +3,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -195,13 +194,6 @@ static void serve(const struct matrix_caller *caller, int socket)
 		if (send(socket, &outcome, sizeof(outcome), 0) != (ssize_t)sizeof(outcome))
 			break;
 	}
-}
-
-bool matrix_kernel_checks(void)
-{
-	const char *world = getenv("IPCFS_TEST_WORLD");
-
-	return world && !strcmp(world, "userns");
 }
 
 void matrix_worker_start(struct matrix_worker *worker, const struct matrix_caller *caller)

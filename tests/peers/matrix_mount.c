@@ -63,6 +63,11 @@ static const char *one_of(const char *const *files, size_t room, unsigned varian
 	return files[variant % count];
 }
 
+const char *matrix_read_file(const struct matrix_kind *kind, unsigned variant)
+{
+	return one_of(kind->read_files, 5, variant);
+}
+
 static int has_name(const char *directory, const char *name)
 {
 	bool found = !name;
