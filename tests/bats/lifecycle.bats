@@ -282,6 +282,29 @@ hundred_waiters() {
 	wait_until '! pgrep -x ipcfs'
 }
 
+@test "in a user namespace objects of ids that it does not have show the overflow id, and stay closed" {
+	local ready=$BATS_TEST_TMPDIR/ready made=$BATS_TEST_TMPDIR/made daemon
+	chmod 777 "$MNT"
+	background_output as_user 1234 timeout 20 unshare --user --map-root-user --ipc --mount bash -e -c '
+		ipcfs -o allow_other "$MNT"
+		touch "$0"
+		until [ -e "$1" ]; do sleep 0.02; done
+		queue=$MNT/sysv/msg/0x00000077
+		stat -c "%u %g %a" "$queue"
+		cat "$queue/drain" 2>&1 | grep -o "Permission denied"
+		chmod 666 "$queue" 2>&1 | grep -o "Value too large"
+		rmdir "$queue" 2>&1 | grep -o "Value too large"
+		umount "$MNT"' "$ready" "$made"
+	wait_until '[ -e "$ready" ] || ! running "$JOB"'
+	daemon=$(pgrep -n -x ipcfs)
+	# Who makes it has no id there.
+	nsenter --target "$daemon" --ipc mqtool sysv 0x77 make 600
+	touch "$made"
+	wait "$JOB" || :
+	equals "$(cat "$OUT")" $'65534 65534 711\nPermission denied\nValue too large\nValue too large'
+	wait_until '! pgrep -x ipcfs'
+}
+
 @test "an ordinary user mounts with fusermount3, where there is a /dev/mqueue" {
 	chmod 777 "$MNT"
 	run timeout 20 unshare --mount bash -e -c '

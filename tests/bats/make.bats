@@ -271,6 +271,17 @@ refused() {
 	fails 'No space left' as_user 31234 prlimit --msgqueue=200000 mkdir "$MNT/posix/mq/c"
 }
 
+@test "in a user namespace POSIX queues are charged to its owner as well" {
+	local user made expected=10
+	# Nine are as much as the owner may have.
+	! in_user_namespace || expected=9
+	made=$(for user in 31235 34322; do
+		as_user "$user" bash -c 'for i in 1 2 3 4 5; do mkdir "$MNT/posix/mq/$0-$i" && echo $i; done' "$user" 2>/dev/null
+	done | wc -l)
+	equals "$made" "$expected"
+	! in_user_namespace || fails 'No space left' mkdir "$MNT/posix/mq/root"
+}
+
 @test "queues outlive the daemon" {
 	new_queue posix
 	echo one >"$Q/msg"
