@@ -4,5 +4,5 @@
 load common
 
 @test 'every operation by every caller, on every kind and mode, is as the direct call' {
-	"$PEERS/matrix" "$MNT" $((SLOW > 1 || SHORT ? 4 : 16))
+	"$PEERS/matrix" "$MNT" $((SLOW > 1 ? 4 : 16))
 }
