@@ -51,7 +51,7 @@ static const char *const refused[] = {
 static int refuse_personality(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
-				SCMP_A0(SCMP_CMP_EQ, ADDR_NO_RANDOMIZE));
+				SCMP_A0(SCMP_CMP_EQ, ADDR_NO_RANDOMIZE, 0));
 }
 
 int main(int argc, char **argv)
