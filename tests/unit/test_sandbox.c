@@ -118,7 +118,8 @@ static void in_sandbox(int (*body)(void))
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || ipcfs_sandbox_enter(false, false) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    ipcfs_sandbox_enter(false, false) < 0)
 			_exit(2);
 		_exit(body());
 	}
