@@ -99,6 +99,12 @@ int ipcfs_space_run(struct ipcfs_space *space, int (*work)(void *arg), void *arg
 void ipcfs_space_dwell(const struct ipcfs_space *space);
 
 /*
+ * A thread starts where its maker is, perhaps for one request only: this one, which has just started, or this process,
+ * goes home. By those that ipcfs_space_run has not made.
+ */
+void ipcfs_space_settle(void);
+
+/*
  * Nobody is in the IPC namespace any more but us, or nobody has this /dev/shm: let go of it. References stay good, and find nothing.
  * Not to be called in there.
  */

@@ -147,7 +147,8 @@ static bool take_order(int socket)
 
 static _Noreturn void run_keeper(int socket, ipcfs_posix_sem_record *records)
 {
-	/* Away from the terminal and the directory, and without whatever we have open. */
+	/* Away from the terminal, the directory and others' namespaces, and without whatever we have open. */
+	ipcfs_space_settle();
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "ipcfs-holds");
 	(void)prctl(PR_SET_DUMPABLE, 0);

@@ -182,10 +182,23 @@ void ipcfs_resident_evict(struct ipcfs_resident *resident)
 		(void)nanosleep(&moment, NULL);
 }
 
+void ipcfs_space_settle(void)
+{
+	const struct timespec moment = { .tv_nsec = 1000 * 1000 };
+
+	/* Anywhere else it would keep a namespace, and do to its objects what is meant for ours. */
+	while (home >= 0 && setns(home, CLONE_NEWIPC))
+		(void)nanosleep(&moment, NULL);
+	here = NULL;
+	guest.at = NULL; /* a process has a copy of its maker's */
+}
+
 void ipcfs_space_dwell(const struct ipcfs_space *space)
 {
-	if (space->ns < 0)
+	if (space->ns < 0) {
+		ipcfs_space_settle();
 		return;
+	}
 	here = space->home ? NULL : space;
 	dwells = true;
 }

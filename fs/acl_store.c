@@ -473,6 +473,7 @@ static void *sweeper(void *arg)
 	struct ipcfs_acl_store *store = arg;
 	bool more = true;
 
+	ipcfs_space_settle();
 	while (more) {
 		bool foreign = is_foreign(store);
 
