@@ -543,7 +543,8 @@ int ipcfs_acl_store_start(struct ipcfs_acl_store *store)
 	return error;
 }
 
-void ipcfs_acl_store_stop(struct ipcfs_acl_store *store)
+/* False: there was none. */
+static bool stop_sweeper(struct ipcfs_acl_store *store)
 {
 	bool running;
 
@@ -553,12 +554,34 @@ void ipcfs_acl_store_stop(struct ipcfs_acl_store *store)
 	store->running = false;
 	pthread_mutex_unlock(&store->writers);
 	if (!running)
-		return;
+		return false;
 	pthread_mutex_lock(&store->lock);
 	store->stopping = true;
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->lock);
 	(void)pthread_join(store->sweeper, NULL);
+	return true;
+}
+
+void ipcfs_acl_store_stop(struct ipcfs_acl_store *store)
+{
 	/* what changed since the last turn must not look like changes while nobody was there */
-	sweep(store);
+	if (stop_sweeper(store))
+		sweep(store);
+}
+
+void ipcfs_acl_store_end(struct ipcfs_acl_store *store)
+{
+	struct item *item, *next;
+
+	(void)stop_sweeper(store);
+	pthread_mutex_lock(&store->writers);
+	HASH_ITER (hh, store->items, item, next)
+		if (store->state == STATE_OWNED)
+			(void)ipcfs_acl_dir_remove(&store->dir, item->record.class,
+						   &item->record.ref);
+	drop_all(store);
+	ipcfs_acl_dir_close(&store->dir, true);
+	store->state = STATE_MEMORY;
+	pthread_mutex_unlock(&store->writers);
 }

@@ -26,6 +26,12 @@ int ipcfs_acl_store_create(const struct ipcfs_space *space, const char *director
  */
 int ipcfs_acl_store_start(struct ipcfs_acl_store *store);
 void ipcfs_acl_store_stop(struct ipcfs_acl_store *store);
+
+/*
+ * The namespace goes, and its number may be another's next: lists, files and the directory go first. Stops it, too. None
+ * are kept from now on but in memory.
+ */
+void ipcfs_acl_store_end(struct ipcfs_acl_store *store);
 void ipcfs_acl_store_destroy(struct ipcfs_acl_store *store);
 
 /*

@@ -78,9 +78,9 @@ static void end(struct ipcfs_registry *registry, struct ipcfs_namespace *namespa
 	pthread_mutex_lock(&registry->lock);
 	HASH_DEL(registry->namespaces, namespace);
 	pthread_mutex_unlock(&registry->lock);
+	ipcfs_acl_store_end(namespace->acls);
 	ipcfs_space_end(namespace->space);
 	end_shms(registry, namespace);
-	ipcfs_acl_store_stop(namespace->acls);
 	registry->hooks.ended(registry->hooks.arg, namespace->space, namespace->inode);
 	ipcfs_space_put(namespace->space); /* the registry's */
 }
