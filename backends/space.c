@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "authority.h"
 #include "descriptor.h"
@@ -117,6 +119,33 @@ static void identify_own(struct ipcfs_space *space)
 	ipcfs_authority_own(&space->authority);
 }
 
+/* Spaces that have a /dev/shm, which keeps the number of its device from being another's. */
+static struct {
+	pthread_mutex_t lock;
+	struct ipcfs_space *spaces; /* until they end, or are closed */
+} known = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool is_known(dev_t device)
+{
+	const struct ipcfs_space *space;
+
+	pthread_mutex_lock(&known.lock);
+	DL_FOREACH (known.spaces, space)
+		if (space->shm_device == device)
+			break;
+	pthread_mutex_unlock(&known.lock);
+	return space;
+}
+
+static void forget_device(struct ipcfs_space *space)
+{
+	pthread_mutex_lock(&known.lock);
+	if (space->known)
+		DL_DELETE(known.spaces, space);
+	space->known = false;
+	pthread_mutex_unlock(&known.lock);
+}
+
 static struct ipcfs_space *new_space(void)
 {
 	struct ipcfs_space *space = malloc(sizeof(*space));
@@ -157,6 +186,10 @@ static void set_place(struct ipcfs_space *space)
 		.inode = st.st_ino,
 		.read_only = fs.f_flag & ST_RDONLY,
 	};
+	pthread_mutex_lock(&known.lock);
+	DL_APPEND(known.spaces, space);
+	space->known = true;
+	pthread_mutex_unlock(&known.lock);
 }
 
 static int open_own(struct ipcfs_space *space)
@@ -195,7 +228,7 @@ static int open_joined(struct ipcfs_space *space, pid_t pid)
 	space->mq = mount_mqueue(space);
 	if (space->mq < 0)
 		return space->mq;
-	space->shm = ipcfs_target_shm(&target, &space->shm_device);
+	space->shm = ipcfs_target_shm(&target, is_known, &space->shm_device);
 	space->process = target.pidfd;
 	target.pidfd = -1;
 	identify_own(space);
@@ -283,7 +316,7 @@ int ipcfs_space_open_shm(pid_t tid, uint64_t inode, struct ipcfs_space **space)
 	int error = opened ? ipcfs_target_find(tid, inode, &target) : -ENOMEM;
 
 	if (!error)
-		opened->shm = ipcfs_target_shm(&target, &opened->shm_device);
+		opened->shm = ipcfs_target_shm(&target, is_known, &opened->shm_device);
 	else if (error != -ENOENT)
 		return error;
 	set_place(opened);
@@ -336,6 +369,7 @@ static void replace(int fd)
 void ipcfs_space_end(struct ipcfs_space *space)
 {
 	atomic_store(&space->ended, true);
+	forget_device(space);
 	if (space->resident)
 		ipcfs_resident_end(space->resident);
 	replace(space->mq);
@@ -361,6 +395,7 @@ void ipcfs_space_put(struct ipcfs_space *space)
 {
 	if (!space || atomic_fetch_sub_explicit(&space->references, 1, memory_order_acq_rel) > 1)
 		return;
+	forget_device(space);
 	ipcfs_resident_free(space->resident);
 	if (space->disown)
 		space->disown(space->owner);

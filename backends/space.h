@@ -28,6 +28,8 @@ struct ipcfs_space {
 	struct ipcfs_resident *resident; /* of presence.c; NULL where none ever has to be entered */
 	struct ipcfs_space_identity identity;
 	struct ipcfs_authority authority;
+	bool known; /* its /dev/shm is: see is_known */
+	struct ipcfs_space *next, *prev;
 	void *owner;
 	void (*disown)(void *owner);
 };

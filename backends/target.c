@@ -6,9 +6,11 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -16,7 +18,8 @@
 #include "target.h"
 
 #define FILE_ROOM 2048 /* more than what is looked for in files of /proc is away from their start */
-#define FOR_ALL 01777  /* the mode of /dev/shm everywhere */
+#define LOOKS_MAX 64
+#define FOR_ALL 01777 /* the mode of /dev/shm everywhere */
 #define SEEN_BY_ALL 0755
 
 /* <linux/sched.h> of the kernel: part of the stat file's format, but in no header for programs. */
@@ -175,21 +178,79 @@ static bool may_be_shown(const struct ipcfs_target *target, int directory)
 	       st.st_uid == uid;
 }
 
-int ipcfs_target_shm(const struct ipcfs_target *target, dev_t *device)
+/*
+ * The way there leads through what the container has mounted, where a file system that answers late, or is our own,
+ * would hold up our thread: so only what the kernel has in memory counts, as all above a mounted tmpfs is. -1.
+ */
+static int open_shm(int root)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_CACHED,
 	};
+	int directory = -1;
+
+	/* EAGAIN also where something is mounted or renamed just then, anywhere */
+	for (unsigned looks = 0; directory < 0 && looks < LOOKS_MAX; looks++) {
+		directory = (int)syscall(SYS_openat2, root, "dev/shm", &how, sizeof(how));
+		if (directory < 0 && errno != EAGAIN)
+			break;
+	}
+	return directory;
+}
+
+/* As the kernel lists the mounts that the process can reach. */
+static bool is_mount_of_tmpfs(const struct ipcfs_target *target, uint64_t id)
+{
+	int fd = openat(target->proc, "mountinfo", O_RDONLY | O_CLOEXEC);
+	FILE *mounts = fd < 0 ? NULL : fdopen(fd, "r");
+	bool found = false, tmpfs = false;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!mounts) {
+		ipcfs_descriptor_close(&fd);
+		return false;
+	}
+	while (!found && getline(&line, &room, mounts) > 0) {
+		const char *type = strstr(line, " - "); /* blanks in names are written otherwise */
+
+		found = strtoull(line, NULL, 10) == id;
+		tmpfs = found && type && !strncmp(type + 3, "tmpfs ", 6);
+	}
+	free(line);
+	(void)fclose(mounts);
+	return tmpfs;
+}
+
+/* Without asking the file system, which might not answer. */
+static bool is_tmpfs(const struct ipcfs_target *target, int directory,
+		     bool (*is_known)(dev_t device))
+{
+	struct statx st;
+
+	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID,
+		  &st))
+		return false;
+	if (is_known(makedev(st.stx_dev_major, st.stx_dev_minor)))
+		return true;
+	return st.stx_mask & STATX_MNT_ID && is_mount_of_tmpfs(target, st.stx_mnt_id);
+}
+
+int ipcfs_target_shm(const struct ipcfs_target *target, bool (*is_known)(dev_t device),
+		     dev_t *device)
+{
 	IPCFS_DESCRIPTOR_AUTO int root = openat(target->proc, "root",
 						O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int directory;
 
 	if (root < 0)
 		return -1;
-	directory = (int)syscall(SYS_openat2, root, "dev/shm", &how, sizeof(how));
+	directory = open_shm(root);
 	if (directory >= 0 &&
-	    (!may_be_shown(target, directory) || ipcfs_shm_dir_check(directory, device)))
+	    (!is_tmpfs(target, directory, is_known) || !may_be_shown(target, directory) ||
+	     ipcfs_shm_dir_check(directory, device)))
 		ipcfs_descriptor_close(&directory);
 	return directory < 0 ? -1 : directory;
 }

@@ -6,6 +6,7 @@
 #ifndef IPCFS_TARGET_H
 #define IPCFS_TARGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,8 +41,10 @@ int ipcfs_target_join(const struct ipcfs_target *target);
 /*
  * A descriptor (O_PATH) of its /dev/shm, and the device; -1 where there is none that may be shown.
  * What is there is the container's to choose, so it counts only if the path leads there without a
- * link, if it is a tmpfs, and if its mode shows that it is meant for everybody, or for this user.
+ * link, if it is a tmpfs, and if its mode shows that it is meant for everybody, or for this user. No file system but a
+ * tmpfs is asked for anything. is_known: is this the device of a tmpfs that is open? That saves a look at all mounts.
  */
-int ipcfs_target_shm(const struct ipcfs_target *target, dev_t *device);
+int ipcfs_target_shm(const struct ipcfs_target *target, bool (*is_known)(dev_t device),
+		     dev_t *device);
 
 #endif
