@@ -53,9 +53,9 @@ used() {
 		wait_parked 4
 		exec 5<"$at/posix/mq/jobs/packets" 6<"$at/posix/shm/seg/data" 7<"$at/sysv/msg/0x51/status" \
 			8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" 10<"$at/sysv/sem/0x52/values"
-		background_output sh -c 'echo >"$1/sysv/sem/0x52/0/wait"' sh "$at"
+		background_output bash -c 'echo >"$1/sysv/sem/0x52/0/wait"' sh "$at"
 		jobs+=("$JOB") outs+=("$OUT")
-		background_output sh -c 'echo >"$1/posix/sem/lock/wait"' sh "$at"
+		background_output bash -c 'echo >"$1/posix/sem/lock/wait"' sh "$at"
 		jobs+=("$JOB") outs+=("$OUT")
 		wait_parked 6
 		end_container "name$option"
@@ -259,7 +259,7 @@ size_of_daemon() {
 		at=$(view "c$i")
 		background_output bash -c 'cd "$1" || exit; while mkdir sysv/msg/0x51 && echo x >sysv/msg/0x51/msg && cat sysv/msg/0x51/msg &&
 			mkdir posix/mq/a && rmdir posix/mq/a && mkdir posix/sem/a && echo >posix/sem/a/wait && rmdir posix/sem/a &&
-			setfacl -m u:1:r sysv/msg/0x51 && rmdir sysv/msg/0x51; do echo round; done' sh "$at"
+			setfacl -m u:1:r sysv/msg/0x51 && rmdir sysv/msg/0x00000051; do echo round; done' sh "$at"
 		wait_until 'grep -q round "$OUT"'
 		sleep "0.0$((i * 7))"
 		end_container "c$i"

@@ -34,8 +34,9 @@ made() {
 	case $CLASS in
 	sysv/msg) equals "$(enter box mqtool sysv "$NAME" mode)" "0600 $1 $1 $1 $1" ;;
 	posix/*) ;;
-	*) equals "$(enter box ipcs "-$([ "$CLASS" = sysv/shm ] && echo m || echo s)" -c |
-		awk '$1 ~ /^[0-9]+$/ {print $2, $3, $5}')" "600 $1 $1" ;;
+	# perms, and the last four but for times
+	sysv/sem) equals "$(enter box awk 'NR == 2 {print $3, $5, $6, $7, $8}' /proc/sysvipc/sem)" "600 $1 $1 $1 $1" ;;
+	sysv/shm) equals "$(enter box awk 'NR == 2 {print $3, $8, $9, $10, $11}' /proc/sysvipc/shm)" "600 $1 $1 $1 $1" ;;
 	esac
 	enter box rmdir "$MNT/$CLASS/$NAME"
 }
@@ -43,14 +44,11 @@ made() {
 @test "what is made inside belongs to the container's user, and the host shows whom that is" {
 	serve
 	container -u box
-	# The account names are the host's; numbers are wanted.
-	enter box sh -c 'mount -t tmpfs tmpfs /mnt; : >/mnt/passwd; : >/mnt/group; mount --bind /mnt/passwd /etc/passwd; mount --bind /mnt/group /etc/group'
 	each_class made 0 "$OWNER"
 	each_class made 1000 301000
 }
 
 changed() {
-	local own
 	enter box objtool "$CLASS" "$NAME" make 0644
 	# by root of the container
 	enter box chmod 640 "$MNT/$CLASS/$NAME"
@@ -66,9 +64,6 @@ changed() {
 	fails '' enter box objtool "$CLASS" "$NAME" chown 70000 0
 	equals "$(owner box)" '0644 1000 1001'
 	# by the host: who is nobody in there
-	run enter box sh -c 'true'
-	own=$(enter box stat -c %u "$MNT/$CLASS/$NAME")
-	equals "$own" 1000
 	case $CLASS in
 	posix/*)
 		refused EOVERFLOW chown 5 "$(view box)/$CLASS/$NAME"
@@ -106,12 +101,12 @@ COMPARE='answer() {
 	fi
 }
 as() {
-	user=$1
+	local who=$1
 	shift
-	case $user in
+	case $who in
 	weak) setpriv --inh-caps -all --bounding-set -all -- "$@" ;;
 	docker) setpriv --bounding-set "$1" -- "${@:2}" ;;
-	*) setpriv --reuid "$user" --regid "$user" --clear-groups -- "$@" ;;
+	*) setpriv --reuid "$who" --regid "$who" --clear-groups -- "$@" ;;
 	esac
 }
 cd "$MNT"
@@ -136,6 +131,8 @@ while read -r class name file; do
 					as 1000 objtool $class $name remove 2>/dev/null || objtool $class $name remove 2>/dev/null
 					as 1000 objtool $class $name make $mode
 					second=$(answer as "${who[@]}" "${mount[@]}"; echo " $(objtool $class $name mode 2>/dev/null)")
+					# Who may not change it is told so by one error here, and by two there.
+					[ "$what" = read ] || first=${first/EACCES/EPERM}
 					[ "$first" = "$second" ] || echo "$class $mode $user $what: by the call$first, by the mount$second"
 					echo "$first" >>"$2"
 				fi
@@ -225,7 +222,7 @@ lists() {
 
 # How many queues of this user fit.
 queues() {
-	enter "$1" setpriv --reuid "$2" --regid "$2" --clear-groups -- prlimit --msgqueue=250000 \
+	enter "$1" setpriv --reuid "$2" --regid "$2" --clear-groups -- prlimit --msgqueue=200000 \
 		bash -c 'n=0; while [ $n -lt 10 ] && '"$3"' 2>"$1"; do n=$((n + 1)); done; echo $n; cat "$1" >&2' \
 		sh "$BATS_TEST_TMPDIR/errors.$2.$RANDOM"
 }
@@ -236,7 +233,9 @@ queues() {
 	container -u rootless
 	container rootful
 	for box in rootless rootful; do
-		for user in 0 1000; do
+		# The machine's root has queues elsewhere, and so may others have.
+		for user in 0 $((40000 + RANDOM % 20000)); do
+			[ "$box$user" != rootful0 ] || continue
 			equals "$(queues "$box" "$user" 'mqtool posix direct$n make' 2>/dev/null)" 2
 			equals "$(queues "$box" "$user" 'mkdir "$MNT/posix/mq/more$n"' 2>"$BATS_TEST_TMPDIR/error")" 0
 			grep -q 'No space left' "$BATS_TEST_TMPDIR/error"
@@ -259,14 +258,14 @@ queues() {
 				enter "$box" sh -c 'echo 302 >"$MNT/limits/$1"' sh "${file%:*}"
 				equals "$(enter "$box" cat "/proc/sys/${file#*:}" "$MNT/limits/${file%:*}" | xargs)" '302 302'
 			else
-				refused 'EACCES|EPERM' enter "$box" sh -c 'echo 302 >"$MNT/limits/$1"' sh "${file%:*}"
+				refused 'EACCES|EPERM' enter "$box" bash -c 'echo 302 >"$MNT/limits/$1"' sh "${file%:*}"
 			fi
 			local was
 			was=$(enter "$box" cat "/proc/sys/${file#*:}")
-			refused 'EACCES|EPERM' enter "$box" setpriv --bounding-set -sys_admin -- sh -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
-			refused 'EACCES|EPERM' inside_weak "$box" sh -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
-			refused 'EACCES|EPERM' inside_as "$box" 1000 sh -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
-			refused 'EACCES|EPERM' inside_as "$box" 1000 unshare --user --map-root-user sh -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
+			refused 'EACCES|EPERM' enter "$box" setpriv --bounding-set -sys_admin -- bash -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
+			refused 'EACCES|EPERM' inside_weak "$box" bash -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
+			refused 'EACCES|EPERM' inside_as "$box" 1000 bash -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
+			refused 'EACCES|EPERM' inside_as "$box" 1000 unshare --user --map-root-user bash -c 'echo 303 >"$MNT/limits/$1"' sh "${file%:*}"
 			equals "$(enter "$box" cat "/proc/sys/${file#*:}")" "$was"
 		done
 	done
@@ -278,12 +277,12 @@ queues() {
 @test "what the kernel asks of a limit is asked for the caller in there" {
 	serve
 	container -u box
-	fails 'Invalid argument' enter box sh -c 'echo -5 >"$MNT/limits/msgmni"'
+	fails 'Invalid argument' enter box bash -c 'echo -5 >"$MNT/limits/msgmni"'
 	# The host's root goes by the same rule as in the call.
 	if nsenter --target "${PID[box]}" --ipc sh -c 'echo 4321 >/proc/sys/kernel/msgmax' 2>/dev/null; then
 		echo 4322 >"$(view box)/limits/msgmax"
 	else
-		refused 'EACCES|EPERM' sh -c 'echo 4322 >"$1/limits/msgmax"' sh "$(view box)"
+		refused 'EACCES|EPERM' bash -c 'echo 4322 >"$1/limits/msgmax"' sh "$(view box)"
 	fi
 	equals "$(cat /proc/sys/kernel/msgmax)" 8192
 }
@@ -297,12 +296,12 @@ queues() {
 		inside_as "$box" 1000 mkdir "$MNT/sysv/msg/0x51"
 		inside_as "$box" 1000 sh -c 'echo 1000 >"$MNT/sysv/msg/0x51/qbytes"'
 		fails EPERM inside_as "$box" 1000 mqtool sysv 0x51 qbytes 1000000
-		refused EPERM inside_as "$box" 1000 sh -c 'echo 1000000 >"$MNT/sysv/msg/0x51/qbytes"'
+		refused EPERM inside_as "$box" 1000 bash -c 'echo 1000000 >"$MNT/sysv/msg/0x51/qbytes"'
 		if enter "$box" mqtool sysv 0x51 qbytes 1000000; then
 			enter "$box" sh -c 'echo 1000001 >"$MNT/sysv/msg/0x51/qbytes"'
 			equals "$(enter "$box" cat "$MNT/sysv/msg/0x51/qbytes")" 1000001
 		else
-			refused EPERM enter "$box" sh -c 'echo 1000001 >"$MNT/sysv/msg/0x51/qbytes"'
+			refused EPERM enter "$box" bash -c 'echo 1000001 >"$MNT/sysv/msg/0x51/qbytes"'
 		fi
 	done
 }

@@ -118,7 +118,7 @@ def tries(fd, name):
     attempt(results, 'chown', lambda: os.chown(name, 1000, 1000, dir_fd=fd))
     attempt(results, 'setfacl', lambda: os.setxattr('/proc/self/fd/%d/' % fd + name, 'system.posix_acl_access', ACL))
     attempt(results, 'access', lambda: os.access(name, os.R_OK, dir_fd=fd) or at(name, os.O_RDONLY))
-    os.fchdir(fd)
+    attempt(results, 'chdir', lambda: os.fchdir(fd))
     attempt(results, 'relative', lambda: at(name + '/packets', os.O_RDONLY))
     attempt(results, 'rmdir', lambda: os.rmdir(name, dir_fd=fd))
     print(' '.join(results))
@@ -141,7 +141,7 @@ expect.failures = 0
 
 
 def switch(mount):
-    uid = os.getuid()
+    uid, gid = os.getuid(), os.getgid()
     queue, locks = mount + '/posix/mq', mount + '/sysv/sem'
     before = os.readlink(mount + '/self')
     file = os.open(queue + '/jobs/packets', os.O_RDWR | os.O_NONBLOCK)
@@ -153,7 +153,7 @@ def switch(mount):
     flags = NEWIPC | (NEWUSER if uid else 0)
     call(libc.unshare, flags)
     if uid:
-        for name, text in (('uid_map', '0 %d 1' % uid), ('setgroups', 'deny'), ('gid_map', '0 %d 1' % os.getgid())):
+        for name, text in (('uid_map', '0 %d 1' % uid), ('setgroups', 'deny'), ('gid_map', '0 %d 1' % gid)):
             with open('/proc/self/' + name, 'w', encoding='ascii') as opened:
                 opened.write(text)
     after = os.readlink(mount + '/self')

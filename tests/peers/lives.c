@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -33,7 +34,8 @@ static void become_ordinary(void)
 	if (setgroups(0, NULL) || setresgid(USER, USER, USER) || setresuid(USER, USER, USER) ||
 	    unshare(CLONE_NEWUSER))
 		peer_die("a user namespace");
-	/* One that has changed its user id may not write these of its own. */
+	/* Or what is in /proc is not its own, since it has changed its user. */
+	prctl(PR_SET_DUMPABLE, 1);
 	snprintf(line, sizeof(line), "0 %d 1", USER);
 	if (peer_write_file("/proc/self/setgroups", "deny") ||
 	    peer_write_file("/proc/self/gid_map", line) ||
@@ -95,8 +97,9 @@ static void list_all(void)
 
 static void live(unsigned number)
 {
-	static const char *const made[] = { "posix/mq/jobs",  "sysv/msg/0x51", "posix/shm/seg",
-					    "posix/sem/lock", "sysv/shm/0x53", "sysv/sem/0x52" };
+	static const char *const made[] = { "posix/mq/jobs",	   "sysv/msg/0x00000051",
+					    "posix/shm/seg",	   "posix/sem/lock",
+					    "sysv/shm/0x00000053", "sysv/sem/0x00000052" };
 	static const char *const held[] = { "posix/sem/lock/hold", "sysv/sem/0x52/0/hold" };
 	char value[16];
 
