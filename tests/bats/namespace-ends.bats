@@ -215,7 +215,6 @@ size_of_daemon() {
 	[ "${after[2]}" -le $((before[2] + 4)) ]
 	# A sanitizer keeps what was freed.
 	[ "$SLOW" != 1 ] || [ "${after[0]}" -le $((before[0] + 256 + lives / 50)) ]
-	wait_until '! pgrep -x ipcfs-holds' 5
 }
 
 @test "containers that come and go while all is listed" {
@@ -248,7 +247,6 @@ size_of_daemon() {
 	equals "$(grep -h 'Permission denied' "${outs[0]}" "${outs[1]}" "${outs[3]}")" ''
 	wait_until '[ "$(ls "$MNT/ns")" = "$HOST" ]' 3
 	stop_mount
-	wait_until '! pgrep -x ipcfs-holds' 5
 }
 
 @test "what ends in the middle of a request is answered" {

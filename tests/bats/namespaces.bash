@@ -19,7 +19,8 @@ setup() {
 }
 
 teardown() {
-	local name result=0
+	local result=0
+	: >"$BATS_TEST_TMPDIR/stop" # what runs until it is there
 	common_teardown || result=1
 	ipcrm --all
 	# /dev/shm and the state directory are the suite's own; see isolate
