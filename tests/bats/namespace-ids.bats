@@ -48,6 +48,15 @@ made() {
 	each_class made 1000 301000
 }
 
+# The call, by the host's root.
+direct_as_root() {
+	case $CLASS in
+	posix/shm) "$1" "$2:$3" "/proc/${PID[box]}/root/dev/shm/$NAME" ;;
+	posix/sem) "$1" "$2:$3" "/proc/${PID[box]}/root/dev/shm/sem.$NAME" ;;
+	*) nsenter --target "${PID[box]}" --ipc objtool "$CLASS" "$NAME" "$@" ;;
+	esac
+}
+
 changed() {
 	enter box objtool "$CLASS" "$NAME" make 0644
 	# by root of the container
@@ -64,16 +73,12 @@ changed() {
 	fails '' enter box objtool "$CLASS" "$NAME" chown 70000 0
 	equals "$(owner box)" '0644 1000 1001'
 	# by the host: who is nobody in there
-	case $CLASS in
-	posix/*)
-		refused EOVERFLOW chown 5 "$(view box)/$CLASS/$NAME"
-		equals "$(owner box)" '0644 1000 1001'
-		;;
-	*)
-		chown 5 "$(view box)/$CLASS/$NAME"
-		equals "$(owner box)" '0644 65534 1001'
-		;;
-	esac
+	# The host's root may make it somebody's who is nobody in there, where the call lets it.
+	local direct=yes mounted=yes
+	direct_as_root chown 5 301001 2>/dev/null || direct=no
+	chown 6 "$(view box)/$CLASS/$NAME" 2>/dev/null || mounted=no
+	equals "$mounted" "$direct"
+	[ "$mounted" = no ] || equals "$(owner box)" '0644 65534 1001'
 	chown "$OWNER:301000" "$(view box)/$CLASS/$NAME"
 	equals "$(owner box)" '0644 0 1000'
 	enter box rmdir "$MNT/$CLASS/$NAME"
@@ -114,6 +119,7 @@ while read -r class name file; do
 	for mode in 0644 0600; do
 		for user in 0 1000 1001 weak docker; do
 			for what in read chmod chown give remove; do
+				[ "$mode" = 0644 ] || [ "$what" = read ] || continue
 				as 1000 objtool $class $name make $mode
 				who=("$user")
 				[ "$user" != docker ] || who+=("$1")
@@ -125,17 +131,16 @@ while read -r class name file; do
 				give) direct+=(chown 1001 1001) mount=(chown 1001:1001 $class/$name) ;;
 				remove) direct+=(remove) mount=(rmdir $class/$name) ;;
 				esac
-				# The call has to open a file first to change it.
-				if [ "$mode" = 0644 ] || [[ $class != posix/* ]] || [ "$what" = read ] || [ "$what" = remove ]; then
-					first=$(answer as "${who[@]}" "${direct[@]}"; echo " $(objtool $class $name mode 2>/dev/null)")
-					as 1000 objtool $class $name remove 2>/dev/null || objtool $class $name remove 2>/dev/null
+				first=$(answer as "${who[@]}" "${direct[@]}"; echo " $(objtool $class $name mode 2>/dev/null)")
+				if [ "$what" != read ]; then
+					objtool $class $name remove 2>/dev/null
 					as 1000 objtool $class $name make $mode
-					second=$(answer as "${who[@]}" "${mount[@]}"; echo " $(objtool $class $name mode 2>/dev/null)")
 					# Who may not change it is told so by one error here, and by two there.
-					[ "$what" = read ] || first=${first/EACCES/EPERM}
-					[ "$first" = "$second" ] || echo "$class $mode $user $what: by the call$first, by the mount$second"
-					echo "$first" >>"$2"
+					first=${first/EACCES/EPERM}
 				fi
+				second=$(answer as "${who[@]}" "${mount[@]}"; echo " $(objtool $class $name mode 2>/dev/null)")
+				[ "$first" = "$second" ] || echo "$class $mode $user $what: by the call$first, by the mount$second"
+				echo "$first" >>"$2"
 				objtool $class $name remove 2>/dev/null || :
 			done
 		done
@@ -156,8 +161,8 @@ compare() {
 	equals "$(enter "$1" bash -c "$COMPARE" bash "$CAPABILITIES" "$tally" 2>&1)" ''
 	# All sorts of answers, and nothing that was not understood.
 	sed 's/^ \([^ ]*\).*/\1/' "$tally" | sort | uniq -c
-	[ "$(grep -c '^ yes' "$tally")" -gt 50 ]
-	[ "$(grep -c '^ EPERM' "$tally")" -gt 30 ]
+	[ "$(grep -c '^ yes' "$tally")" -gt 40 ]
+	[ "$(grep -c '^ EPERM' "$tally")" -gt 20 ]
 	[ "$(grep -c '^ EACCES' "$tally")" -gt 5 ]
 	equals "$(grep -v -E '^ (yes|EPERM|EACCES) ' "$tally")" ''
 }
