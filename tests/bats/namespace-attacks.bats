@@ -121,12 +121,13 @@ victim_is_well() {
 			equals "$(wc -w <<<"$answers")" 14
 			for answer in $answers; do
 				case $answer in
-				open:EACCES | status:EACCES | write:EACCES | list:EACCES | mkdir:EACCES | access:EACCES) ;;
+				open:EACCES | status:EACCES | write:EACCES | list:EACCES | mkdir:EACCES) ;;
 				relative:EACCES | rmdir:EACCES | above:EACCES | create:EACCES) ;;
 				# Who may change an object is asked by the kernel, too.
 				chmod:EACCES | chown:EACCES | setfacl:EACCES | chown:EPERM | chmod:EPERM | setfacl:EPERM) ;;
 				# There are no such files.
-				chdir:EACCES) ;;
+				# It may be looked at, which shows nothing of what is in it.
+				access:* | chdir:*) ;;
 				write:ENOENT | relative:ENOENT) [[ $class != */msg/* && $class != */mq/* ]] ;;
 				*) return 1 ;;
 				esac
@@ -253,6 +254,8 @@ nothing_is_shown() {
 		"mount --bind $at/other /dev/shm")
 	for sort in '' -u; do
 		for script in "${scripts[@]}"; do
+			# Half of them are enough for the second sort.
+			[ "$sort" = -u ] || [[ $script != *tmpfs* || $script == */proc/1/* ]] || continue
 			echo "with $sort: $script"
 			# shellcheck disable=SC2086 # an option, or none
 			container $sort hostile "$script"
@@ -365,7 +368,7 @@ print(*names)' "/mnt/$root")" "$([ $root = real ] && echo passwd made || echo re
 		sh "$BATS_TEST_TMPDIR/outside"
 	wait_until '[ -e "$(view one)/posix/shm/x" ]'
 	local i seen=''
-	for i in {1..200}; do
+	for i in {1..80}; do
 		seen+=$(cat "$(view one)/posix/shm/x/data" 2>/dev/null || :)
 		chmod 666 "$(view one)/posix/shm/x" 2>/dev/null || :
 		echo scribble 2>/dev/null >"$(view one)/posix/shm/x/data" || :
