@@ -305,19 +305,20 @@ print(*names)' "/mnt/$root")" "$([ $root = real ] && echo passwd made || echo re
 }
 
 @test "a /dev/shm that changes between two looks shows nothing of what it leads to" {
-	local sort other=$BATS_TEST_TMPDIR/other closed=$BATS_TEST_TMPDIR/closed watchers name seconds=1
+	local sort other=$BATS_TEST_TMPDIR/other closed=$BATS_TEST_TMPDIR/closed open=$BATS_TEST_TMPDIR/open
+	local watchers name seconds=1
 	[ "$SLOW" = 1 ] || seconds=3
 	serve
-	mkdir "$other" "$closed"
+	mkdir "$other" "$closed" "$open"
 	mount -t ramfs -o mode=1777 ramfs "$other"
 	mount -t tmpfs -o mode=700 tmpfs "$closed"
-	echo secret >"$other/passwd"
-	echo secret >"$closed/passwd"
+	mount -t tmpfs -o mode=1777 tmpfs "$open"
+	echo secret | tee "$other/passwd" "$closed/passwd" >"$open/passwd"
 	for sort in '' -u; do
 		name=swaps${sort#-}
 		# shellcheck disable=SC2086 # an option, or none
 		container $sort "$name" 'mount -t tmpfs -o mode=755 tmpfs /dev; mkdir -m 1777 /dev/shm; echo mine >/dev/shm/mine; : >/dev/null; chmod 666 /dev/null'
-		background enter "$name" namespaces.py swap "$other" "$closed" /etc /proc/1/root/dev/shm
+		background enter "$name" namespaces.py swap "$other" "$closed" "link:$open" /etc /proc/1/root/dev/shm
 		watchers=()
 		background_output namespaces.py watch "$seconds" "$(view "$name")/posix/shm"
 		watchers+=("$JOB" "$OUT")
@@ -327,11 +328,11 @@ print(*names)' "/mnt/$root")" "$([ $root = real ] && echo passwd made || echo re
 		wait "${watchers[2]}"
 		equals "$(cat "${watchers[1]}")" $'mine\nread 0'
 		equals "$(cat "${watchers[3]}")" $'mine\nread 0'
-		equals "$(ls -A "$other" "$closed" | grep -v : | xargs)" 'passwd passwd'
+		equals "$(ls -A "$other" "$closed" "$open" | grep -v : | xargs)" 'passwd passwd passwd'
 	done
 	[ ! -e /etc/swapped ] && [ ! -e /dev/shm/swapped ]
 	kill -KILL "$JOB" "${JOBS[@]}" 2>/dev/null || :
-	umount -l "$other" "$closed"
+	umount -l "$other" "$closed" "$open"
 }
 
 @test "what is no plain file in its /dev/shm is not shown" {

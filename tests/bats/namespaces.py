@@ -12,7 +12,7 @@ namespaces.py switch MOUNT
 namespaces.py threads MOUNT
     every thread has its own namespace
 namespaces.py swap PLACE...
-    /dev/shm is a link to, a mount of each of PLACE, or itself, in turns, for ever
+    /dev/shm is a link to, a mount of each of PLACE (or a link only, of link:PLACE), or itself, in turns, for ever
 namespaces.py watch SECONDS DIRECTORY [NAME]
     everything that is ever listed in there; tries to read NAME, and to make `swapped`
 """
@@ -223,11 +223,14 @@ def swap(*places):
     while True:
         for place in places:
             os.rename(shm, aside)
-            os.symlink(place, shm)
+            os.symlink(place.replace('link:', ''), shm)
+            time.sleep(0.0002)
             os.unlink(shm)
             os.rename(aside, shm)
-            if libc.mount(place.encode(), shm, None, 4096, None) == 0:
+            if not place.startswith('link:') and libc.mount(place.encode(), shm, None, 4096, None) == 0:
+                time.sleep(0.0002)
                 libc.umount2(shm, 2)
+            time.sleep(0.0002)
 
 
 def watch(seconds, directory, name='passwd'):
