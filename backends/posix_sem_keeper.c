@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "descriptor.h"
 #include "guard.h"
 #include "posix_sem.h"
@@ -219,6 +220,7 @@ static int fork_keeper(int ends[2])
 	error = -pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (error)
 		return error;
+	ipcfs_space_go_home(); /* it would keep a namespace in which this thread is a guest */
 	process = fork();
 	if (process == 0)
 		run_keeper(ends[1], keeper.records);

@@ -202,7 +202,7 @@ void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *obje
 
 	pthread_mutex_lock(&objects->lock);
 	if (class->semaphore && !object->removed && !object->spare &&
-	    object->side[direction].users == 1)
+	    object->side[direction].users == 1 && !ipcfs_space_has_ended(object->space))
 		object = add_to_spares(objects, object);
 	last = object && --object->side[direction].users == 0;
 	if (last) {
@@ -263,10 +263,35 @@ static struct ipcfs_object *take_kept(struct ipcfs_objects *objects,
 	return NULL;
 }
 
+/* The handles that are open for nobody, of objects that the kernel still knows. */
+static void close_spares(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+{
+	const struct ipcfs_backend *class = NULL;
+	struct ipcfs_object *object;
+	int handle = -1;
+	bool last;
+
+	do {
+		last = false;
+		pthread_mutex_lock(&objects->lock);
+		DL_SEARCH_SCALAR2(objects->spares, object, space, space, next_spare);
+		if (object) {
+			take_from_spares(objects, object);
+			class = object->class;
+			handle = object->side[IPCFS_SEND].handle;
+			last = --object->side[IPCFS_SEND].users == 0;
+		}
+		pthread_mutex_unlock(&objects->lock);
+		if (last)
+			close_handle(class, handle);
+	} while (object);
+}
+
 void ipcfs_objects_ended(struct ipcfs_objects *objects, const struct ipcfs_space *space)
 {
 	struct ipcfs_object *object;
 
+	close_spares(objects, space);
 	do {
 		pthread_mutex_lock(&objects->lock);
 		object = take_kept(objects, space);

@@ -33,18 +33,25 @@ static int find_witness(void *arg, uint64_t inode, pid_t pid)
 	return 0;
 }
 
-/* Nobody has this /dev/shm any more, but views of the ended namespace. Called with the lock held. */
-static bool is_last(const struct ipcfs_registry *registry, const struct ipcfs_namespace *namespace,
-		    const struct ipcfs_space *space)
+/*
+ * Nobody has this /dev/shm any more, but views of the ended namespace. Then it is not known any more: once it is let go
+ * its numbers may be another one's. Called with the lock held.
+ */
+static bool forget_last(struct ipcfs_registry *registry, const struct ipcfs_namespace *namespace,
+			const struct ipcfs_space *space)
 {
 	const struct ipcfs_view *view;
-	const struct ipcfs_shm *shm;
+	struct ipcfs_shm *shm;
 	unsigned own = 0;
 
 	HASH_FIND(hh, registry->shms, ipcfs_space_place(space), sizeof(shm->place), shm);
 	DL_FOREACH (namespace->views, view)
 		own += view->shm == space;
-	return shm && shm->space == space && shm->views == own;
+	if (!shm || shm->space != space || shm->views != own)
+		return false;
+	HASH_DEL(registry->shms, shm);
+	free(shm);
+	return true;
 }
 
 /* Let go of the memory that only the ended namespace has had. */
@@ -58,7 +65,7 @@ static void end_shms(struct ipcfs_registry *registry, struct ipcfs_namespace *na
 		pthread_mutex_lock(&registry->lock);
 		DL_FOREACH (namespace->views, view) {
 			if (ipcfs_space_has_ended(view->shm) || !ipcfs_space_has_shm(view->shm) ||
-			    !is_last(registry, namespace, view->shm))
+			    !forget_last(registry, namespace, view->shm))
 				continue;
 			space = view->shm;
 			ipcfs_space_hold(space);

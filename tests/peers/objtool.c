@@ -2,7 +2,7 @@
 /*
  * Objects of every kind by the calls themselves, from the command line.
  *
- *	objtool CLASS NAME make [MODE] | mode | chmod MODE | remove
+ *	objtool CLASS NAME make [MODE] | mode | chmod MODE | chown UID GID | remove
  *
  * CLASS is posix/mq, posix/shm, posix/sem, sysv/msg, sysv/shm or sysv/sem; NAME as the mount shows
  * it. `mode` prints mode, owner and group. Exits 1 and names the error when a call fails.
@@ -28,6 +28,7 @@ union semun {
 };
 
 static const char *class, *verb;
+static unsigned new_uid, new_gid; /* of chown */
 static char slashed[300];
 
 __attribute__((noreturn)) static void fail(const char *call)
@@ -98,6 +99,9 @@ static void posix(const char *name, mode_t mode)
 	} else if (!strcmp(verb, "chmod")) {
 		if (fchmod(open_posix(name), mode))
 			fail("fchmod");
+	} else if (!strcmp(verb, "chown")) {
+		if (fchown(open_posix(name), new_uid, new_gid))
+			fail("fchown");
 	} else if (!strcmp(verb, "remove")) {
 		error = !strcmp(class, "posix/mq")    ? mq_unlink(slashed)
 			: !strcmp(class, "posix/shm") ? shm_unlink(slashed)
@@ -167,6 +171,10 @@ static void sysv(const char *name, mode_t mode)
 	} else if (!strcmp(verb, "chmod")) {
 		perm->mode = (unsigned short)mode;
 		control(id, IPC_SET);
+	} else if (!strcmp(verb, "chown")) {
+		perm->uid = new_uid;
+		perm->gid = new_gid;
+		control(id, IPC_SET);
 	} else {
 		usage();
 	}
@@ -180,6 +188,12 @@ int main(int argc, char **argv)
 		usage();
 	class = argv[1];
 	verb = argv[3];
+	if (!strcmp(verb, "chown")) {
+		if (argc < 6)
+			usage();
+		new_uid = (unsigned)strtoul(argv[4], NULL, 10);
+		new_gid = (unsigned)strtoul(argv[5], NULL, 10);
+	}
 	if (!strncmp(class, "posix/", 6))
 		posix(argv[2], mode);
 	else

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+# -o namespaces while containers come and go: nothing stays, nothing is kept, nothing is stuck.
+# shellcheck shell=bash disable=SC2010,SC2011,SC2012,SC2016,SC2030,SC2031,SC2034,SC2153,SC2154
+load common
+load namespaces
+
+# Threads and descriptors of the daemon that are in an IPC namespace, or in a file system of this device.
+kept() {
+	local number=$1 device=${2-} task file
+	for task in /proc/"$DAEMON"/task/*; do
+		[ "$(stat -Lc %i "$task/ns/ipc" 2>/dev/null)" != "$number" ] || echo "thread $task"
+	done
+	for file in /proc/"$DAEMON"/fd/*; do
+		[ "$(readlink "$file")" != "ipc:[$number]" ] || echo "$file"
+		[ -z "$device" ] || [ "$(stat -Lc %d "$file" 2>/dev/null)" != "$device" ] || echo "$file $(readlink "$file")"
+	done
+	# its children, too
+	for task in $(pgrep -P "$DAEMON"); do
+		[ "$(stat -Lc %i "/proc/$task/ns/ipc" 2>/dev/null)" != "$number" ] || echo "process $task"
+	done
+}
+
+is_not_kept() {
+	wait_until '[ -z "$(kept '"$*"')" ]' 2 || { kept "$@"; return 1; }
+}
+
+# One that was used in every way; its number in $NUMBER, its /dev/shm's device in $DEVICE.
+used() {
+	container "$@"
+	local name=${!#} at
+	at=$(view "$name")
+	NUMBER=${INUM[$name]}
+	DEVICE=$(enter "$name" stat -c %d /dev/shm)
+	inside "$name" sh -c "$MAKE" sh bytes 1
+	ls -lR "$at" >/dev/null
+	cat "$at"/*/*/*/status >/dev/null
+	enter "$name" setfacl -m u:1000:rw "$MNT/sysv/msg/0x51" "$MNT/posix/shm/seg"
+}
+
+@test "one that ends is gone, with all of its files and readers" {
+	local at option fd file
+	serve
+	for option in '' -u; do
+		# shellcheck disable=SC2086 # an option, or none
+		used $option "name$option"
+		at=$(view "name$option")
+		inside "name$option" sh -c 'cd "$MNT"; cat */m*/*/drain >/dev/null'
+		local jobs=() outs=()
+		for file in posix/mq/jobs/msg sysv/msg/0x51/msg posix/mq/jobs/lines sysv/msg/0x51/lines; do
+			background_output cat "$at/$file"
+			jobs+=("$JOB") outs+=("$OUT")
+		done
+		wait_parked 4
+		exec 5<"$at/posix/mq/jobs/packets" 6<"$at/posix/shm/seg/data" 7<"$at/sysv/msg/0x51/status" \
+			8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" 10<"$at/sysv/sem/0x52/values"
+		background_output bash -c 'echo >"$1/sysv/sem/0x52/0/wait"' sh "$at"
+		jobs+=("$JOB") outs+=("$OUT")
+		background_output bash -c 'echo >"$1/posix/sem/lock/wait"' sh "$at"
+		jobs+=("$JOB") outs+=("$OUT")
+		wait_parked 6
+		end_container "name$option"
+		vanishes "$NUMBER"
+		equals "$(ls "$MNT/ns")" "$HOST"
+		for JOB in "${jobs[@]}"; do
+			wait_until 'ended "$JOB"' 2
+		done
+		for OUT in "${outs[@]}"; do
+			grep -q 'Identifier removed' "$OUT" || { echo "$OUT: $(cat "$OUT")"; return 1; }
+		done
+		for file in '' posix/mq posix/mq/jobs/msg limits/msgmax create; do
+			refused ENOENT cat "$at/$file"
+		done
+		refused ENOENT mkdir "$at/posix/mq/new"
+		# Each open file by itself: it is over, or at its end.
+		for fd in 5 7 10; do
+			run timeout 10 dd bs=8192 count=1 status=none <&"$fd"
+			[ "$status" != 124 ]
+			[ -z "$output" ] || [[ $output == *'Identifier removed'* ]]
+		done
+		exec 5>&- 6>&- 7>&- 8>&- 9>&- 10>&-
+		is_not_kept "$NUMBER" "$DEVICE"
+	done
+}
+
+@test "nothing is kept while files of it are open" {
+	serve
+	used one
+	local at
+	at=$(view one)
+	exec 5<"$at/posix/mq/jobs/packets" 6<"$at/posix/shm/seg/data" 7<"$at/sysv/msg/0x51/packets" \
+		8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" 10<"$at/posix/mq"
+	end_container one
+	vanishes "$NUMBER"
+	# Memory that is open may be there as long; the namespace may not.
+	is_not_kept "$NUMBER"
+	exec 5>&- 6>&- 7>&- 8>&- 9>&- 10>&-
+	is_not_kept "$NUMBER" "$DEVICE"
+}
+
+@test "one whose first process ends stays while others live" {
+	serve
+	container -s one 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; { sleep 1000 & }'
+	local at other=''
+	at=$(view one)
+	other=$(pgrep -P "${HOLDER[one]}")
+	JOBS+=("$other")
+	# That is who the youngest was taken for.
+	PID[one]=$other
+	inside one sh -c "$MAKE" sh bytes 1
+	background_output cat "$at/posix/mq/jobs/lines"
+	kill -KILL "${HOLDER[one]}"
+	wait "${HOLDER[one]}" || :
+	sleep 0.3
+	equals "$(listed "$at")" "$ONE_OF_EACH"
+	equals "$(cat "$at/posix/shm/seg/data")" bytes
+	inside one sh -c 'echo more >"$MNT/posix/mq/jobs/msg"; mkdir "$MNT/posix/shm/later" "$MNT/sysv/msg/0x99"'
+	wait_until 'grep -q more "$OUT"'
+	sleep 0.7
+	equals "$(ls "$at/posix/shm" | xargs)" 'later seg'
+	kill -KILL "$other"
+	vanishes "${INUM[one]}"
+	wait_until 'ended "$JOB"' 2
+	is_not_kept "${INUM[one]}"
+}
+
+@test "one that is held without a process is not shown; with the next process it is again" {
+	serve
+	local place=$BATS_TEST_TMPDIR/ns at
+	used one
+	at=$(view one)
+	: >"$place"
+	mount --bind "/proc/${PID[one]}/ns/ipc" "$place"
+	end_container one
+	vanishes "$NUMBER"
+	equals "$(ls "$MNT/ns")" "$HOST"
+	is_not_kept "$NUMBER" "$DEVICE"
+	equals "$(stat -Lc %i "$place")" "$NUMBER"
+	background nsenter --ipc="$place" sleep 1000
+	wait_until '[ -d "'"$at"'" ]' 2
+	equals "$(cat "$at/sysv/msg/0x51/msg")" bytes
+	equals "$(nsenter --ipc="$place" readlink "$MNT/self")" "ns/$NUMBER"
+	kill -KILL "$JOB"
+	vanishes "$NUMBER"
+	umount "$place"
+}
+
+@test "a process that leaves it is as one that has ended" {
+	serve
+	# Its last one joins ours.
+	background_output python3 -c 'import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+own = os.open("/proc/self/ns/ipc", os.O_RDONLY)
+assert libc.unshare(0x08000000) == 0
+print(os.stat("/proc/self/ns/ipc").st_ino, flush=True)
+os.mkdir(os.environ["MNT"] + "/posix/mq/jobs")
+fd = os.open(os.environ["MNT"] + "/posix/mq/jobs/packets", os.O_RDONLY | os.O_NONBLOCK)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+assert libc.setns(own, 0x08000000) == 0
+print(os.readlink(os.environ["MNT"] + "/self"), flush=True)
+time.sleep(1000)' "$BATS_TEST_TMPDIR/leave"
+	wait_until '[ -s "$OUT" ]'
+	local number
+	number=$(head -n 1 "$OUT")
+	wait_until '[ -d "$MNT/ns/'"$number"'/posix/mq/jobs" ]'
+	: >"$BATS_TEST_TMPDIR/leave"
+	vanishes "$number"
+	is_not_kept "$number"
+	equals "$(tail -n 1 "$OUT")" "ns/$HOST"
+}
+
+@test "a user namespace that may have three of them has three again and again" {
+	serve
+	container -u outer
+	enter outer sh -c 'echo 3 >/proc/sys/user/max_ipc_namespaces'
+	# One it has itself in the namespace around; two lives at a time are more than it may keep.
+	enter outer bash -ec '
+		for i in {1..12}; do
+			n=0
+			until unshare --ipc --mount sh -ec "mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+				cd \"\$MNT\"; mkdir posix/mq/jobs posix/shm/seg posix/sem/lock sysv/msg/0x51 sysv/sem/0x52
+				echo >sysv/msg/0x51/msg; exec 8>posix/sem/lock/hold 9>sysv/sem/0x52/0/hold; ls -lR self/ >/dev/null" 2>"$1"; do
+				# They are freed a little later.
+				grep -q "No space left" "$1" || { cat "$1"; exit 1; }
+				n=$((n + 1))
+				[ $n -lt 100 ] || { echo "never again"; exit 1; }
+				sleep 0.05
+			done
+		done' sh "$BATS_TEST_TMPDIR/errors"
+	wait_until '[ "$(ls "$MNT/ns" | wc -l)" = 2 ]' 2
+}
+
+descriptors() {
+	ls "/proc/$DAEMON/fd" | wc -l
+}
+
+# Descriptors, threads and kilobytes.
+size_of_daemon() {
+	echo "$(descriptors) $(ls "/proc/$DAEMON/task" | wc -l)" \
+		"$(awk '/^VmRSS/ {print $2}' "/proc/$DAEMON/status")"
+}
+
+@test "many lives leave the daemon as it was" {
+	local lives=${IPCFS_TEST_LIVES:-160} idle before after
+	[ "$SLOW" = 1 ] || lives=60
+	serve
+	ls "$MNT/ns"
+	idle=$(descriptors)
+	lives "$MNT" $((lives / 2))
+	# It takes a moment until the last ones are let go.
+	wait_until '[ "$(descriptors)" -le '$((idle + 4))' ]' 5
+	# shellcheck disable=SC2207 # words are wanted
+	before=($(size_of_daemon))
+	lives "$MNT" $((lives / 2))
+	wait_until '[ "$(descriptors)" -le '$((before[0] + 1))' ]' 5
+	wait_until '[ "$(ls "/proc/$DAEMON/task" | wc -l)" -le '$((before[1] + 4))' ]' 5
+	# shellcheck disable=SC2207
+	after=($(size_of_daemon))
+	echo "descriptors, threads, KiB: from ${before[*]} to ${after[*]}"
+	# A sanitizer keeps what was freed.
+	[ "$SLOW" != 1 ] || [ "${after[2]}" -le $((before[2] + 256 + lives / 50)) ]
+}
+
+@test "containers that come and go while all is listed" {
+	local i jobs=() outs=() count=40 errors
+	[ "$SLOW" = 1 ] || count=15
+	serve
+	for i in 1 2; do
+		background_output bash -c 'while [ ! -e "$1" ]; do ls -lR "$MNT"; done 2>&1 >/dev/null | sed "s/.*: //" | sort | uniq -c' \
+			sh "$BATS_TEST_TMPDIR/stop"
+		jobs+=("$JOB") outs+=("$OUT")
+	done
+	background_output as_user "$PEER" bash -c 'while [ ! -e "$1" ]; do cat "$MNT"/ns/*/*/*/*/status; done 2>&1 >/dev/null |
+		sed "s/.*: //" | sort | uniq -c' sh "$BATS_TEST_TMPDIR/stop"
+	jobs+=("$JOB") outs+=("$OUT")
+	background_output bash -c 'while [ ! -e "$1" ]; do cat "$MNT"/ns/*/*/*/*/status; done 2>&1 >/dev/null |
+		sed "s/.*: //" | sort | uniq -c' sh "$BATS_TEST_TMPDIR/stop"
+	jobs+=("$JOB") outs+=("$OUT")
+	background_output lives "$MNT" "$count"
+	i=$JOB errors=$OUT
+	lives "$MNT" "$count"
+	wait "$i" || { cat "$errors"; return 1; }
+	: >"$BATS_TEST_TMPDIR/stop"
+	for i in "${jobs[@]}"; do
+		within 5000 wait_until '! running '"$i"
+	done
+	for i in "${outs[@]}"; do
+		equals "$(grep -v -E 'No such file or directory|Identifier removed|Permission denied' "$i")" ''
+	done
+	# Nobody is refused who was root.
+	equals "$(grep -h 'Permission denied' "${outs[0]}" "${outs[1]}" "${outs[3]}")" ''
+	wait_until '[ "$(ls "$MNT/ns")" = "$HOST" ]' 3
+	stop_mount
+}
+
+@test "what ends in the middle of a request is answered" {
+	local i at
+	serve
+	for i in 1 2 3 4 5 6; do
+		container "c$i"
+		at=$(view "c$i")
+		background_output bash -c 'cd "$1" || exit; while mkdir sysv/msg/0x51 && echo x >sysv/msg/0x51/msg && cat sysv/msg/0x51/msg &&
+			mkdir posix/mq/a && rmdir posix/mq/a && mkdir posix/sem/a && echo >posix/sem/a/wait && rmdir posix/sem/a &&
+			setfacl -m u:1:r sysv/msg/0x51 && rmdir sysv/msg/0x00000051; do echo round; done' sh "$at"
+		wait_until 'grep -q round "$OUT"'
+		sleep "0.0$((i * 7))"
+		end_container "c$i"
+		within 5000 wait_until 'ended "$JOB"' 5
+		grep -E -q 'No such file or directory|Identifier removed' "$OUT" || { tail -n 3 "$OUT"; return 1; }
+		vanishes "${INUM[c$i]}"
+		is_not_kept "${INUM[c$i]}"
+	done
+}
