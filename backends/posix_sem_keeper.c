@@ -220,7 +220,6 @@ static int fork_keeper(int ends[2])
 	error = -pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (error)
 		return error;
-	ipcfs_space_go_home(); /* it would keep a namespace in which this thread is a guest */
 	process = fork();
 	if (process == 0)
 		run_keeper(ends[1], keeper.records);
