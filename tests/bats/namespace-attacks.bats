@@ -278,7 +278,8 @@ nothing_is_shown() {
 	serve
 	container -u box 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; mount -t tmpfs -o mode=755 tmpfs /mnt; cd /mnt
 		for root in link up absolute real; do mkdir -p $root/place/shm; chmod 1777 $root/place/shm; echo x >$root/place/shm/passwd; done
-		ln -s place link/dev; ln -s ../real/dev up/dev; ln -s /place absolute/dev; mv real/place real/dev'
+		ln -s place link/dev; ln -s ../real/dev up/dev; ln -s /place absolute/dev; mv real/place real/dev
+		mount -t tmpfs -o mode=1777 tmpfs real/dev/shm; echo x >real/dev/shm/passwd'
 	for root in link up absolute real; do
 		equals "$(inside box python3 -c 'import os, sys
 mount = os.open(os.environ["MNT"], os.O_RDONLY)
