@@ -2,35 +2,13 @@
 # Mounts inside containers. Run by tests/containers, which makes the world it needs.
 # shellcheck shell=bash disable=SC2154,SC2016
 
+load containers
+
 SUITES=(bookworm trixie)
 SOURCE=$WORLD/source
-EXAMPLES=$WORLD/examples/containers
 
-AS_USER=(setpriv --reuid ipcfs-user --regid ipcfs-user --init-groups --)
-
-# Nothing may be left: no process, no mount, no file, no object.
 teardown() {
-	local status=0 i left=''
-	for ((i = 0; i < 100; i++)); do
-		left=$(ps -e -o pid=,comm= | grep -E ' (ipcfs.*|podman|conmon|crun|bwrap|tour|catatonit)$') || break
-		sleep 0.1
-	done
-	[ -z "$left" ] || { echo "left: $left"; status=1; }
-	! grep ' - fuse.ipcfs ' /proc/self/mountinfo || status=1
-	rm -f /dev/shm/libpod_* # podman's own
-	left=$(find "$TMPDIR" "$HOME" "$XDG_RUNTIME_DIR" /dev/shm -mindepth 1 -maxdepth 1 ! -name 'bats-run-*')
-	[ -z "$left" ] || { echo "left: $left"; status=1; }
-	left=$(tail -q -n +2 /proc/sysvipc/*)
-	[ -z "$left" ] || { echo "left: $left"; status=1; }
-	return "$status"
-}
-
-# contains LINE...: the output has these, each as a line.
-contains() {
-	local line
-	for line in "$@"; do
-		grep -qxF -e "$line" <<<"$output" || { echo "not there: $line"; echo "output: $output"; return 1; }
-	done
+	nothing_left
 }
 
 # says TEXT...: it failed, and its output has these.
@@ -48,8 +26,7 @@ tour() {
 	for suite in "${SUITES[@]}"; do
 		run timeout 120 "$@" "$WORLD/roots/$suite" "$WORLD/bin/ipcfs-$suite"
 		[ "$status" = 0 ] || { echo "in $suite: status $status: $output"; return 1; }
-		contains 'hello, POSIX' 'hello, System V' 'shared, POSIX' 'shared, System V' 'value while held: 0' \
-			'value after wait: 0' 'nothing is left'
+		tour_said
 		# root's, as the container sees it
 		[ "$(grep -cE '^d[rwx-]{9} +1 +0 +0 ' <<<"$output")" = 6 ] || { echo "$output"; return 1; }
 		equal_users "$suite"
