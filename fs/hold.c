@@ -139,6 +139,7 @@ static int still_held(const struct ipcfs_object *object, int handle, uint32_t nu
 		.number = number,
 	};
 
+	question.amount = 0;
 	DL_FOREACH (object->holds, hold)
 		question.amount += hold->number == number;
 	return ipcfs_space_run(object->space, count_held, &question);

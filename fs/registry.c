@@ -148,18 +148,27 @@ static struct ipcfs_view *new_view(struct ipcfs_registry *registry,
 	return view;
 }
 
+/* Called with the lock held. */
+static struct ipcfs_view *known_view(const struct ipcfs_namespace *namespace,
+				     const struct ipcfs_place *place)
+{
+	struct ipcfs_view *view;
+
+	DL_FOREACH (namespace->views, view)
+		if (memcmp(ipcfs_space_place(view->shm), place, sizeof(*place)) == 0)
+			return view;
+	return NULL;
+}
+
 /* A reference to the view of this namespace and that /dev/shm. NULL: no memory. */
 static struct ipcfs_view *get_view(struct ipcfs_registry *registry,
 				   struct ipcfs_namespace *namespace, struct ipcfs_space *shm)
 {
-	const struct ipcfs_place *place = ipcfs_space_place(shm);
 	struct ipcfs_view *view;
 	bool first = false;
 
 	pthread_mutex_lock(&registry->lock);
-	DL_FOREACH (namespace->views, view)
-		if (memcmp(ipcfs_space_place(view->shm), place, sizeof(*place)) == 0)
-			break;
+	view = known_view(namespace, ipcfs_space_place(shm));
 	if (view)
 		view->references++;
 	else

@@ -79,8 +79,7 @@ static int add_line(struct ipcfs_text *to, const char *line, size_t size,
 		    const struct ipcfs_translation *translation)
 {
 	const char *equals = memchr(line, '=', size);
-	size_t key = equals ? (size_t)(equals - line) : 0;
-	enum meaning meaning = meaning_of(line, key);
+	enum meaning meaning = equals ? meaning_of(line, (size_t)(equals - line)) : MEANS_NOTHING;
 	unsigned long number;
 	char *end;
 
@@ -89,7 +88,7 @@ static int add_line(struct ipcfs_text *to, const char *line, size_t size,
 	number = strtoul(equals + 1, &end, 10); /* the line's newline ends it */
 	if (end == equals + 1 || end != line + size - 1)
 		return ipcfs_text_add(to, line, size);
-	return ipcfs_text_printf(to, "%.*s=%lu\n", (int)key, line,
+	return ipcfs_text_printf(to, "%.*s=%lu\n", (int)(equals - line), line,
 				 translated(meaning, number, translation));
 }
 
