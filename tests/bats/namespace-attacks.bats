@@ -465,3 +465,35 @@ print(*names)' "/mnt/$root")" "$([ $root = real ] && echo passwd made || echo re
 		equals "$(inside "$who" ls "$MNT/sysv/msg")" ''
 	done
 }
+
+@test "our own files in the place of a caller's /dev or /dev/shm hold nobody up" {
+	local place
+	serve
+	for place in "$MNT /dev" "$MNT/self/posix/mq /dev/shm"; do
+		# shellcheck disable=SC2086 # two words
+		as_user "$PEER" unshare -Urm sh -c 'mount --rbind "$1" "$2"
+			for i in 1 2 3 4 5 6; do
+				(n=0; while [ $n -lt 100 ]; do [ -e "$3" ]; n=$((n + 1)); done) <&0 &
+			done; wait' sh $place "$MNT/ns/$HOST/posix" &
+		JOBS+=($!)
+		JOB=$!
+		wait_until '! running "$JOB"' || { kill -KILL "$DAEMON"; return 1; }
+		ls "$MNT/posix/mq"
+	done
+}
+
+@test "a list of the host's is not looked for where the thread was that made it" {
+	local i
+	serve
+	container first
+	inside first sh -c 'ipcmk -Q >/dev/null'
+	ipcmk -Q -p 0600 >/dev/null
+	mkdir "$MNT/posix/mq/jobs"
+	for i in 1 2 3 4 5 6 7 8; do
+		cat "$(view first)"/sysv/msg/*/status >/dev/null
+	done
+	setfacl -m u:1234:rw "$MNT/posix/mq/jobs"
+	setfacl -m u:1234:r "$MNT"/sysv/msg/0x*
+	sleep 1.2 # two looks at all lists
+	getfacl -cp "$MNT"/sysv/msg/0x* | grep -q 1234
+}
