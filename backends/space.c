@@ -315,10 +315,14 @@ int ipcfs_space_open_shm(pid_t tid, uint64_t inode, struct ipcfs_space **space)
 	SPACE_AUTO opened = new_space();
 	int error = opened ? ipcfs_target_find(tid, inode, &target) : -ENOMEM;
 
+	errno = 0;
 	if (!error)
 		opened->shm = ipcfs_target_shm(&target, is_known, &opened->shm_device);
 	else if (error != -ENOENT)
 		return error;
+	/* an empty directory would say something else */
+	if (opened->shm < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		return -errno;
 	set_place(opened);
 	give(&opened, space);
 	return 0;

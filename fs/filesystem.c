@@ -19,6 +19,7 @@
 #include "room.h"
 #include "segment.h"
 #include "semaphore.h"
+#include "shape.h"
 #include "tree.h"
 #include "visit.h"
 
@@ -76,6 +77,32 @@ static void namespace_ended(void *arg, struct ipcfs_space *space, uint64_t inode
 		(void)fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
 }
 
+/*
+ * Each name by itself, the lowest first: one that goes while something below it is in use leads nowhere any more, and
+ * what is below it can't be told to go by it.
+ */
+static void forget_below(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *directory)
+{
+	uint64_t id = ipcfs_node_known(&fs->nodes, directory);
+	struct ipcfs_node_key key;
+	const char *name;
+
+	for (size_t i = 0; id && ipcfs_shape_at(directory, i, &name, &key); i++) {
+		forget_below(fs, &key);
+		(void)fuse_lowlevel_notify_inval_entry(fs->session, id, name, strlen(name));
+	}
+}
+
+static void forget_view(void *arg, const struct ipcfs_view *view)
+{
+	const struct ipcfs_node_key tree = {
+		.view = (struct ipcfs_view *)(uintptr_t)view,
+		.kind = IPCFS_NODE_TREE,
+	};
+
+	forget_below(arg, &tree);
+}
+
 static int open_audit(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)
 {
 	int err = ipcfs_audit_create(&fs->audit, options->audit, options->audit_level);
@@ -97,7 +124,8 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 {
 	const struct ipcfs_settings *settings = &options->settings;
 	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
-	const struct ipcfs_registry_hooks hooks = { namespace_began, namespace_ended, fs };
+	const struct ipcfs_registry_hooks hooks = { namespace_began, namespace_ended, forget_view,
+						    fs };
 	struct ipcfs_space *space;
 	int err;
 

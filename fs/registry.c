@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "../backends/authority.h"
 #include "acl_store.h"
 #include "caller.h"
 #include "registry_inside.h"
+
+#define VIEWS_MAX 32 /* of one namespace, for one user */
+#define NOBODY 0     /* a thread that there is not, and so has no /dev/shm */
 
 static void free_namespace(void *owner)
 {
@@ -112,6 +116,8 @@ void ipcfs_view_put(struct ipcfs_view *view)
 	if (last) {
 		namespace = ipcfs_space_owner(view->ipc);
 		DL_DELETE(namespace->views, view);
+		if (namespace->current == view)
+		namespace->current = NULL;
 		leave_shm(view->registry, view->shm);
 	}
 	pthread_mutex_unlock(&view->registry->lock);
@@ -125,7 +131,7 @@ void ipcfs_view_put(struct ipcfs_view *view)
 /* Called with the lock held. NULL: no memory. */
 static struct ipcfs_view *new_view(struct ipcfs_registry *registry,
 				   struct ipcfs_namespace *namespace, struct ipcfs_space *space,
-				   bool *first)
+				   uid_t uid, bool *first)
 {
 	struct ipcfs_view *view = calloc(1, sizeof(*view));
 	struct ipcfs_shm *shm = view ? enter_shm(registry, space) : NULL;
@@ -141,6 +147,7 @@ static struct ipcfs_view *new_view(struct ipcfs_registry *registry,
 		.shm = shm->space,
 		.inode = registry->all ? namespace->inode : 0,
 		.registry = registry,
+		.uid = uid,
 		.references = 1,
 	};
 	*first = shm->views == 1;
@@ -160,23 +167,67 @@ static struct ipcfs_view *known_view(const struct ipcfs_namespace *namespace,
 	return NULL;
 }
 
-/* A reference to the view of this namespace and that /dev/shm. NULL: no memory. */
-static struct ipcfs_view *get_view(struct ipcfs_registry *registry,
-				   struct ipcfs_namespace *namespace, struct ipcfs_space *shm)
+void ipcfs_registry_stale(struct ipcfs_registry *registry, struct ipcfs_view *view)
+{
+	if (view->stale)
+		return;
+	view->stale = true;
+	view->patience = view->turns = 0;
+	view->references++;
+	LL_PREPEND2(registry->stale, view, next_stale);
+	pthread_cond_signal(&registry->wake);
+}
+
+/* The namespace's name leads there from now on, for whom it concerns. Called with the lock held. */
+static void make_current(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace,
+			 const struct ipcfs_view *view)
+{
+	struct ipcfs_view *old;
+
+	if (namespace->current == view)
+		return;
+	namespace->current = view;
+	DL_FOREACH (namespace->views, old)
+		if (old != view)
+			ipcfs_registry_stale(registry, old);
+}
+
+/* Called with the lock held. Each is a descriptor of ours, and keeps memory. */
+static bool has_too_many(const struct ipcfs_namespace *namespace, uid_t uid)
+{
+	const struct ipcfs_view *view;
+	unsigned count = 0;
+
+	DL_FOREACH (namespace->views, view)
+		count += view->uid == uid && ipcfs_space_has_shm(view->shm);
+	return count >= VIEWS_MAX;
+}
+
+/* A reference to the view of this namespace and that /dev/shm. -EDQUOT: it would be one too many; -ENOMEM. */
+static int get_view(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace,
+		    struct ipcfs_space *shm, uid_t uid, struct ipcfs_view **found)
 {
 	struct ipcfs_view *view;
 	bool first = false;
+	int err = 0;
 
 	pthread_mutex_lock(&registry->lock);
 	view = known_view(namespace, ipcfs_space_place(shm));
 	if (view)
 		view->references++;
+	else if (ipcfs_space_has_shm(shm) && has_too_many(namespace, uid))
+		err = -EDQUOT;
 	else
-		view = new_view(registry, namespace, shm, &first);
+		view = new_view(registry, namespace, shm, uid, &first);
+	if (view)
+		make_current(registry, namespace, view);
+	else if (!err)
+		err = -ENOMEM;
 	pthread_mutex_unlock(&registry->lock);
 	if (first && registry->home) /* without it, whoever waits there looks now and then */
 		(void)registry->hooks.began(registry->hooks.arg, shm);
-	return view;
+	*found = view;
+	return err;
 }
 
 /* Called with the lock held. With one more reference to its space; NULL. */
@@ -203,14 +254,19 @@ static int add_namespace(struct ipcfs_registry *registry, struct ipcfs_namespace
 }
 
 /* It is there for others to find: what else it takes. On failure the reference to its space is given back. */
-static int begin(const struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
+static int begin(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
 	int err = ipcfs_acl_store_start(namespace->acls);
 
 	if (!err)
 		err = registry->hooks.began(registry->hooks.arg, namespace->space);
-	if (err)
+	if (err) {
+		pthread_mutex_lock(&registry->lock);
+		HASH_DEL(registry->namespaces, namespace);
+		pthread_mutex_unlock(&registry->lock);
+		ipcfs_space_put(namespace->space); /* the table's */
 		ipcfs_space_put(namespace->space);
+	}
 	return err;
 }
 
@@ -326,24 +382,38 @@ static pid_t elder_of(struct ipcfs_registry *registry, struct ipcfs_namespace *n
 	return elder;
 }
 
+/* With the /dev/shm of this thread, or none where the caller has too many. */
+static int find_view(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace, pid_t tid,
+		     uint64_t inode, uid_t uid, struct ipcfs_view **view)
+{
+	struct ipcfs_space *shm;
+	int err = ipcfs_space_open_shm(tid, inode, &shm);
+
+	if (err)
+		return err;
+	err = get_view(registry, namespace, shm, uid, view);
+	ipcfs_space_put(shm);
+	return err;
+}
+
 int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
 			struct ipcfs_caller *caller, struct ipcfs_view **view)
 {
 	bool own = ipcfs_namespace_of(caller->tid) == inode;
 	struct ipcfs_namespace *namespace;
-	struct ipcfs_space *ipc, *shm;
+	struct ipcfs_space *ipc;
 	int err = find_namespace(registry, inode, caller, own, &namespace);
 
 	if (err)
 		return err;
 	ipc = namespace->space;
-	err = own ? ipcfs_space_open_shm(caller->tid, 0, &shm)
-		  : ipcfs_space_open_shm(elder_of(registry, namespace), inode, &shm);
-	if (!err) {
-		*view = get_view(registry, namespace, shm);
-		err = *view ? 0 : -ENOMEM;
-		ipcfs_space_put(shm);
-	}
+	if (own)
+		err = find_view(registry, namespace, caller->tid, 0, caller->uid, view);
+	else
+		err = find_view(registry, namespace, elder_of(registry, namespace), inode,
+				caller->uid, view);
+	if (err == -EDQUOT)
+		err = find_view(registry, namespace, NOBODY, inode, caller->uid, view);
 	ipcfs_space_put(ipc);
 	return err;
 }
@@ -393,9 +463,9 @@ static int open_home(struct ipcfs_registry *registry, struct ipcfs_space *space)
 	err = add_namespace(registry, namespace);
 	if (err)
 		return err;
-	registry->home = get_view(registry, namespace, space);
-	if (!registry->home)
-		return -ENOMEM;
+	err = get_view(registry, namespace, space, geteuid(), &registry->home);
+	if (err)
+		return err;
 	ipcfs_space_put(space);
 	return 0;
 }
@@ -431,6 +501,12 @@ void ipcfs_registry_destroy(struct ipcfs_registry *registry)
 
 	if (!registry)
 		return;
+	while (registry->stale) {
+		struct ipcfs_view *view = registry->stale;
+
+		LL_DELETE2(registry->stale, view, next_stale);
+		ipcfs_view_put(view);
+	}
 	ipcfs_view_put(registry->home);
 	HASH_ITER (hh, registry->namespaces, namespace, next) {
 		HASH_DEL(registry->namespaces, namespace);

@@ -19,8 +19,13 @@ struct ipcfs_view {
 	struct ipcfs_space *shm; /* another, perhaps to the same */
 	uint64_t inode;		 /* the IPC namespace's; 0 in a mount that shows only one */
 	struct ipcfs_registry *registry;
+	uid_t uid;	     /* who looked first */
 	unsigned references; /* guarded by the registry's lock, as what follows */
 	struct ipcfs_view *next, *prev;
+	bool stale; /* no name leads to it any more; it is among those that are to be forgotten */
+	unsigned patience,
+		turns; /* rounds of the watcher until it is tried again, and left of them */
+	struct ipcfs_view *next_stale;
 };
 
 /* What objects of this class are reached by. */
@@ -38,6 +43,8 @@ void ipcfs_view_put(struct ipcfs_view *view);
 struct ipcfs_registry_hooks {
 	int (*began)(void *arg, struct ipcfs_space *ipc);
 	void (*ended)(void *arg, struct ipcfs_space *ipc, uint64_t inode);
+	/* The kernel is to forget what it knows of this view's tree, as far as it is not in use. */
+	void (*forget)(void *arg, const struct ipcfs_view *view);
 	void *arg;
 };
 

@@ -14,10 +14,11 @@ struct ipcfs_namespace {
 	uint64_t inode;
 	struct ipcfs_space *space;
 	struct ipcfs_acl_store *acls;
-	struct ipcfs_view *views; /* guarded by the registry's lock */
-	_Atomic pid_t witness;	  /* somebody who was there */
-	_Atomic pid_t elder;	  /* whose /dev/shm others see; 0: to be looked for */
-	unsigned missed;	  /* rounds of the watcher that found nobody there */
+	struct ipcfs_view *views;	  /* guarded by the registry's lock, as the next */
+	const struct ipcfs_view *current; /* what its name led to last; NULL: that is gone */
+	_Atomic pid_t witness;		  /* somebody who was there */
+	_Atomic pid_t elder;		  /* whose /dev/shm others see; 0: to be looked for */
+	unsigned missed;		  /* rounds of the watcher that found nobody there */
 	UT_hash_handle hh;
 };
 
@@ -39,9 +40,13 @@ struct ipcfs_registry {
 	pthread_mutex_t lock;		    /* guards what follows, and views */
 	struct ipcfs_namespace *namespaces; /* each with a reference to its space */
 	struct ipcfs_shm *shms;
+	struct ipcfs_view *stale; /* each with a reference */
 	pthread_cond_t wake;
 	pthread_t watcher;
 	bool running, stopping;
 };
+
+/* No name leads to this view any more. Called with the lock held. */
+void ipcfs_registry_stale(struct ipcfs_registry *registry, struct ipcfs_view *view);
 
 #endif

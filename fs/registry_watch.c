@@ -13,7 +13,8 @@
 #include "registry_inside.h"
 
 #define ROUND_MS 200
-#define MISSES 2 /* a process may start while we look, where we have looked */
+#define PATIENCE_MAX 31 /* rounds */
+#define MISSES 2	/* a process may start while we look, where we have looked */
 
 /* A namespace whose witness has gone. */
 struct doubtful {
@@ -82,14 +83,69 @@ static void end_shms(struct ipcfs_registry *registry, struct ipcfs_namespace *na
 
 static void end(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
+	struct ipcfs_view *view;
+
 	pthread_mutex_lock(&registry->lock);
 	HASH_DEL(registry->namespaces, namespace);
+	namespace->current = NULL;
+	DL_FOREACH (namespace->views, view)
+		ipcfs_registry_stale(registry, view);
 	pthread_mutex_unlock(&registry->lock);
 	ipcfs_acl_store_end(namespace->acls);
 	ipcfs_space_end(namespace->space);
 	end_shms(registry, namespace);
 	registry->hooks.ended(registry->hooks.arg, namespace->space, namespace->inode);
 	ipcfs_space_put(namespace->space); /* the registry's */
+}
+
+/* Called with the lock held. Nobody but the list refers to it, or its name leads there again. */
+static bool is_settled(const struct ipcfs_view *view)
+{
+	const struct ipcfs_namespace *namespace = ipcfs_space_owner(view->ipc);
+
+	return view->references == 1 || namespace->current == view;
+}
+
+/*
+ * The next one after `last` that is to be tried now; NULL: there are no more. Those that are settled leave the list.
+ * Only the watcher takes any from it.
+ */
+static struct ipcfs_view *next_stale(struct ipcfs_registry *registry, struct ipcfs_view *last)
+{
+	struct ipcfs_view *view, *next, *settled = NULL, *found = NULL;
+
+	pthread_mutex_lock(&registry->lock);
+	for (view = last ? last->next_stale : registry->stale; view && !found; view = next) {
+		next = view->next_stale;
+		if (is_settled(view)) {
+			LL_DELETE2(registry->stale, view, next_stale);
+			view->stale = false;
+			LL_PREPEND2(settled, view, next_stale);
+		} else if (view->turns) {
+			view->turns--;
+		} else {
+			found = view;
+			if (view->patience < PATIENCE_MAX)
+				view->patience = 2 * view->patience + 1;
+			view->turns = view->patience;
+		}
+	}
+	pthread_mutex_unlock(&registry->lock);
+	while (settled) {
+		view = settled;
+		settled = view->next_stale;
+		ipcfs_view_put(view);
+	}
+	return found;
+}
+
+/* What the kernel still knows of views to which no name leads keeps memory, and descriptors of ours. */
+static void forget_stale(struct ipcfs_registry *registry)
+{
+	struct ipcfs_view *view = NULL;
+
+	while ((view = next_stale(registry, view)))
+		registry->hooks.forget(registry->hooks.arg, view);
 }
 
 /* Called with the lock held. Those whose witness is no longer there. */
@@ -147,7 +203,7 @@ static bool wait_for_turn(struct ipcfs_registry *registry)
 {
 	struct timespec turn;
 
-	while (!registry->stopping && HASH_COUNT(registry->namespaces) <= 1)
+	while (!registry->stopping && HASH_COUNT(registry->namespaces) <= 1 && !registry->stale)
 		pthread_cond_wait(&registry->wake, &registry->lock);
 	(void)clock_gettime(CLOCK_MONOTONIC, &turn);
 	turn.tv_nsec += ROUND_MS * 1000000L;
@@ -168,8 +224,10 @@ static void *watch(void *arg)
 		pthread_mutex_lock(&registry->lock);
 		more = wait_for_turn(registry);
 		pthread_mutex_unlock(&registry->lock);
-		if (more)
+		if (more) {
 			make_round(registry);
+			forget_stale(registry);
+		}
 	}
 	return NULL;
 }

@@ -30,7 +30,9 @@ static int check_end(const struct ipcfs_node *node, enum ipcfs_request_sort sort
 
 	if (sort == IPCFS_REQUEST_ON_PATH)
 		return ipcfs_space_has_ended(node->key.view->ipc) ? -ENOENT : 0;
-	if (!object || (object->class->segment && !object->class->bound))
+	if (!object)
+		return ipcfs_space_has_ended(node->key.view->ipc) ? -EIDRM : 0;
+	if (object->class->segment && !object->class->bound)
 		return 0;
 	return ipcfs_space_has_ended(object->space) ? -EIDRM : 0;
 }
