@@ -74,6 +74,8 @@ static bool serve(struct ipcfs_room *room, struct ipcfs_line *line)
 		result = head->attempt(head, false);
 		pthread_mutex_lock(&room->lock);
 		head->busy = false;
+		if (result == -EAGAIN && head->end)
+			result = head->end; /* its namespace ended meanwhile */
 		if (result != -EAGAIN)
 			ipcfs_waiter_leave(room, head);
 		pthread_mutex_unlock(&room->lock);

@@ -262,7 +262,7 @@ size_of_daemon() {
 		background_output bash -c 'cd "$1" || exit; while mkdir sysv/msg/0x51 && echo x >sysv/msg/0x51/msg && cat sysv/msg/0x51/msg &&
 			mkdir posix/mq/a && rmdir posix/mq/a && mkdir posix/sem/a && echo >posix/sem/a/wait && rmdir posix/sem/a &&
 			setfacl -m u:1:r sysv/msg/0x51 && rmdir sysv/msg/0x00000051; do echo round; done' sh "$at"
-		wait_until 'grep -q round "$OUT"'
+		wait_until 'grep -q round "$OUT"' || { cat "$OUT"; return 1; }
 		sleep "0.0$((i * 7))"
 		end_container "c$i"
 		within 5000 wait_until 'ended "$JOB"' 5
