@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #include "authority.h"
 #include "descriptor.h"
+#include "identity.h"
 #include "namespace.h"
 #include "presence.h"
 #include "shm_dir.h"
@@ -267,12 +269,26 @@ static int open_namespace(struct ipcfs_space *space, int ns)
 	return space->mq < 0 ? space->mq : 0;
 }
 
+/* Without this capability the kernel shows us nothing of callers who have more than we. */
+static int check_sight(void)
+{
+	struct ipcfs_identity own;
+	int error = ipcfs_identity_read(&own);
+
+	if (!error && !(own.capabilities.effective >> CAP_SYS_PTRACE & 1))
+		error = -EPERM;
+	ipcfs_identity_free(&own);
+	return error;
+}
+
 int ipcfs_space_open_home(struct ipcfs_space **space)
 {
 	SPACE_AUTO opened = new_space();
-	int error = opened ? ipcfs_presence_start() : -ENOMEM;
+	int error = opened ? check_sight() : -ENOMEM;
 	int ns;
 
+	if (!error)
+		error = ipcfs_presence_start();
 	if (!error)
 		error = open_nothing();
 	if (error)
