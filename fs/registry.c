@@ -253,20 +253,34 @@ static int add_namespace(struct ipcfs_registry *registry, struct ipcfs_namespace
 	return 0;
 }
 
+bool ipcfs_registry_remove(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
+{
+	struct ipcfs_namespace *found;
+
+	HASH_FIND(hh, registry->namespaces, &namespace->inode, sizeof(found->inode), found);
+	if (found != namespace)
+		return false;
+	HASH_DEL(registry->namespaces, namespace);
+	return true;
+}
+
 /* It is there for others to find: what else it takes. On failure the reference to its space is given back. */
 static int begin(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
+	struct ipcfs_space *space = namespace->space;
 	int err = ipcfs_acl_store_start(namespace->acls);
+	bool removed;
 
 	if (!err)
-		err = registry->hooks.began(registry->hooks.arg, namespace->space);
-	if (err) {
-		pthread_mutex_lock(&registry->lock);
-		HASH_DEL(registry->namespaces, namespace);
-		pthread_mutex_unlock(&registry->lock);
-		ipcfs_space_put(namespace->space); /* the table's */
-		ipcfs_space_put(namespace->space);
-	}
+		err = registry->hooks.began(registry->hooks.arg, space);
+	if (!err)
+		return 0;
+	pthread_mutex_lock(&registry->lock);
+	removed = ipcfs_registry_remove(registry, namespace);
+	pthread_mutex_unlock(&registry->lock);
+	if (removed)
+		ipcfs_space_put(space);
+	ipcfs_space_put(space);
 	return err;
 }
 

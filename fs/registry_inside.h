@@ -46,6 +46,9 @@ struct ipcfs_registry {
 	bool running, stopping;
 };
 
+/* Out of the table. False: it is no longer there. Called with the lock held; its reference is the caller's then. */
+bool ipcfs_registry_remove(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace);
+
 /* No name leads to this view any more. Called with the lock held. */
 void ipcfs_registry_stale(struct ipcfs_registry *registry, struct ipcfs_view *view);
 

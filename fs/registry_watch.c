@@ -84,9 +84,10 @@ static void end_shms(struct ipcfs_registry *registry, struct ipcfs_namespace *na
 static void end(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
 	struct ipcfs_view *view;
+	bool removed;
 
 	pthread_mutex_lock(&registry->lock);
-	HASH_DEL(registry->namespaces, namespace);
+	removed = ipcfs_registry_remove(registry, namespace);
 	namespace->current = NULL;
 	DL_FOREACH (namespace->views, view)
 		ipcfs_registry_stale(registry, view);
@@ -95,7 +96,8 @@ static void end(struct ipcfs_registry *registry, struct ipcfs_namespace *namespa
 	ipcfs_space_end(namespace->space);
 	end_shms(registry, namespace);
 	registry->hooks.ended(registry->hooks.arg, namespace->space, namespace->inode);
-	ipcfs_space_put(namespace->space); /* the registry's */
+	if (removed)
+		ipcfs_space_put(namespace->space);
 }
 
 /* Called with the lock held. Nobody but the list refers to it, or its name leads there again. */
