@@ -32,7 +32,7 @@ setup() {
 teardown() {
 	local status=0 process
 	# What has failed early may have left some that have not begun yet.
-	while [ -n "$(jobs -rp | grep -vx "$DAEMON")" ]; do
+	while jobs -rp | grep -qvx "$DAEMON"; do
 		for process in /proc/[0-9]*; do
 			[ "$(inode "$process/ns/ipc")" = "$OWN" ] || kill -KILL "${process#/proc/}" 2>/dev/null || :
 		done
