@@ -67,18 +67,39 @@ int ipcfs_authority_read(int ns, struct ipcfs_authority *authority)
 }
 
 /* As the kernel's cap_capable(). */
+/* Where the caller's user namespace stands in the chain; its length: nowhere. */
+static size_t place_of(const struct ipcfs_authority *authority, const struct ipcfs_caller *caller)
+{
+	size_t place = 0;
+
+	while (place < authority->count && authority->chain[place].user_ns != caller->user_ns)
+		place++;
+	return place;
+}
+
+static bool is_known(const struct ipcfs_authority *authority, const struct ipcfs_caller *caller)
+{
+	return authority && caller->loaded && caller->user_ns;
+}
+
+uint64_t ipcfs_authority_held(const struct ipcfs_authority *authority,
+			      const struct ipcfs_caller *caller)
+{
+	if (!is_known(authority, caller))
+		return 0;
+	return place_of(authority, caller) < authority->count ? caller->caps : 0;
+}
+
 uint64_t ipcfs_authority_caps(const struct ipcfs_authority *authority,
 			      const struct ipcfs_caller *caller)
 {
-	if (!authority || !caller->loaded || !caller->user_ns)
+	size_t place;
+
+	if (!is_known(authority, caller))
 		return 0;
-	for (size_t i = 0; i < authority->count; i++) {
-		if (authority->chain[i].user_ns != caller->user_ns)
-			continue;
-		if (i > 0 && authority->chain[i - 1].owner == caller->uid &&
-		    caller->uid != nobody_made_it)
-			return UINT64_MAX;
-		return caller->caps;
-	}
-	return 0;
+	place = place_of(authority, caller);
+	if (place > 0 && place < authority->count && caller->uid != nobody_made_it &&
+	    authority->chain[place - 1].owner == caller->uid)
+		return UINT64_MAX;
+	return ipcfs_authority_held(authority, caller);
 }

@@ -23,4 +23,8 @@ int ipcfs_authority_read(int ns, struct ipcfs_authority *authority);
 uint64_t ipcfs_authority_caps(const struct ipcfs_authority *authority,
 			      const struct ipcfs_caller *caller);
 
+/* Only those that are its own, and not what is due to who made a user namespace. Pure. */
+uint64_t ipcfs_authority_held(const struct ipcfs_authority *authority,
+			      const struct ipcfs_caller *caller);
+
 #endif

@@ -329,7 +329,16 @@ static int check_root(const struct ipcfs_authority *authority, struct ipcfs_call
 
 	if (err)
 		return err;
-	return ipcfs_authority_caps(authority, caller) >> CAP_SYS_ADMIN & 1 ? 0 : -EPERM;
+	if (ipcfs_authority_held(authority, caller) >> CAP_SYS_ADMIN & 1)
+		return 0;
+	/*
+	 * Who made the user namespace is root of it, but has to see it: root of a container, who has the uid of the
+	 * one who made another's, can't.
+	 */
+	if (ipcfs_authority_caps(authority, caller) >> CAP_SYS_ADMIN & 1 &&
+	    ipcfs_namespace_shares_numbers(caller->tid))
+		return 0;
+	return -EPERM;
 }
 
 int ipcfs_registry_check_root(const struct ipcfs_view *view, struct ipcfs_caller *caller)
