@@ -38,7 +38,7 @@ used() {
 }
 
 @test "one that ends is gone, with all of its files and readers" {
-	local at option fd file
+	local at option fd file more
 	serve
 	for option in '' -u; do
 		# shellcheck disable=SC2086 # an option, or none
@@ -52,7 +52,7 @@ used() {
 		done
 		wait_parked 4
 		exec 5<"$at/posix/mq/jobs/packets" 6<"$at/posix/shm/seg/data" 7<"$at/sysv/msg/0x51/status" \
-			8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" 10<"$at/sysv/sem/0x52/values"
+			8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" {more}<"$at/sysv/sem/0x52/values"
 		background_output bash -c 'echo >"$1/sysv/sem/0x52/0/wait"' sh "$at"
 		jobs+=("$JOB") outs+=("$OUT")
 		background_output bash -c 'echo >"$1/posix/sem/lock/wait"' sh "$at"
@@ -72,12 +72,12 @@ used() {
 		done
 		refused ENOENT mkdir "$at/posix/mq/new"
 		# Each open file by itself: it is over, or at its end.
-		for fd in 5 7 10; do
+		for fd in 5 7 "$more"; do
 			run timeout 10 dd bs=8192 count=1 status=none <&"$fd"
 			[ "$status" != 124 ]
 			[ -z "$output" ] || [[ $output == *'Identifier removed'* ]]
 		done
-		exec 5>&- 6>&- 7>&- 8>&- 9>&- 10>&-
+		exec 5>&- 6>&- 7>&- 8>&- 9>&- {more}>&-
 		is_not_kept "$NUMBER" "$DEVICE"
 	done
 }
@@ -85,15 +85,15 @@ used() {
 @test "nothing is kept while files of it are open" {
 	serve
 	used one
-	local at
+	local at more
 	at=$(view one)
 	exec 5<"$at/posix/mq/jobs/packets" 6<"$at/posix/shm/seg/data" 7<"$at/sysv/msg/0x51/packets" \
-		8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" 10<"$at/posix/mq"
+		8>"$at/posix/sem/lock/hold" 9>"$at/sysv/sem/0x52/0/hold" {more}<"$at/posix/mq"
 	end_container one
 	vanishes "$NUMBER"
 	# Memory that is open may be there as long; the namespace may not.
 	is_not_kept "$NUMBER"
-	exec 5>&- 6>&- 7>&- 8>&- 9>&- 10>&-
+	exec 5>&- 6>&- 7>&- 8>&- 9>&- {more}>&-
 	is_not_kept "$NUMBER" "$DEVICE"
 }
 

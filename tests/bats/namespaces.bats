@@ -236,6 +236,7 @@ sees_only() {
 	local wanted=$1
 	shift
 	echo "$*"
+	# shellcheck disable=SC2086 # one by one
 	equals "$("$@" sh -c 'cd "$MNT/ns" || exit
 		echo $(ls | sort -n)
 		for number; do
