@@ -14,12 +14,12 @@
 #include "backing.h"
 #include "channel.h"
 #include "decision.h"
+#include "forget.h"
 #include "log.h"
 #include "ops.h"
 #include "room.h"
 #include "segment.h"
 #include "semaphore.h"
-#include "shape.h"
 #include "tree.h"
 #include "visit.h"
 
@@ -77,30 +77,9 @@ static void namespace_ended(void *arg, struct ipcfs_space *space, uint64_t inode
 		(void)fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
 }
 
-/*
- * Each name by itself, the lowest first: one that goes while something below it is in use leads nowhere any more, and
- * what is below it can't be told to go by it.
- */
-static void forget_below(struct ipcfs_filesystem *fs, const struct ipcfs_node_key *directory)
-{
-	uint64_t id = ipcfs_node_known(&fs->nodes, directory);
-	struct ipcfs_node_key key;
-	const char *name;
-
-	for (size_t i = 0; id && ipcfs_shape_at(directory, i, &name, &key); i++) {
-		forget_below(fs, &key);
-		(void)fuse_lowlevel_notify_inval_entry(fs->session, id, name, strlen(name));
-	}
-}
-
 static void forget_view(void *arg, const struct ipcfs_view *view)
 {
-	const struct ipcfs_node_key tree = {
-		.view = (struct ipcfs_view *)(uintptr_t)view,
-		.kind = IPCFS_NODE_TREE,
-	};
-
-	forget_below(arg, &tree);
+	ipcfs_forget_view(arg, view);
 }
 
 static int open_audit(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)

@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* No padding may differ: it is hashed as bytes. */
@@ -75,6 +76,7 @@ void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes)
 	for (uint32_t i = IPCFS_NODE_ROOT_ID; i < nodes->table.used; i++) {
 		const struct ipcfs_node *node = ipcfs_table_at(&nodes->table, i);
 
+		free(node->name);
 		put_key(nodes, &node->key);
 	}
 	ipcfs_table_destroy(&nodes->table);
@@ -126,8 +128,8 @@ static bool wants_fresh(const struct ipcfs_node *node, pid_t tid)
 	return node->readers || node->looker != tid || (node->writers && write_may_wait(node));
 }
 
-struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
-				  pid_t tid)
+static struct ipcfs_node *get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+			      pid_t tid, char **name)
 {
 	struct ipcfs_node_key clean;
 	struct ipcfs_node *node;
@@ -142,8 +144,13 @@ struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_
 		node = NULL;
 	}
 	have_references = node != NULL;
-	if (!node)
+	if (!node) {
 		node = node_add(nodes, &clean);
+		if (node && name) {
+			node->name = *name;
+			*name = NULL;
+		}
+	}
 	if (node) {
 		node->lookups++;
 		node->looker = tid;
@@ -154,6 +161,58 @@ struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_
 	return node;
 }
 
+struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+				  pid_t tid)
+{
+	return get(nodes, key, tid, NULL);
+}
+
+struct ipcfs_node *ipcfs_node_get_alias(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+					const char *name)
+{
+	struct ipcfs_node_key spelled = *key;
+	char *copy = strdup(name);
+	struct ipcfs_node *node;
+
+	if (!copy) {
+		put_key(nodes, key);
+		return NULL;
+	}
+	for (const char *at = name; *at; at++)
+		spelled.detail = (long)(((unsigned long)spelled.detail ^ (unsigned char)*at) *
+					0x9e3779b97f4a7c15);
+	node = get(nodes, &spelled, 0, &copy);
+	free(copy);
+	return node;
+}
+
+int ipcfs_nodes_places(struct ipcfs_nodes *nodes, const struct ipcfs_view *view,
+		       bool (*place)(const struct ipcfs_node *node,
+				     struct ipcfs_node_key *directory, char name[NAME_MAX + 1]),
+		       struct ipcfs_text *places)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&nodes->lock);
+	for (uint32_t i = IPCFS_NODE_ROOT_ID; !err && i < nodes->table.used; i++) {
+		const struct ipcfs_node *node = ipcfs_table_at(&nodes->table, i);
+		struct ipcfs_node_key directory, clean;
+		struct ipcfs_node_place found;
+		const struct ipcfs_node *above;
+
+		if (!node || node->key.view != view || !place(node, &directory, found.name))
+			continue;
+		copy_key(&clean, &directory);
+		HASH_FIND(hh, nodes->hash, &clean, sizeof(clean), above);
+		if (!above)
+			continue;
+		found.directory = above->index;
+		err = ipcfs_text_add(places, &found, sizeof(found));
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	return err;
+}
+
 /* Called with the lock held: what the key refers to is the caller's to give back. */
 static struct ipcfs_node_key node_remove(struct ipcfs_nodes *nodes, struct ipcfs_node *node)
 {
@@ -161,6 +220,7 @@ static struct ipcfs_node_key node_remove(struct ipcfs_nodes *nodes, struct ipcfs
 
 	if (node->current)
 		HASH_DEL(nodes->hash, node);
+	free(node->name);
 	ipcfs_table_free(&nodes->table, node->index);
 	return key;
 }

@@ -31,7 +31,7 @@ enum ipcfs_node_kind {
 	IPCFS_NODE_IDS, /* by-id/CLASS */
 	/* of an object */
 	IPCFS_NODE_ID_LINK, /* by-id/CLASS/ID */
-	IPCFS_NODE_ALIAS,   /* another spelling of its name */
+	IPCFS_NODE_ALIAS,   /* another spelling of its name; detail: a hash of it */
 	IPCFS_NODE_OBJECT,
 	IPCFS_NODE_SELECTORS, /* prio/ or type/ */
 	IPCFS_NODE_SELECTED,  /* prio/N/ or type/N/; selector: N */
@@ -71,6 +71,7 @@ struct ipcfs_node_key {
 struct ipcfs_node {
 	struct ipcfs_node_key key;
 	uint32_t index; /* the node id */
+	char *name;	/* of an alias: how it is spelled; owned */
 	/* guarded by the table's lock */
 	uint64_t lookups;
 	unsigned opens, readers, writers;
@@ -118,6 +119,25 @@ static inline struct ipcfs_space *ipcfs_node_space(const struct ipcfs_node *node
  */
 struct ipcfs_node *ipcfs_node_get(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
 				  pid_t tid);
+
+/* The same for an alias, by its spelling. */
+struct ipcfs_node *ipcfs_node_get_alias(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key,
+					const char *name);
+
+/* Where the kernel knows a node. */
+struct ipcfs_node_place {
+	uint64_t directory; /* a node id */
+	char name[NAME_MAX + 1];
+};
+
+/*
+ * The places of all nodes of a view, as struct ipcfs_node_place behind what is in *places; `place` tells the directory's key and
+ * the name, or that there is none. -ENOMEM: not all.
+ */
+int ipcfs_nodes_places(struct ipcfs_nodes *nodes, const struct ipcfs_view *view,
+		       bool (*place)(const struct ipcfs_node *node,
+				     struct ipcfs_node_key *directory, char name[NAME_MAX + 1]),
+		       struct ipcfs_text *places);
 
 /* The kernel forgets `count` lookups. */
 void ipcfs_node_forget(struct ipcfs_nodes *nodes, uint64_t id, uint64_t count);

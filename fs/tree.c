@@ -126,9 +126,9 @@ static int parse_selector(const struct ipcfs_queue_ops *queue, const char *name,
 	return !err && *selector == 0 ? -ERANGE : err;
 }
 
-/* The node of an object that was just found in this directory. */
+/* The node of an object that was just found in this directory; `alias` is how an alias is spelled. */
 static int object_node(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
-		       enum ipcfs_node_kind kind, const struct ipcfs_info *info,
+		       enum ipcfs_node_kind kind, const struct ipcfs_info *info, const char *alias,
 		       struct ipcfs_node **node)
 {
 	struct ipcfs_node_key key = { .view = directory->key.view, .kind = kind };
@@ -138,14 +138,15 @@ static int object_node(struct ipcfs_filesystem *fs, const struct ipcfs_node *dir
 	if (!key.object)
 		return -ENOMEM;
 	ipcfs_view_hold(key.view);
-	*node = ipcfs_node_get(&fs->nodes, &key, 0);
+	*node = alias ? ipcfs_node_get_alias(&fs->nodes, &key, alias)
+		      : ipcfs_node_get(&fs->nodes, &key, 0);
 	return *node ? 0 : -ENOMEM;
 }
 
 int ipcfs_tree_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *directory,
 		      const struct ipcfs_info *info, struct ipcfs_node **node)
 {
-	return object_node(fs, directory, IPCFS_NODE_OBJECT, info, node);
+	return object_node(fs, directory, IPCFS_NODE_OBJECT, info, NULL, node);
 }
 
 static int find_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
@@ -161,14 +162,13 @@ static int find_object(struct ipcfs_filesystem *fs, const struct ipcfs_node *par
 static int lookup_in_class(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
 			   const char *name, struct ipcfs_caller *caller, struct ipcfs_found *found)
 {
-	enum ipcfs_node_kind kind = IPCFS_NODE_OBJECT;
 	int err = find_object(fs, parent, name, caller, found);
 
 	if (err)
 		return err;
 	if (strcmp(found->info.ref.name, name) != 0)
-		kind = IPCFS_NODE_ALIAS;
-	return object_node(fs, parent, kind, &found->info, &found->node);
+		return object_node(fs, parent, IPCFS_NODE_ALIAS, &found->info, name, &found->node);
+	return object_node(fs, parent, IPCFS_NODE_OBJECT, &found->info, NULL, &found->node);
 }
 
 static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *parent,
@@ -180,7 +180,8 @@ static int lookup_by_id(struct ipcfs_filesystem *fs, const struct ipcfs_node *pa
 	if (ipcfs_number_parse(name, strlen(name), 0, INT_MAX, &id))
 		return -ENOENT;
 	err = find_object(fs, parent, name, caller, found);
-	return err ? err : object_node(fs, parent, IPCFS_NODE_ID_LINK, &found->info, &found->node);
+	return err ? err
+		   : object_node(fs, parent, IPCFS_NODE_ID_LINK, &found->info, NULL, &found->node);
 }
 
 int ipcfs_tree_key(const struct ipcfs_node *parent, const char *name, struct ipcfs_node_key *key)

@@ -20,6 +20,11 @@ kept() {
 	done
 }
 
+# The number behind "held".
+field2() {
+	awk '/^held/ { print $2 }' "$1"
+}
+
 is_not_kept() {
 	wait_until '[ -z "$(kept '"$*"')" ]' 2 || { kept "$@"; return 1; }
 }
@@ -95,6 +100,71 @@ used() {
 	is_not_kept "$NUMBER"
 	exec 5>&- 6>&- 7>&- 8>&- 9>&- {more}>&-
 	is_not_kept "$NUMBER" "$DEVICE"
+}
+
+descriptors() {
+	ls "/proc/$DAEMON/fd" | wc -l
+}
+
+@test "what was in use when it ended goes when it is closed, whatever it is" {
+	serve
+	ls "$MNT/ns" >/dev/null
+	local at go=$BATS_TEST_TMPDIR/go before
+	before=$(descriptors)
+	used one
+	at=$(view one)
+	inside one sh -c 'echo bytes >"$MNT/sysv/msg/0x51/msg"'
+	mkfifo "$go"
+	# Held only, which the daemon is not told of: each name of each sort, and other spellings.
+	background_output python3 -c '
+import os, sys
+held = []
+def hold(path):
+    held.append(os.open(path, os.O_PATH | os.O_NOFOLLOW))
+for top, directories, files in os.walk(sys.argv[1]):
+    for name in directories + files + ["."]:
+        hold(os.path.join(top, name))
+for name in ["msg/0x51", "msg/0X0051", "msg/0x51/type/5", "msg/0x51/type/5/lines", "msg/0x51/type/-7/msg"]:
+    hold(sys.argv[1] + "/sysv/" + name)
+hold(sys.argv[1] + "/posix/mq/jobs/prio/9/packets")
+print("held", len(held), flush=True)
+open(sys.argv[2]).read()' "$at" "$go"
+	wait_until 'grep -q held "$OUT"'
+	[ "$(field2 "$OUT")" -gt 80 ]
+	end_container one
+	vanishes "$NUMBER"
+	sleep 1 # it is tried while everything is held
+	echo >"$go"
+	wait_until 'ended "$JOB"'
+	wait_until '[ "$(descriptors)" = '"$before"' ]' 20
+}
+
+@test "users with many a /dev/shm take no more than their share" {
+	serve
+	ls "$MNT/ns" >/dev/null
+	local before go=$BATS_TEST_TMPDIR/go
+	before=$(descriptors)
+	mkfifo "$go"
+	background_output as_user "$OWNER" unshare --user --map-root-user --mount python3 -c '
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+held, seen = [], 0
+for i in range(100):
+    libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"mode=1777")
+    open("/dev/shm/mine", "w").close()
+    held.append(os.open(os.environ["MNT"] + "/self/posix/shm", os.O_PATH))
+    seen += "mine" in os.listdir(os.environ["MNT"] + "/posix/shm")
+print("held", seen, flush=True)
+open(sys.argv[1]).read()' "$go"
+	wait_until 'grep -q held "$OUT"' 20
+	equals "$(field2 "$OUT")" 32
+	[ "$(descriptors)" -le $((before + 40)) ]
+	# Nobody else is the poorer.
+	mkdir "$MNT/posix/shm/theirs"
+	[ -f /dev/shm/theirs ]
+	echo >"$go"
+	wait_until 'ended "$JOB"'
+	wait_until '[ "$(descriptors)" -le '$((before + 1))' ]' 20
 }
 
 @test "one whose first process ends stays while others live" {
