@@ -222,10 +222,11 @@ no_segments() {
 	for place in "$closed" "$root" "$open" "$other"; do
 		cp /etc/passwd "$place/passwd"
 	done
-	for script in 'mount -t tmpfs tmpfs /dev; ln -s /etc /dev/shm' \
-		'mount -t tmpfs tmpfs /dev; ln -s . /dev/dev; ln -s /proc/1/root/etc /dev/shm' \
+	# What stands for /etc is not that: a build that is wrong here would write there.
+	for script in "mount -t tmpfs tmpfs /dev; ln -s $other /dev/shm" \
+		"mount -t tmpfs tmpfs /dev; ln -s . /dev/dev; ln -s /proc/1/root$other /dev/shm" \
 		"mount -t tmpfs tmpfs /dev; ln -s $open /dev/shm" \
-		'mount --rbind /etc /dev/shm' \
+		"mount --rbind $other /dev/shm" \
 		'mount -t tmpfs tmpfs /dev; echo >/dev/shm' \
 		'mount -t tmpfs tmpfs /dev' \
 		"mount --bind $closed /dev/shm" \
@@ -242,12 +243,19 @@ no_segments() {
 }
 
 @test "what is mounted over it later is not followed" {
+	local other=$BATS_TEST_TMPDIR/other
+	mkdir "$other"
+	mount -t ramfs -o mode=1777 ramfs "$other"
+	cp /etc/passwd "$other/passwd"
 	container 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo true >/dev/shm/seg'
 	show_target
-	inside sh -c 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo false >/dev/shm/seg; mount --rbind /etc /dev/shm'
+	inside sh -c "mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo false >/dev/shm/seg; mount --rbind $other /dev/shm"
 	equals "$(ls "$MNT/posix/shm")" seg
 	equals "$(cat "$MNT/posix/shm/seg/data")" true
 	fails 'No such file' cat "$MNT/posix/shm/passwd/data"
+	end_container
+	daemon_ends
+	umount "$other"
 }
 
 @test "a /dev/shm that belongs to the sandbox's own user is shown, as long as all may see it" {
