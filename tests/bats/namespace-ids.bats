@@ -45,7 +45,7 @@ made() {
 	serve
 	container -u box
 	each_class made 0 "$OWNER"
-	each_class made 1000 301000
+	each_class made 1000 $((BASE + 1000))
 }
 
 # The call, by the host's root.
@@ -64,7 +64,7 @@ changed() {
 	equals "$(owner box)" '0640 0 0'
 	enter box chown 1000:1001 "$MNT/$CLASS/$NAME"
 	equals "$(owner box)" '0640 1000 1001'
-	shown 1000 301000 1001 301001
+	shown 1000 $((BASE + 1000)) 1001 $((BASE + 1001))
 	# by its new owner
 	inside_as box 1000 chmod 644 "$MNT/$CLASS/$NAME"
 	equals "$(owner box)" '0644 1000 1001'
@@ -75,11 +75,11 @@ changed() {
 	# by the host: who is nobody in there
 	# The host's root may make it somebody's who is nobody in there, where the call lets it.
 	local direct=yes mounted=yes
-	direct_as_root chown 5 301001 2>/dev/null || direct=no
+	direct_as_root chown 5 $((BASE + 1001)) 2>/dev/null || direct=no
 	chown 6 "$(view box)/$CLASS/$NAME" 2>/dev/null || mounted=no
 	equals "$mounted" "$direct"
 	[ "$mounted" = no ] || equals "$(owner box)" '0644 65534 1001'
-	chown "$OWNER:301000" "$(view box)/$CLASS/$NAME"
+	chown "$OWNER:$((BASE + 1000))" "$(view box)/$CLASS/$NAME"
 	equals "$(owner box)" '0644 0 1000'
 	enter box rmdir "$MNT/$CLASS/$NAME"
 	fails '' owner box
@@ -185,7 +185,7 @@ lists() {
 	equals "$(enter box getfacl -cEn "$MNT/$CLASS/$NAME" | sed -n 's/:\(..\).$/:\1/; /^user:[0-9]\|^group:[0-9]/p' | xargs)" \
 		'user:1001:rw group:1002:r-'
 	equals "$(getfacl -pcEn "$(view box)/$CLASS/$NAME" | sed -n 's/:\(..\).$/:\1/; /^user:[0-9]\|^group:[0-9]/p' | xargs)" \
-		'user:301001:rw group:301002:r-'
+		"user:$((BASE + 1001)):rw group:$((BASE + 1002)):r-"
 	local file=data
 	case $CLASS in
 	*/mq | */msg) file=packets ;;

@@ -3,7 +3,10 @@
 # told) process namespace and a /dev/shm of its own. They have the mount because they are made after it.
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
-OWNER=2345 # has the containers with a user namespace; in there it is root, and N is 300000 + N here
+OWNER=2345 # has the containers with a user namespace; in there it is root, and N is BASE + N here
+BASE=300000
+IDS=65535
+[ "$IPCFS_TEST_WORLD" != userns ] || BASE=30000 IDS=20000
 CLASSES=(posix/mq posix/shm posix/sem sysv/msg sysv/shm sysv/sem)
 # What docker leaves to a container's root.
 CAPABILITIES=-all,+chown,+dac_override,+fsetid,+fowner,+mknod,+net_raw,+setgid,+setuid,+setfcap,+setpcap
@@ -85,8 +88,8 @@ map_ids() {
 	ours=$(readlink /proc/self/ns/user)
 	wait_until '[ "$(readlink /proc/'"$1"'/ns/user)" != "'"$ours"'" ]'
 	# In one write, which the shell's own printf doesn't do.
-	env printf '0 %s 1\n1 300001 65535\n' "$OWNER" >"/proc/$1/gid_map"
-	env printf '0 %s 1\n1 300001 65535\n' "$OWNER" >"/proc/$1/uid_map"
+	env printf '0 %s 1\n1 %s %s\n' "$OWNER" $((BASE + 1)) "$IDS" >"/proc/$1/gid_map"
+	env printf '0 %s 1\n1 %s %s\n' "$OWNER" $((BASE + 1)) "$IDS" >"/proc/$1/uid_map"
 }
 
 # The last of a chain of processes that have one child each.
