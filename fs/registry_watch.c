@@ -108,44 +108,50 @@ static bool is_settled(const struct ipcfs_view *view)
 	return view->references == 1 || namespace->current == view;
 }
 
-/*
- * The next one after `last` that is to be tried now; NULL: there are no more. Those that are settled leave the list.
- * Only the watcher takes any from it.
- */
-static struct ipcfs_view *next_stale(struct ipcfs_registry *registry, struct ipcfs_view *last)
+/* One that is settled, out of the list, with the list's reference; NULL: there is none. */
+static struct ipcfs_view *take_settled(struct ipcfs_registry *registry)
 {
-	struct ipcfs_view *view, *next, *settled = NULL, *found = NULL;
+	struct ipcfs_view *view;
 
 	pthread_mutex_lock(&registry->lock);
-	for (view = last ? last->next_stale : registry->stale; view && !found; view = next) {
-		next = view->next_stale;
-		if (is_settled(view)) {
-			LL_DELETE2(registry->stale, view, next_stale);
-			view->stale = false;
-			LL_PREPEND2(settled, view, next_stale);
-		} else if (view->turns) {
-			view->turns--;
-		} else {
-			found = view;
-			if (view->patience < PATIENCE_MAX)
-				view->patience = 2 * view->patience + 1;
-			view->turns = view->patience;
-		}
+	view = registry->stale;
+	while (view && !is_settled(view))
+		view = view->next_stale;
+	if (view) {
+		LL_DELETE2(registry->stale, view, next_stale);
+		view->stale = false;
 	}
 	pthread_mutex_unlock(&registry->lock);
-	while (settled) {
-		view = settled;
-		settled = view->next_stale;
-		ipcfs_view_put(view);
+	return view;
+}
+
+/* The next one after `last` that is to be tried now; NULL: there are no more. Only this thread takes any from the list. */
+static struct ipcfs_view *next_stale(struct ipcfs_registry *registry, struct ipcfs_view *last)
+{
+	struct ipcfs_view *view;
+
+	pthread_mutex_lock(&registry->lock);
+	view = last ? last->next_stale : registry->stale;
+	while (view && view->turns) {
+		view->turns--;
+		view = view->next_stale;
 	}
-	return found;
+	if (view) {
+		if (view->patience < PATIENCE_MAX)
+			view->patience = 2 * view->patience + 1;
+		view->turns = view->patience;
+	}
+	pthread_mutex_unlock(&registry->lock);
+	return view;
 }
 
 /* What the kernel still knows of views to which no name leads keeps memory, and descriptors of ours. */
 static void forget_stale(struct ipcfs_registry *registry)
 {
-	struct ipcfs_view *view = NULL;
+	struct ipcfs_view *view;
 
+	while ((view = take_settled(registry)))
+		ipcfs_view_put(view);
 	while ((view = next_stale(registry, view)))
 		registry->hooks.forget(registry->hooks.arg, view);
 }
