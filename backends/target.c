@@ -224,18 +224,35 @@ static bool is_mount_of_tmpfs(const struct ipcfs_target *target, uint64_t id)
 	return tmpfs;
 }
 
+/* The mount that this is in, of those in mountinfo. By /proc, since not every C library knows how to ask statx(2). */
+static bool find_mount(int fd, uint64_t *id)
+{
+	char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)], text[FILE_ROOM];
+	unsigned long long number;
+	const char *line;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (ipcfs_descriptor_read_path(path, text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nmnt_id:");
+	if (!line || sscanf(line, "\nmnt_id: %llu", &number) != 1)
+		return false;
+	*id = number;
+	return true;
+}
+
 /* Without asking the file system, which might not answer. */
 static bool is_tmpfs(const struct ipcfs_target *target, int directory,
 		     bool (*is_known)(dev_t device))
 {
 	struct statx st;
+	uint64_t mount;
 
-	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID,
-		  &st))
+	if (statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st))
 		return false;
 	if (is_known(makedev(st.stx_dev_major, st.stx_dev_minor)))
 		return true;
-	return st.stx_mask & STATX_MNT_ID && is_mount_of_tmpfs(target, st.stx_mnt_id);
+	return find_mount(directory, &mount) && is_mount_of_tmpfs(target, mount);
 }
 
 int ipcfs_target_shm(const struct ipcfs_target *target, bool (*is_known)(dev_t device),
