@@ -6,21 +6,20 @@
 
 /* What stands in directories of few names; of links to the caller's own namespace, which. */
 static const struct place {
-	enum ipcfs_node_kind directory;
 	const char *name;
-	enum ipcfs_node_kind kind;
+	enum ipcfs_node_kind directory, kind;
 } places[] = {
-	{ IPCFS_NODE_ROOT, "create", IPCFS_NODE_INTO_SELF },
-	{ IPCFS_NODE_ROOT, "limits", IPCFS_NODE_INTO_SELF },
-	{ IPCFS_NODE_ROOT, "ns", IPCFS_NODE_NAMESPACES },
-	{ IPCFS_NODE_ROOT, "pid", IPCFS_NODE_PROCESSES },
-	{ IPCFS_NODE_ROOT, "posix", IPCFS_NODE_INTO_SELF },
-	{ IPCFS_NODE_ROOT, "self", IPCFS_NODE_SELF },
-	{ IPCFS_NODE_ROOT, "sysv", IPCFS_NODE_INTO_SELF },
-	{ IPCFS_NODE_TREE, "create", IPCFS_NODE_CREATE },
-	{ IPCFS_NODE_TREE, "limits", IPCFS_NODE_LIMITS },
-	{ IPCFS_NODE_TREE, "posix", IPCFS_NODE_FAMILY },
-	{ IPCFS_NODE_TREE, "sysv", IPCFS_NODE_FAMILY },
+	{ "create", IPCFS_NODE_ROOT, IPCFS_NODE_INTO_SELF },
+	{ "limits", IPCFS_NODE_ROOT, IPCFS_NODE_INTO_SELF },
+	{ "ns", IPCFS_NODE_ROOT, IPCFS_NODE_NAMESPACES },
+	{ "pid", IPCFS_NODE_ROOT, IPCFS_NODE_PROCESSES },
+	{ "posix", IPCFS_NODE_ROOT, IPCFS_NODE_INTO_SELF },
+	{ "self", IPCFS_NODE_ROOT, IPCFS_NODE_SELF },
+	{ "sysv", IPCFS_NODE_ROOT, IPCFS_NODE_INTO_SELF },
+	{ "create", IPCFS_NODE_TREE, IPCFS_NODE_CREATE },
+	{ "limits", IPCFS_NODE_TREE, IPCFS_NODE_LIMITS },
+	{ "posix", IPCFS_NODE_TREE, IPCFS_NODE_FAMILY },
+	{ "sysv", IPCFS_NODE_TREE, IPCFS_NODE_FAMILY },
 };
 #define PLACES (sizeof(places) / sizeof(*places))
 
