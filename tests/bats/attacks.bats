@@ -199,6 +199,8 @@ take_away() {
 		equals "$(cat "$OUT")" job
 		kill -KILL "$crowd"
 		within 3000 wait_until 'ended "$crowd"'
+		# Its last threads may outlive it by a moment, and count as long.
+		wait_until 'grep -qx waiting_readers=0 "$MNT/'"$queue"'/status"'
 	done
 }
 
