@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A new kind is one line here. */
-#include "kinds.h"
+/* The list of classes. A new class is a line here and a declaration in classes.h. */
+#include <errno.h>
 
-const struct ipcfs_backend *const ipcfs_backends[] = {
+#include "backends/contract/classes.h"
+
+const struct ipcfs_class *ipcfs_classes[IPCFS_CLASSES_MAX + 1] = {
 	&ipcfs_posix_mq,
 	&ipcfs_posix_shm,
 	&ipcfs_posix_sem,
@@ -11,3 +13,15 @@ const struct ipcfs_backend *const ipcfs_backends[] = {
 	&ipcfs_sysv_sem,
 	NULL,
 };
+
+int ipcfs_classes_add(const struct ipcfs_class *class)
+{
+	size_t count = 0;
+
+	while (ipcfs_classes[count])
+		count++;
+	if (count == IPCFS_CLASSES_MAX)
+		return -ENOSPC;
+	ipcfs_classes[count] = class;
+	return 0;
+}

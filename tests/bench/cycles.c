@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a queue, again and again, through the mount.
+ * Makes, uses and removes a queue through the mount, again and again.
  *
  *	cycles DIRECTORY COUNT
  *
  * DIRECTORY is a class, such as MOUNT/sysv/msg. Each cycle makes a queue, writes a message to its
- * `msg`, reads it and removes the queue. Prints cycles per second.
+ * `msg`, reads it, and removes the queue. Prints cycles per second.
  */
 #include <sys/stat.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 static void cycle(const char *class, unsigned long number)
 {
 	char dir[PEER_PATH], file[PEER_PATH], text[64];
 	int fd;
 
-	/* Some names come again, others do not. */
+	/* Some names are used again, others are not. */
 	if (strstr(class, "sysv"))
 		peer_path(dir, "%s/0x%08lx", class, 0x10000000 + number % 100000);
 	else

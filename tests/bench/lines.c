@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many messages a second pass from one process to another?
+ * Measures how many messages a second pass from one process to another.
  *
  *	lines COUNT direct-posix|direct-sysv|DIRECTORY
  *
  * Messages of 31 bytes, lines of 32. Through a queue's directory: one process writes blocks of 64
- * KiB to its `lines`, another reads with cat's 128 KiB. Directly: one call a message, on a queue of
- * the same limits (which the caller sets as the namespace's defaults). Every message is checked to come,
+ * KiB to `lines`, another reads with cat's 128 KiB. Directly: one call a message, on a queue with
+ * the same limits (which the caller sets as the namespace's defaults). Every message must arrive,
  * in order. Prints messages per second.
  */
 #include <mqueue.h>
@@ -14,7 +14,7 @@
 #include <sys/msg.h>
 #include <sys/wait.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 enum { SIZE = 32, BLOCK = 64 * 1024, BUFFER = 128 * 1024 };
 

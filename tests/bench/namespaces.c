@@ -2,14 +2,17 @@
 /*
  * IPC namespaces as containers have them: each with a mount namespace and a /dev/shm of its own.
  *
- *	namespaces switch COUNT		microseconds: there and back by setns(2); stat(2) of /proc/self/ns/ipc
- *	namespaces crowd COUNT		COUNT processes that sleep in one each; says `ready`, ends them when
- *					its input ends, and prints how many microseconds that took
- *	namespaces lives MOUNT COUNT	one after the other: makes a queue of each family through MOUNT,
- *					sends, receives, ends; prints lives a second. POSIX queues are
- *					charged to the caller's real user and the 999 after it, in turn
+ *	namespaces switch COUNT		microseconds: setns(2) there and back; stat(2) of
+ *					/proc/self/ns/ipc
+ *	namespaces crowd COUNT		COUNT processes sleep in one each. Prints `ready`, ends
+ *					them when its input ends, and prints the microseconds
+ *					that took
+ *	namespaces lives MOUNT COUNT	one after the other makes a queue of each family through
+ *					MOUNT, sends, receives, ends. Prints lives a second. POSIX
+ *					queues are charged to the caller's real user and the 999
+ *					users after it, by turns
  *
- * `switch` gives medians of batches that take turns.
+ * `switch` prints medians of batches that take turns.
  */
 #include <sched.h>
 #include <signal.h>
@@ -18,11 +21,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 enum { BATCHES = 101, FULL_MS = 20000, PAYERS = 1000 };
 
-/* ENOSPC: what others have left has not been freed yet. */
+/* ENOSPC: the kernel has not freed yet what the ones before have left. */
 static void enter_container(void)
 {
 	int tries = 0;
@@ -180,7 +183,10 @@ static void lives(const char *mount, unsigned long count)
 			peer_die("fork");
 		if (!pid) {
 			enter_container();
-			/* POSIX queues are charged to the real user until the kernel has freed them. */
+			/*
+			 * POSIX queues are charged to the real user until the kernel has freed
+			 * them.
+			 */
 			if (setresuid(getuid() + (uid_t)i % PAYERS, 0, 0))
 				peer_die("setresuid");
 			use_queue(mount, "posix/mq/life");

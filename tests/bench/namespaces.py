@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The part `namespaces` of tests/bench/run: one mount for all IPC namespaces, beside a plain one."""
+"""The part `namespaces` of tests/bench/run: one mount for all IPC namespaces, and a plain mount."""
 import os
 import shlex
 import subprocess
@@ -30,7 +30,7 @@ class Container:
 
 
 def until(condition):
-    """How many milliseconds it takes."""
+    """Waits for the condition. Returns the milliseconds that it took."""
     start = time.monotonic()
     while not condition():
         if time.monotonic() > start + 60:

@@ -2,9 +2,9 @@
 /*
  * nullfs [-f] [--dirs=N] MOUNTPOINT
  *
- * A file system that does nothing, with the session loop of ipcfs: what is left when the work of
- * ipcfs is taken away. d/e/q/f is like a channel file, four levels deep: writes are swallowed,
- * reads give 64 zero bytes. big/ has N directories (1000), to be listed.
+ * A file system that does nothing, with the session loop of ipcfs: what remains without the work of
+ * ipcfs. d/e/q/f is like a channel file, four levels deep: writes are ignored, reads give 64 zero
+ * bytes. big/ has N directories (1000) to list.
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../fs/session.h"
+#include "fs/daemon/session.h"
 
-/* For ever where nothing changes, not at all where ipcfs has to look again, a while in lists. */
+/* For ever where nothing changes, not at all where ipcfs must ask again, for a while in lists. */
 #define TIMEOUT_FIXED 86400.0
 #define TIMEOUT_NONE 0.0
 #define TIMEOUT_LISTED 0.05
@@ -32,7 +32,7 @@
 
 enum { NODE_ROOT = FUSE_ROOT_ID, NODE_D, NODE_E, NODE_Q, NODE_F, NODE_BIG, NODE_FIRST = 16 };
 
-/* Of struct fuse_open_out; libfuse has no field for the last. */
+/* The fields of struct fuse_open_out; libfuse has none for the last one. */
 enum { OPEN_DIRECT_IO = 1 << 0, OPEN_NONSEEKABLE = 1 << 2, OPEN_STREAM = 1 << 4 };
 
 struct open_reply {
@@ -168,7 +168,7 @@ static void null_flush(fuse_req_t request, fuse_ino_t node, struct fuse_file_inf
 	fuse_reply_err(request, 0);
 }
 
-/* Entry number `index` of a directory. False: behind the last. */
+/* Finds entry number `index` of a directory. False: it is behind the last one. */
 static bool listed(fuse_req_t request, fuse_ino_t node, unsigned long index, char name[NAME_SIZE],
 		   fuse_ino_t *child, double *timeout)
 {
@@ -235,8 +235,8 @@ static void null_readdirplus(fuse_req_t request, fuse_ino_t node, size_t size, o
 	list(request, node, size, offset, true);
 }
 
-/* getxattr, setxattr and listxattr are missing: ENOSYS, so that the kernel stops asking. */
-/* No lists: asked at each open with O_TRUNC, and by ls for each entry. */
+/* Without getxattr, setxattr and listxattr the answer is ENOSYS, and the kernel stops asking. */
+/* No lists: the kernel asks at each open with O_TRUNC, and ls for each entry. */
 static void null_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size)
 {
 	(void)node;

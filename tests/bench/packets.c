@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The time of one message of 64 bytes, written and read.
+ * Measures the time of one message of 64 bytes, written and read.
  *
  *	packets BATCHES PAIRS SUBJECT...
  *
  * A subject is a file (opened twice, for writing and for reading), or `direct-posix` or
- * `direct-sysv`. `tagged:FILE` writes and reads a line with a type, `msg:FILE` opens and closes the
- * file for each message. FILE,FILE are two that take turns, request by request. Batches of PAIRS
- * writes, each followed by a read, go round the subjects, so that what else the machine does meets
- * them all. Prints for each: subject, microseconds of a write and of a read, and how many times the
- * first subject's each is; all are medians over the batches, the latter of the ratios of
- * neighbouring batches.
+ * `direct-sysv`. `tagged:FILE` writes and reads a line with a type. `msg:FILE` opens and closes the
+ * file for each message. FILE,FILE are two files by turns, request by request.
+ *
+ * Batches of PAIRS writes, each followed by a read, go round the subjects, so that other work of
+ * the machine affects all of them. Prints for each subject: its name, the microseconds of a write
+ * and of a read, and both as multiples of the first subject's. The figures are medians over the
+ * batches; the multiples are medians of the ratios of neighbouring batches.
  */
 #include <mqueue.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 enum { SUBJECTS = 8, BATCHES = 1000, SIZE = 64, TURNS = 2 };
 enum way { WAY_FILE, WAY_TAGGED, WAY_MSG, WAY_POSIX, WAY_SYSV };
@@ -86,7 +87,7 @@ static void open_subject(struct subject *subject, const char *name)
 		peer_die("%s", name);
 }
 
-/* What was written is sent by the close. */
+/* The close sends what was written. */
 static ssize_t close_file(int fd, ssize_t done)
 {
 	return close(fd) ? -1 : done;

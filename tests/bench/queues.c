@@ -9,7 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 int main(int argc, char **argv)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How fast a file is read, written and mapped, against another.
+ * Measures how fast a file is read, written and mapped, compared with another.
  *
  *	segments read|write|map DIRECT THROUGH BLOCK
  *
- * Both files are 64 MiB of memory. They take turns, so that what else the machine does hits both. Prints the
- * medians of both, in MiB/s, and of the second's share of the first. DIRECT may be `sysv:ID`: that segment,
- * attached, and copied from and to, as with map.
+ * Both files are 64 MiB of memory. They take turns, so that other work of the machine affects both.
+ * Prints the medians of both in MiB/s, and of the second's share of the first. DIRECT may be
+ * `sysv:ID`: that segment, attached, is copied from and to, as with map.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static void reopen_reading(struct side *side, const char *name)
 		die(name);
 }
 
-/* MiB/s of one pass over all of it. */
+/* Returns the MiB/s of one pass over all of it. */
 static double pass(struct side *side, bool write)
 {
 	double start = now();
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	memset(block, 1, block_size);
 	for (int i = 0; i < 2; i++) {
 		open_side(&sides[i], argv[2 + i], map);
-		pass(&sides[i], true); /* all of it is there */
+		pass(&sides[i], true); /* now all of it is in memory */
 		if (!write && !map)
 			reopen_reading(&sides[i], argv[2 + i]);
 	}

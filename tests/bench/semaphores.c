@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What semaphores are used for, again and again.
+ * Uses semaphores again and again.
  *
- *	semaphores writes COUNT FILE FILE	an empty line to each in turn, as to wait and post
- *	semaphores opens COUNT DIRECTORY NAME	open for writing and close, as with hold
- *	semaphores sets COUNT			make so many System V sets, by direct calls
+ *	semaphores writes COUNT FILE FILE	an empty line to each by turns, as to wait and post
+ *	semaphores opens COUNT DIRECTORY NAME	opens for writing and closes, as with hold
+ *	semaphores sets COUNT			makes so many System V sets, by direct calls
  *
- * Prints microseconds for one of each.
+ * Prints the microseconds of one of each.
  */
 #include <sys/sem.h>
 
-#include "../peers/peer.h"
+#include "../tools/peer.h"
 
 static int open_to_write(int directory, const char *name)
 {

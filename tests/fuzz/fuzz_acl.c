@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access control lists: any attribute, any text and any file of the store; what is taken comes back the
- * same from both forms.
+ * Access control lists: any attribute, any text and any stored record. An accepted list comes back
+ * the same from both forms.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/acl_record.h"
+#include "fs/access/acl_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Whatever a configuration file says: what is taken is in range, and what is not is explained. */
+/* Any configuration file: accepted values are in range, refused lines are explained. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/config.h"
+#include "fs/daemon/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ipcfs_config_error error = { 0 };
 	struct ipcfs_settings settings, copy;
-	/* nothing may be read behind it */
+	/* nothing behind it may be read */
 	char *text = malloc(size ? size : 1);
 	int err;
 
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(!settings.read_only);
 	check_ids(&settings.allow_uid);
 	check_ids(&settings.allow_gid);
-	/* The text decides, and nothing that was there before. */
+	/* Only the text decides, not what was set before. */
 	ipcfs_settings_init(&copy);
 	if (ipcfs_settings_override(&copy, &settings) == 0)
 		require(copy.rate == settings.rate && copy.hide == settings.hide &&

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The ids of another user namespace, as /proc tells them: the first half of the bytes is uid_map. */
+/*
+ * The ids of another user namespace, as /proc shows them: the first half of the bytes is uid_map.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/id_map.h"
+#include "backends/contract/caller.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +27,7 @@ static char *text_of(const uint8_t *data, size_t size)
 	return text;
 }
 
-/* Each range is found at both its ends, and nothing is -1. */
+/* Each range is found at both its ends, and no id is -1. */
 static void check(const struct ipcfs_id_map *map)
 {
 	uid_t inside;

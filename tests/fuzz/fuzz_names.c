@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers, sizes and modes as users write them, and the names that each kind takes. */
+/* Numbers, sizes and modes as users write them, and the names that each class takes. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/backend.h"
-#include "fs/number.h"
+#include "backends/contract/contract.h"
+#include "fs/base/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,7 +17,7 @@ static void require(bool holds)
 		__builtin_trap();
 }
 
-/* A number has one spelling: printf's. */
+/* A number has one spelling, that of printf. */
 static void check_number(const char *text, size_t size)
 {
 	long value, other;
@@ -66,10 +66,10 @@ static void check_mode(const char *text, size_t size)
 	require(ipcfs_mode_parse(again, (size_t)length, &other) == 0 && other == mode);
 }
 
-/* No kind takes what can't be a file's name. */
+/* No class takes a name that cannot be a file's. */
 static void check_names(const char *name)
 {
-	for (const struct ipcfs_backend *const *at = ipcfs_backends; *at; at++) {
+	for (const struct ipcfs_class *const *at = ipcfs_classes; *at; at++) {
 		int result = (*at)->check_name(name);
 
 		require(result == 0 || result == -EINVAL || result == -ENAMETOOLONG);

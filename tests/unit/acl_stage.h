@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A stage for the store of access control lists: objects in a table, and directories of its own. */
+/*
+ * The stage for tests of the store of access control lists: objects in a table, directories of
+ * their own.
+ */
 #ifndef IPCFS_TESTS_ACL_STAGE_H
 #define IPCFS_TESTS_ACL_STAGE_H
 
@@ -13,12 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backends/space.h"
-#include "fs/acl_store.h"
+#include "backends/space/reference.h"
+#include "fs/access/acl_store.h"
 
 #define OBJECTS 4
 
-/* What glance finds; the lock is for the sweeping thread. */
+/* The objects that stat_brief finds. The lock is for the thread that checks objects. */
 static struct {
 	pthread_mutex_t lock;
 	bool there[OBJECTS];
@@ -26,8 +29,8 @@ static struct {
 	unsigned long glances;
 } world = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static int glance(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
-		  struct ipcfs_info *info)
+static inline int stat_brief(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+			     struct ipcfs_info *info)
 {
 	int result = -ENOENT;
 
@@ -44,28 +47,28 @@ static int glance(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	return result;
 }
 
-static const struct ipcfs_backend sysv = {
+static const struct ipcfs_class sysv = {
 	.family = "sysv",
-	.class_name = "msg",
+	.name = "msg",
 	.rule = IPCFS_RULE_SYSV,
-	.glance = glance,
+	.stat_brief = stat_brief,
 };
 
-static const struct ipcfs_backend posix = {
+static const struct ipcfs_class posix = {
 	.family = "posix",
-	.class_name = "mq",
+	.name = "mq",
 	.rule = IPCFS_RULE_FILE,
-	.glance = glance,
+	.stat_brief = stat_brief,
 };
 
-/* In place of the real kinds. */
-const struct ipcfs_backend *const ipcfs_backends[] = { &posix, &sysv, NULL };
+/* Used in place of the real classes. */
+const struct ipcfs_class *ipcfs_classes[] = { &posix, &sysv, NULL };
 
 static struct ipcfs_space space = { .ns = -1 };
 static char directory[128], inner[192];
 
-/* Objects 0 and 1 are System V queues, the others POSIX queues; in a directory that is empty. */
-static int stage_setup(void **state)
+/* Objects 0 and 1 are System V queues, the others POSIX queues; in an empty directory. */
+static inline int stage_setup(void **state)
 {
 	(void)state;
 	space.identity = (struct ipcfs_space_identity){
@@ -91,7 +94,7 @@ static int stage_setup(void **state)
 	return 0;
 }
 
-static int stage_teardown(void **state)
+static inline int stage_teardown(void **state)
 {
 	char command[192];
 
@@ -100,7 +103,7 @@ static int stage_teardown(void **state)
 	return system(command);
 }
 
-static const char *path_of(const char *name)
+static inline const char *path_of(const char *name)
 {
 	static char path[512];
 
@@ -108,27 +111,46 @@ static const char *path_of(const char *name)
 	return path;
 }
 
-static bool exists(const char *name)
+static inline bool exists(const char *name)
 {
 	struct stat st;
 
 	return lstat(path_of(name), &st) == 0;
 }
 
-static size_t read_whole(const char *name, char *bytes, size_t room)
+static inline size_t read_whole(const char *name, char *bytes, size_t capacity)
 {
 	int fd = open(path_of(name), O_RDONLY | O_CLOEXEC);
 	ssize_t size;
 
 	assert_true(fd >= 0);
-	size = read(fd, bytes, room - 1);
+	size = read(fd, bytes, capacity - 1);
 	assert_true(size >= 0);
 	bytes[size] = '\0';
 	assert_int_equal(close(fd), 0);
 	return (size_t)size;
 }
 
-static struct ipcfs_acl_store *open_store(void)
+/* Tells whether the file of all lists has a record of the object that counts. */
+static inline bool recorded(unsigned object)
+{
+	static char bytes[1 << 20];
+	char wanted[64];
+	size_t size, at = 64;
+
+	if (!exists("lists"))
+		return false;
+	(void)snprintf(wanted, sizeof(wanted), "\nobject %s %u ",
+		       object < 2 ? "sysv/msg" : "posix/mq", 100 + object);
+	size = read_whole("lists", bytes, sizeof(bytes));
+	for (; at < size; at += 64)
+		if (bytes[at] == '+' && strstr(bytes + at, wanted) &&
+		    (size_t)(strstr(bytes + at, wanted) - bytes) < at + 192)
+			return true;
+	return false;
+}
+
+static inline struct ipcfs_acl_store *open_store(void)
 {
 	struct ipcfs_acl_store *store = NULL;
 
@@ -136,12 +158,12 @@ static struct ipcfs_acl_store *open_store(void)
 	return store;
 }
 
-static const struct ipcfs_backend *class_of(unsigned object)
+static inline const struct ipcfs_class *class_of(unsigned object)
 {
 	return object < 2 ? &sysv : &posix;
 }
 
-static int set(struct ipcfs_acl_store *store, unsigned object, const char *text)
+static inline int set(struct ipcfs_acl_store *store, unsigned object, const char *text)
 {
 	IPCFS_ACL_AUTO acl = { 0 };
 
@@ -149,8 +171,8 @@ static int set(struct ipcfs_acl_store *store, unsigned object, const char *text)
 	return ipcfs_acl_store_set(store, class_of(object), &world.info[object], &acl);
 }
 
-/* The list as text, "" for none; valid until the next call. */
-static const char *get(struct ipcfs_acl_store *store, unsigned object)
+/* Returns the list as text, "" for none; valid until the next call. */
+static inline const char *get(struct ipcfs_acl_store *store, unsigned object)
 {
 	static struct ipcfs_text text;
 	IPCFS_ACL_AUTO acl = { 0 };
@@ -166,6 +188,12 @@ static const char *get(struct ipcfs_acl_store *store, unsigned object)
 		assert_int_equal(ipcfs_acl_print(&acl, &text), 0);
 	assert_int_equal(ipcfs_text_add(&text, "", 1), 0);
 	return text.data;
+}
+
+static inline struct ipcfs_acl_store *restart(struct ipcfs_acl_store *store)
+{
+	ipcfs_acl_store_destroy(store);
+	return open_store();
 }
 
 #define BOB "user::rw-\nuser:1234:rw-\ngroup::r--\nmask::rw-\nother::---\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Children to look at, for the tests of callers. */
+/* Child processes, for the tests of callers. */
 #ifndef TEST_CHILDREN_H
 #define TEST_CHILDREN_H
 
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* A child that does `body`, says whether that went well, and then waits to be killed. */
+/* Starts a child that does `body`, reports whether it worked, and waits to be killed. */
 static inline pid_t child_start(bool (*body)(void))
 {
 	int ready[2];
@@ -50,7 +50,7 @@ static inline void child_end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* A process id that is nobody's. */
+/* Returns a process id that no process has. */
 static inline pid_t pid_of_nobody(void)
 {
 	pid_t pid = fork();

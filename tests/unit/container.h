@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A container, with user and IPC namespaces of its own and made by a user, and processes in it and outside that
- * are callers. The test is in its IPC namespace only. Needs root.
+ * A container with a user and an IPC namespace, made by a user, and callers inside and outside it.
+ * The test itself is in its IPC namespace only. Needs root.
  */
 #ifndef TEST_CONTAINER_H
 #define TEST_CONTAINER_H
@@ -14,14 +14,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "backends/stand_in.h"
+#include "backends/caller/impersonate_child.h"
 #include "children.h"
-#include "fs/caller.h"
+#include "fs/access/caller.h"
 #include "ipc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The ids inside are those from here on outside, but for the last. */
+/* The ids inside map to those from here on outside, except the last one. */
 #define BASE 20000
 #define MAPPED 1000
 #define MADE_BY (BASE + 500)
@@ -57,7 +57,7 @@ static inline bool become(uid_t uid, gid_t gid, gid_t group, uint64_t caps)
 	       !setresgid(gid, gid, gid) && !setresuid(uid, uid, uid) && set_caps(caps);
 }
 
-/* The namespaces belong to who makes them. */
+/* The namespaces belong to the process that makes them. */
 static inline bool be_container(void)
 {
 	return become(MADE_BY, MADE_BY, 0, UINT64_MAX) && !unshare(CLONE_NEWUSER | CLONE_NEWIPC);
@@ -81,13 +81,13 @@ static inline int open_of(pid_t process, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Those who ask. Ids are those inside; `outside` ones are not in the container. */
+/* The callers. Ids are those inside; `outside` callers are not in the container. */
 struct role {
 	const char *name;
 	uid_t uid;
 	uint64_t caps;
 	bool outside;
-	gid_t group; /* beside the one that is the uid; 0: none */
+	gid_t group; /* beside the one that equals the uid; 0: none */
 };
 
 #define SOME ((uint64_t)1 << CAP_FOWNER | (uint64_t)1 << CAP_DAC_OVERRIDE)
@@ -108,7 +108,7 @@ static const struct role roles[] = {
 };
 
 static const struct role *starting;
-static const struct rlimit *limited; /* its RLIMIT_MSGQUEUE; NULL: ours */
+static const struct rlimit *limited; /* RLIMIT_MSGQUEUE of the callers; NULL: the test's own */
 
 static inline bool be_role(void)
 {
@@ -124,7 +124,7 @@ static inline uid_t outside_uid(const struct role *role)
 	return role->outside ? role->uid : BASE + role->uid;
 }
 
-/* A process that waits as one who asked does; ended with child_end(caller->tid). */
+/* Starts a process that waits like a caller. End it with child_end(caller->tid). */
 static inline void start_caller(const struct role *role, struct ipcfs_caller *caller)
 {
 	starting = role;
@@ -158,7 +158,7 @@ static inline int enter_container(void **state)
 	ipc_ns = open_of(container, "ns/ipc");
 	if (user_ns < 0 || ipc_ns < 0 || setns(ipc_ns, CLONE_NEWIPC))
 		return -1;
-	ipcfs_stand_in_enable();
+	ipcfs_impersonate_child_enable();
 	return ipcfs_space_open(&space);
 }
 

@@ -20,15 +20,15 @@
 
 #include <cmocka.h>
 
-#include "backends/kinds.h"
+#include "backends/contract/classes.h"
 
 #define OTHER_UID 4711
 #define OTHER_GID 4712
 #define ALL_CAPABILITIES UINT64_MAX
 
-#define FOR_EACH_KIND(backend)                                                                     \
-	for (const struct ipcfs_backend *const *each_ = ipcfs_backends, *backend;                  \
-	     (backend = *each_) != NULL; each_++)
+#define FOR_EACH_KIND(class)                                                                       \
+	for (const struct ipcfs_class *const *each_ = ipcfs_classes, *class;                       \
+	     (class = *each_) != NULL; each_++)
 
 static struct ipcfs_space *space;
 
@@ -45,7 +45,7 @@ static inline int enter_namespace(void **state)
 static inline int leave_namespace(void **state)
 {
 	(void)state;
-	ipcfs_space_put(space);
+	ipcfs_space_unref(space);
 	space = NULL;
 	return 0;
 }
@@ -57,7 +57,7 @@ static inline uint64_t own_user_namespace(void)
 	return stat("/proc/self/ns/user", &st) ? 0 : st.st_ino;
 }
 
-/* Us, with all our rights. */
+/* Returns the test itself as a caller, with all its rights. */
 static inline struct ipcfs_caller root_caller(void)
 {
 	return (struct ipcfs_caller){
@@ -68,7 +68,7 @@ static inline struct ipcfs_caller root_caller(void)
 	};
 }
 
-/* A user with no privilege. */
+/* Returns a user without privileges. */
 static inline struct ipcfs_caller other_caller(void)
 {
 	return (struct ipcfs_caller){
@@ -81,50 +81,49 @@ static inline struct ipcfs_caller other_caller(void)
 	};
 }
 
-static inline struct ipcfs_spec spec_for(const struct ipcfs_backend *backend, const char *name)
+static inline struct ipcfs_spec spec_for(const struct ipcfs_class *class, const char *name)
 {
-	struct ipcfs_spec spec = { .backend = backend, .mode = 0600 };
+	struct ipcfs_spec spec = { .class = class, .mode = 0600 };
 
 	snprintf(spec.name, sizeof(spec.name), "%s", name);
 	return spec;
 }
 
-static inline int make_as(struct ipcfs_caller caller, const struct ipcfs_backend *backend,
+static inline int make_as(struct ipcfs_caller caller, const struct ipcfs_class *class,
 			  const char *name, struct ipcfs_info *info)
 {
-	struct ipcfs_spec spec = spec_for(backend, name);
+	struct ipcfs_spec spec = spec_for(class, name);
 	const char *limit = NULL;
 
-	return backend->make(space, &spec, &caller, info, &limit);
+	return class->make(space, &spec, &caller, info, &limit);
 }
 
-static inline int make(const struct ipcfs_backend *backend, const char *name,
-		       struct ipcfs_info *info)
+static inline int make(const struct ipcfs_class *class, const char *name, struct ipcfs_info *info)
 {
-	return make_as(root_caller(), backend, name, info);
+	return make_as(root_caller(), class, name, info);
 }
 
-static inline int remove_as(struct ipcfs_caller caller, const struct ipcfs_backend *backend,
+static inline int remove_as(struct ipcfs_caller caller, const struct ipcfs_class *class,
 			    const struct ipcfs_info *info)
 {
-	return backend->remove(space, &info->ref, &caller);
+	return class->remove(space, &info->ref, &caller);
 }
 
-static inline void remove_it(const struct ipcfs_backend *backend, const struct ipcfs_info *info)
+static inline void remove_it(const struct ipcfs_class *class, const struct ipcfs_info *info)
 {
-	assert_int_equal(remove_as(root_caller(), backend, info), 0);
+	assert_int_equal(remove_as(root_caller(), class, info), 0);
 }
 
-/* A name that this kind takes, different for every number. */
-static inline const char *name_for(const struct ipcfs_backend *backend, int number)
+/* Returns a name that this class takes, different for every number. */
+static inline const char *name_for(const struct ipcfs_class *class, int number)
 {
 	static char name[32];
 
-	snprintf(name, sizeof(name), backend->by_id ? "0x%08x" : "queue-%d", number);
+	snprintf(name, sizeof(name), class->by_id ? "0x%08x" : "queue-%d", number);
 	return name;
 }
 
-/* What /proc tells of this thread's ids, groups and capabilities. */
+/* Returns what /proc says of this thread's ids, groups and capabilities. */
 static inline const char *credentials(char text[2048])
 {
 	FILE *file = fopen("/proc/thread-self/status", "re");
@@ -140,7 +139,7 @@ static inline const char *credentials(char text[2048])
 	return text;
 }
 
-/* For list: counts[0] objects, counts[1] that nobody may read; ends when there are counts[2]. */
+/* For list: counts[0] objects, counts[1] of them readable by nobody; stops at counts[2] objects. */
 static inline int count(void *arg, const struct ipcfs_info *info)
 {
 	int *counts = arg;
@@ -151,14 +150,14 @@ static inline int count(void *arg, const struct ipcfs_info *info)
 	return counts[0] == counts[2] ? -ECANCELED : 0;
 }
 
-static inline bool status_says(const struct ipcfs_backend *backend, const struct ipcfs_ref *ref,
+static inline bool status_says(const struct ipcfs_class *class, const struct ipcfs_ref *ref,
 			       const char *line)
 {
 	struct ipcfs_text text = { 0 };
 	char *found;
 
 	assert_int_equal(ipcfs_text_add(&text, "\n", 1), 0);
-	assert_int_equal(backend->status(space, ref, &text), 0);
+	assert_int_equal(class->status(space, ref, &text), 0);
 	assert_int_equal(ipcfs_text_add(&text, "", 1), 0);
 	found = strstr(text.data, line);
 	found = found && found[-1] == '\n' ? found : NULL;
@@ -166,7 +165,7 @@ static inline bool status_says(const struct ipcfs_backend *backend, const struct
 	return found;
 }
 
-/* A process that does one thing and then stays until it is ended. */
+/* Starts a process that does one thing and then stays until it is ended. */
 static inline pid_t start_process(int (*action)(int argument), int argument)
 {
 	int ready[2];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The access rule: against one that is put in another way, and against the kernel. */
+/* The access rule: compared with a second implementation, and with the kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#include "backends/id_map.h"
-#include "fs/access.h"
+#include "backends/contract/caller.h"
+#include "fs/access/access.h"
 
 enum { OWNER = 1001, CREATOR, STRANGER, GROUP = 2001, CREATOR_GROUP, OTHER_GROUP };
 
@@ -57,7 +57,7 @@ static const unsigned wants[] = {
 	IPCFS_WANT_READ | IPCFS_WANT_WRITE,
 };
 
-#define OURS 0x1000 /* the user namespace of nearly all here */
+#define OURS 0x1000 /* the user namespace of nearly all callers here */
 
 static const struct ipcfs_authority our_own = { 1, { { .user_ns = OURS, .owner = (uid_t)-1 } } };
 
@@ -73,7 +73,7 @@ static int ask(enum ipcfs_rule rule, const struct ipcfs_perm *perm, struct ipcfs
 	return ipcfs_access(&question, caller, load, &reason);
 }
 
-/* Everything that may matter of one who asks. */
+/* Everything that may matter about a caller. */
 struct role {
 	uid_t uid;
 	gid_t gid;
@@ -81,7 +81,7 @@ struct role {
 	uint64_t caps;
 };
 
-/* All combinations, those of one uid and gid in a row. False: there are no more. */
+/* Goes to the next combination; those of one uid and gid follow each other. False: the last one. */
 static bool role_at(size_t index, struct role *role)
 {
 	role->caps = cap_sets[index % COUNT(cap_sets)];
@@ -114,7 +114,7 @@ static bool member(const struct role *role, gid_t gid)
 	return is;
 }
 
-/* The three letters of ls -l that count for this one. */
+/* Returns the three letters of ls -l that count for this caller. */
 static const char *letters_for(enum ipcfs_rule rule, const struct role *role, const char *letters)
 {
 	bool creator_counts = rule == IPCFS_RULE_SYSV;
@@ -144,7 +144,7 @@ static bool expected(enum ipcfs_rule rule, const struct role *role, unsigned mod
 	return role->caps & BIT(CAP_DAC_READ_SEARCH) && !(want & IPCFS_WANT_WRITE);
 }
 
-/* Could groups and capabilities, as long as they are unknown, change the answer? */
+/* Could groups and capabilities change the answer while they are not loaded? */
 static bool depends(enum ipcfs_rule rule, uid_t uid, gid_t gid, unsigned mode, unsigned want)
 {
 	bool yes = false, no = false;
@@ -189,7 +189,7 @@ static const struct ipcfs_perm perm_template = {
 	.cgid = CREATOR_GROUP,
 };
 
-/* One question to a caller who is not loaded, is loaded, can't be loaded. */
+/* Asks one question with a caller that is not loaded, is loaded, cannot be loaded. */
 static void check(enum ipcfs_rule rule, const struct role *role, unsigned mode, unsigned want,
 		  bool must_load)
 {
@@ -201,7 +201,7 @@ static void check(enum ipcfs_rule rule, const struct role *role, unsigned mode, 
 	struct ipcfs_perm perm = perm_template;
 
 	perm.mode = mode;
-	/* What an unloaded caller holds there means nothing. */
+	/* The fields of a caller that is not loaded mean nothing. */
 	bare.caps = UINT64_MAX;
 	bare.ngroups = 1;
 	bare.groups = (gid_t[]){ GROUP };
@@ -253,7 +253,7 @@ static void wanting_nothing(void **state)
 	assert_int_equal(ask(IPCFS_RULE_SYSV, &perm, &caller, 0, NULL), 0);
 }
 
-/* Container root, whose capabilities count where the IPC namespace is the container's. */
+/* Root of a container has capabilities that count if the container owns the IPC namespace. */
 static void authority_decides_for_system_v(void **state)
 {
 	static const struct ipcfs_authority of_container = {
@@ -275,7 +275,9 @@ static void authority_decides_for_system_v(void **state)
 	question.authority = &of_container;
 	assert_int_equal(ipcfs_access(&question, &inside, NULL, &reason), 0);
 	assert_int_equal(reason, IPCFS_BY_CAPABILITY);
-	/* whose user namespace it is, and who is there without a capability although it is theirs */
+	/*
+	 * the maker of the user namespace, from outside; and a caller inside without capabilities
+	 */
 	assert_int_equal(ipcfs_access(&question, &outside, NULL, &reason), 0);
 	inside.caps = 0;
 	assert_int_equal(ipcfs_access(&question, &inside, NULL, &reason), -EACCES);
@@ -314,15 +316,15 @@ static void files_need_ids_in_the_callers_user_namespace(void **state)
 				 maps[i].may ? 0 : -EACCES);
 		free(caller.map);
 	}
-	/* what they hold of the ids of our own does not matter to those who are in it */
+	/* for a caller of the daemon's own user namespace the map does not matter */
 	caller.map = NULL;
 	caller.foreign = false;
 	assert_int_equal(ask(IPCFS_RULE_FILE, &perm, &caller, IPCFS_WANT_READ, NULL), 0);
 }
 
 /*
- * The kernel's own answers. Each role is taken on by a process that is root but for its effective
- * ids and capabilities.
+ * The kernel's own answers. A process that is root except for its effective ids and capabilities
+ * plays each role.
  */
 #define QUEUE_NAME "/queue"
 #define KEY 0x51
@@ -345,7 +347,7 @@ static bool become(const struct role *role)
 	       seteuid(role->uid) == 0 && caps_set(role->caps) == 0;
 }
 
-/* Capabilities come first: they are what the ids are changed with. */
+/* Capabilities first: changing the ids needs them. */
 static bool become_root(void)
 {
 	return caps_set(UINT64_MAX) == 0 && seteuid(0) == 0 && setegid(0) == 0 &&
@@ -406,7 +408,7 @@ static bool compare(const struct role *role, unsigned mode)
 	return same;
 }
 
-/* The queue's creator has to be CREATOR. Returns its id, or -1. */
+/* Makes a queue whose creator is CREATOR. Returns its id, or -1. */
 static int make_queues(mqd_t *posix)
 {
 	const struct role creator = { CREATOR, CREATOR_GROUP, group_sets[0], 0 };
@@ -422,7 +424,7 @@ static int make_queues(mqd_t *posix)
 	return become_root() ? id : -1;
 }
 
-/* Exit status: 0 all the same, 1 not, 77 can't be tried here. */
+/* Exit status: 0 the answers agree, 1 they do not, 77 it cannot be tried here. */
 static int compare_all(void)
 {
 	struct role role;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Access control lists: what the access rule says of random ones, against the kernel with files that carry the same. */
+/*
+ * Access control lists: the access rule on random lists, compared with the kernel on files with the
+ * same lists.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -16,8 +19,8 @@
 
 #include <cmocka.h>
 
-#include "backends/acl.h"
-#include "fs/access.h"
+#include "backends/contract/acl.h"
+#include "fs/access/access.h"
 
 #define LISTS 400
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -93,7 +96,7 @@ static void make_file(const char *name, const struct ipcfs_acl *acl)
 	close(fd);
 }
 
-/* As this one, in a process of its own: may[list][want]. */
+/* Asks the kernel as this caller, in a process of its own: may[list][want]. */
 static void ask_kernel(const struct role *role, const char *directory,
 		       unsigned char may[LISTS][COUNT(wants)])
 {
@@ -194,7 +197,7 @@ static void same_as_kernel(void **state)
 	rmdir(directory);
 }
 
-/* A creator who is not the owner keeps what the kernel gives: the owner's bits, whatever the list says. */
+/* A creator who is not the owner has the owner's bits, as in the kernel, whatever the list says. */
 static void creator_is_owner(void **state)
 {
 	struct ipcfs_acl_entry entries[] = {

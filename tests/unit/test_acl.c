@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Access control lists: the attribute's value and the text form, there and back, and modes. */
+/* Access control lists: the attribute's value and the text form, in both directions, and modes. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "backends/acl.h"
+#include "backends/contract/acl.h"
 
 #define NONE 0xffffffff
 
@@ -21,7 +21,7 @@ struct raw {
 	uint32_t id;
 };
 
-/* The value of the attribute, as the kernel's documentation has it (all little-endian). */
+/* The value of the attribute, as the kernel defines it (all little-endian). */
 static size_t value_of(uint32_t version, const struct raw *entries, size_t count, unsigned char *to)
 {
 	size_t size = 0;
@@ -39,11 +39,11 @@ static size_t value_of(uint32_t version, const struct raw *entries, size_t count
 	return size;
 }
 
-#define ROOM 65536
+#define CAPACITY 65536
 
 static int parse(struct ipcfs_acl *acl, const struct raw *entries, size_t count)
 {
-	unsigned char *bytes = malloc(ROOM);
+	unsigned char *bytes = malloc(CAPACITY);
 	size_t size;
 	int error;
 
@@ -157,7 +157,7 @@ static void malformed_values_are_refused(void **state)
 	IPCFS_ACL_AUTO acl = { 0 };
 
 	(void)state;
-	/* every size but the whole */
+	/* every size except the right one */
 	for (size_t cut = 0; cut < size; cut++)
 		assert_int_equal(ipcfs_acl_parse(&acl, bytes, cut), -EINVAL);
 	(void)value_of(1, full, COUNT(full), bytes);
@@ -174,23 +174,23 @@ static void invalid_lists_are_refused(void **state)
 	IPCFS_ACL_AUTO acl = { 0 };
 
 	(void)state;
-	/* something is missing */
+	/* an entry is missing */
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 4, 6, 0 }), -EINVAL);
 	assert_int_equal(PARSE(&acl, { 4, 6, 0 }, { 0x20, 6, 0 }), -EINVAL);
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 2, 6, 5 }, { 4, 6, 0 }, { 0x20, 6, 0 }),
 			 -EINVAL);
-	/* too much */
+	/* an entry too many */
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 1, 6, 0 }, { 4, 6, 0 }, { 0x20, 6, 0 }),
 			 -EINVAL);
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 2, 6, 5 }, { 2, 6, 5 }, { 4, 6, 0 },
 			       { 0x10, 6, 0 }, { 0x20, 6, 0 }),
 			 -EINVAL);
-	/* out of order */
+	/* entries out of order */
 	assert_int_equal(PARSE(&acl, { 4, 6, 0 }, { 1, 6, 0 }, { 0x20, 6, 0 }), -EINVAL);
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 4, 6, 0 }, { 2, 6, 5 }, { 0x10, 6, 0 },
 			       { 0x20, 6, 0 }),
 			 -EINVAL);
-	/* nonsense */
+	/* invalid tags, bits and ids */
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 4, 8, 0 }, { 0x20, 6, 0 }), -EINVAL);
 	assert_int_equal(PARSE(&acl, { 1, 6, 0 }, { 3, 6, 0 }, { 4, 6, 0 }, { 0x20, 6, 0 }),
 			 -EINVAL);
@@ -258,19 +258,19 @@ static void modes(void **state)
 	IPCFS_ACL_AUTO plain = { 0 };
 
 	(void)state;
-	/* group may read and write, but for the mask */
+	/* the group may read and write, within the mask */
 	assert_int_equal(PARSE(&acl, { 1, 4, 0 }, { 2, 6, 5 }, { 4, 6, 0 }, { 0x10, 4, 0 },
 			       { 0x20, 2, 0 }),
 			 0);
 	assert_int_equal(ipcfs_acl_mode(&acl), 0442);
 	assert_int_equal(ipcfs_acl_plain_mode(&acl), 0442);
-	/* group may do nothing, whatever the mask lets others do */
+	/* the group may do nothing, whatever the mask grants to others */
 	ipcfs_acl_entry(&acl, IPCFS_ACL_GROUP_OBJ)->perm = 0;
 	ipcfs_acl_entry(&acl, IPCFS_ACL_MASK)->perm = 6;
 	assert_int_equal(ipcfs_acl_mode(&acl), 0462);
 	assert_int_equal(ipcfs_acl_plain_mode(&acl), 0402);
 
-	/* the mask is what chmod sets, where there is one */
+	/* chmod sets the mask, where there is one */
 	ipcfs_acl_chmod(&acl, 0777);
 	assert_int_equal(ipcfs_acl_mode(&acl), 0666);
 	assert_int_equal(ipcfs_acl_plain_mode(&acl), 0606);

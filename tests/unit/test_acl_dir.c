@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where access control lists are kept: the place, who owns it, and what somebody else may put there. */
+/*
+ * The state directory of access control lists: its place, its owner, and what other users may put
+ * there.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +16,8 @@
 #include <sys/wait.h>
 
 #include "acl_stage.h"
-#include "fs/acl_record.h"
+#include "fs/access/acl_lists.h"
+#include "fs/access/acl_record.h"
 
 static void write_file(const char *name, const void *bytes, size_t size)
 {
@@ -24,14 +28,14 @@ static void write_file(const char *name, const void *bytes, size_t size)
 	assert_int_equal(close(fd), 0);
 }
 
-/* Lists can be set, and nothing of it is on disk. */
+/* Lists can be set, and nothing of them is on disk. */
 static void is_in_memory_only(void)
 {
 	struct ipcfs_acl_store *store = open_store();
 
 	assert_int_equal(set(store, 0, BOB), 0);
 	assert_string_equal(get(store, 0), BOB);
-	assert_false(exists(FILE_0));
+	assert_false(exists("lists"));
 	ipcfs_acl_store_destroy(store);
 	store = open_store();
 	assert_string_equal(get(store, 0), "");
@@ -54,7 +58,7 @@ static void directories_of_others_are_not_used(void **state)
 	is_in_memory_only();
 	assert_int_equal(chown(directory, 0, 0), 0);
 
-	/* the one of the namespace as well */
+	/* and the namespace's own directory */
 	assert_int_equal(mkdir(inner, 0755), 0);
 	is_in_memory_only();
 	assert_int_equal(rmdir(inner), 0);
@@ -105,37 +109,64 @@ static void the_lock_is_a_file(void **state)
 	is_in_memory_only();
 }
 
-/* The file of a good record of object 0, which is then restored with write_file. */
-static size_t good_file(char *bytes, size_t room)
+/* Makes the record of object 0, as earlier versions kept it in a file. Returns its size. */
+static size_t good_file(char *bytes, size_t capacity)
 {
 	struct ipcfs_acl_store *store = open_store();
+	struct ipcfs_text text = { 0 };
+	struct ipcfs_acl_record record;
 	size_t size;
 
-	assert_int_equal(set(store, 0, BOB), 0);
 	/* so that the directory stays */
 	assert_int_equal(set(store, 2, DEV), 0);
-	size = read_whole(FILE_0, bytes, room);
 	ipcfs_acl_store_destroy(store);
-	assert_int_equal(unlink(path_of(FILE_0)), 0);
+	ipcfs_acl_record_of(&record, &sysv, &world.info[0]);
+	assert_int_equal(ipcfs_acl_read(&record.acl, BOB), 0);
+	assert_int_equal(ipcfs_acl_record_format(&record, &space.identity, &text), 0);
+	size = text.size;
+	assert_true(size < capacity);
+	memcpy(bytes, text.data, size);
+	ipcfs_text_free(&text);
+	ipcfs_acl_free(&record.acl);
 	return size;
 }
 
-/* Object 0 has no list now, what is there in its place stays or is replaced, and object 2's is unharmed. */
-static void is_ignored(bool replaced)
+/* Object 0 has no list; the file stays, and is in nobody's way; object 2's list is unharmed. */
+static void is_ignored(void)
 {
 	struct ipcfs_acl_store *store = open_store();
 
 	assert_string_equal(get(store, 0), "");
 	assert_string_equal(get(store, 2), DEV);
 	assert_true(exists(FILE_0));
-	assert_int_equal(set(store, 0, BOB), replaced ? 0 : -EIO);
-	assert_string_equal(get(store, 0), replaced ? BOB : "");
+	assert_int_equal(set(store, 0, BOB), 0);
 	ipcfs_acl_store_destroy(store);
-	if (!replaced)
-		return;
 	store = open_store();
 	assert_string_equal(get(store, 0), BOB);
 	assert_int_equal(set(store, 0, PLAIN), 0);
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(remove(path_of(FILE_0)), 0);
+}
+
+static void files_of_earlier_versions_are_taken_over(void **state)
+{
+	char bytes[4096];
+	size_t size = good_file(bytes, sizeof(bytes));
+	struct ipcfs_acl_store *store;
+
+	(void)state;
+	write_file(FILE_0, bytes, size);
+	store = open_store();
+	assert_string_equal(get(store, 0), BOB);
+	assert_false(exists(FILE_0));
+	assert_true(recorded(0));
+	assert_int_equal(set(store, 0, DEV), 0);
+	ipcfs_acl_store_destroy(store);
+	/* one that a crash left is older */
+	write_file(FILE_0, bytes, size);
+	store = open_store();
+	assert_string_equal(get(store, 0), DEV);
+	assert_false(exists(FILE_0));
 	ipcfs_acl_store_destroy(store);
 }
 
@@ -146,42 +177,39 @@ static void what_is_no_record_is_ignored(void **state)
 	int fd;
 
 	(void)state;
-	/* the good one again, but not quite: a link to it, another name, others may write it */
+	/* the good one, but as a link, with another name, or writable by others */
 	write_file("kept", bytes, size);
 	assert_int_equal(symlink("kept", path_of(FILE_0)), 0);
-	is_ignored(true);
+	is_ignored();
 	write_file("kept", bytes, size);
 	(void)strcpy(bytes, path_of("kept"));
 	assert_int_equal(link(bytes, path_of(FILE_0)), 0);
-	is_ignored(true);
+	is_ignored();
 	(void)read_whole("kept", bytes, sizeof(bytes));
+	assert_int_equal(unlink(path_of("kept")), 0);
 	write_file(FILE_0, bytes, size);
 	assert_int_equal(chmod(path_of(FILE_0), 0622), 0);
-	is_ignored(true);
+	is_ignored();
 	write_file(FILE_0, bytes, size);
 	assert_int_equal(chown(path_of(FILE_0), 1234, 0), 0);
-	is_ignored(true);
+	is_ignored();
 
-	/* more behind it */
+	/* more bytes behind it */
 	bytes[size] = '\0';
 	write_file(FILE_0, bytes, size + 1);
-	is_ignored(true);
-
-	/* of another object */
-	write_file(FILE_0, bytes, read_whole(FILE_2, bytes, sizeof(bytes)));
-	is_ignored(true);
+	is_ignored();
 
 	assert_int_equal(mkfifo(path_of(FILE_0), 0600), 0);
-	is_ignored(true);
+	is_ignored();
 	fd = open(path_of(FILE_0), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
 	assert_int_equal(close(fd), 0);
-	is_ignored(true);
+	is_ignored();
 	write_file(FILE_0, "", 0);
-	is_ignored(true);
+	is_ignored();
 	assert_int_equal(mkdir(path_of(FILE_0), 0700), 0);
-	is_ignored(false);
+	is_ignored();
 }
 
 static void every_changed_byte_is_noticed(void **state)
@@ -199,11 +227,26 @@ static void every_changed_byte_is_noticed(void **state)
 		assert_string_equal(get(store, 0), "");
 		ipcfs_acl_store_destroy(store);
 	}
-	assert_int_equal(unlink(path_of(FILE_0)), 0);
 	write_file(FILE_0, bytes, size);
 	store = open_store();
 	assert_string_equal(get(store, 0), BOB);
 	ipcfs_acl_store_destroy(store);
+
+	/* and in the file of all lists; what is malformed there is void */
+	size = read_whole("lists", bytes, sizeof(bytes));
+	for (size_t i = 64; i < size; i++) {
+		memcpy(changed, bytes, size);
+		changed[i] = '\0';
+		/* a store without a list removes it */
+		assert_true(mkdir(inner, 0700) == 0 || errno == EEXIST);
+		write_file("lists", changed, size);
+		store = open_store();
+		if (strcmp(get(store, 0), BOB) != 0)
+			assert_string_equal(get(store, 0), "");
+		if (strcmp(get(store, 2), DEV) != 0)
+			assert_string_equal(get(store, 2), "");
+		ipcfs_acl_store_destroy(store);
+	}
 }
 
 static int parse(const char *text)
@@ -252,27 +295,154 @@ static void records_have_one_form(void **state)
 			 -ESTALE);
 }
 
+/* Writes bytes into the file of all lists. */
+static void patch(size_t at, const char *bytes)
+{
+	int fd = open(path_of("lists"), O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, strlen(bytes), (off_t)at), strlen(bytes));
+	assert_int_equal(close(fd), 0);
+}
+
 static void what_a_crash_left_is_removed(void **state)
 {
-	struct ipcfs_acl_store *store;
-	char bytes[4096];
+	struct ipcfs_acl_store *store = open_store();
+	char before[4096], after[4096];
+	size_t size, old, new;
 
 	(void)state;
-	(void)good_file(bytes, sizeof(bytes));
-	write_file("new", "ipcfs-acl 1\nnamesp", 18);
-	store = open_store();
-	assert_false(exists("new"));
-	/* and what takes its place later is in nobody's way */
-	assert_int_equal(symlink("/nowhere", path_of("new")), 0);
+	assert_int_equal(set(store, 2, DEV), 0);
+	assert_int_equal(set(store, 0, DEV), 0);
+	size = read_whole("lists", before, sizeof(before));
+	old = (size_t)((char *)memmem(before, size, "object sysv/msg", 15) - before) / 64 * 64;
+	while (before[old] != '+')
+		old -= 64;
 	assert_int_equal(set(store, 0, BOB), 0);
-	assert_false(exists("new"));
-	assert_int_equal(mkdir(path_of("new"), 0700), 0);
-	assert_int_equal(set(store, 0, DEV), -EIO);
+	ipcfs_acl_store_destroy(store);
+	size = read_whole("lists", after, sizeof(after));
+	for (new = 64; new < size; new += 64)
+		if (after[new] == '+' && memmem(after + new, size - new, ":1234:", 6) &&
+		    (char *)memmem(after + new, size - new, ":1234:", 6) < after + new + 320)
+			break;
+	assert_true(new < size &&new != old);
+	assert_int_equal(after[old], '-');
+
+	/* killed before the new record counted: the old one is still there */
+	patch(new, "-");
+	patch(old, "+");
+	store = open_store();
+	assert_string_equal(get(store, 0), DEV);
+	assert_string_equal(get(store, 2), DEV);
+	ipcfs_acl_store_destroy(store);
+	/* killed before the old record was void: the new one counts */
+	write_file("lists", after, size);
+	patch(old, "+");
+	store = open_store();
 	assert_string_equal(get(store, 0), BOB);
+	ipcfs_acl_store_destroy(store);
+	(void)read_whole("lists", after, sizeof(after));
+	assert_int_equal(after[old], '-');
+	/* killed in the middle of the new record */
+	write_file("lists", before, new < size / 2 ? new : size / 2);
+	store = open_store();
+	assert_int_equal(set(store, 0, BOB), 0);
 	ipcfs_acl_store_destroy(store);
 	store = open_store();
 	assert_string_equal(get(store, 0), BOB);
 	ipcfs_acl_store_destroy(store);
+}
+
+static void the_file_of_all_lists_is_checked(void **state)
+{
+	struct ipcfs_acl_store *store;
+	char other[256];
+	int fd;
+
+	(void)state;
+	(void)snprintf(other, sizeof(other), "%s/other", directory);
+	fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0 && close(fd) == 0);
+	assert_int_equal(mkdir(inner, 0700), 0);
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			assert_int_equal(symlink(other, path_of("lists")), 0);
+		else if (i == 1)
+			assert_int_equal(link(other, path_of("lists")), 0);
+		else
+			assert_int_equal(mkfifo(path_of("lists"), 0600), 0);
+		store = open_store();
+		assert_int_equal(set(store, 0, BOB), 0);
+		assert_true(recorded(0));
+		ipcfs_acl_store_destroy(store);
+		assert_int_equal(unlink(path_of("lists")), 0);
+		fd = open(other, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+		assert_int_equal(close(fd), 0);
+	}
+}
+
+static int set_of(struct ipcfs_acl_store *store, unsigned serial, const char *text)
+{
+	struct ipcfs_info info = world.info[0];
+	IPCFS_ACL_AUTO acl = { 0 };
+
+	info.ref.serial = serial;
+	assert_int_equal(ipcfs_acl_read(&acl, text), 0);
+	return ipcfs_acl_store_set(store, &sysv, &info, &acl);
+}
+
+#define NOBODY "user::rw-\nuser:1234:---\ngroup::---\nmask::---\nother::---\n"
+#define CLOSED "user::rw-\nuser:1234:rw-\ngroup::---\nmask::rw-\nother::---\n"
+
+static void rights_are_taken_away_without_room(void **state)
+{
+	struct ipcfs_text longer = { 0 };
+	struct ipcfs_acl_store *store;
+	struct stat st;
+	unsigned serial = 1000;
+
+	(void)state;
+	assert_int_equal(mount("none", directory, "tmpfs", 0, "mode=700,size=64k"), 0);
+	store = open_store();
+	assert_int_equal(set(store, 0, BOB), 0);
+	world.info[0].perm.mode = world.info[1].perm.mode = 0600;
+	assert_int_equal(set(store, 1, CLOSED), 0);
+	while (!set_of(store, serial, BOB))
+		serial++;
+	assert_true(serial > 1100); /* less than 1 KiB for a list */
+	assert_int_equal(stat(path_of("lists"), &st), 0);
+	assert_true((size_t)st.st_blocks * 512 <= (serial - 998) * (size_t)400);
+	assert_int_equal(set_of(store, serial, BOB), -ENOSPC);
+	assert_int_equal(set(store, 2, DEV), -ENOSPC);
+	assert_string_equal(get(store, 2), "");
+
+	/* what fits into the old place is written there */
+	assert_int_equal(set(store, 0, NOBODY), 0);
+	assert_string_equal(get(store, 0), NOBODY);
+	/* what does not is kept in memory, and the old record goes */
+	assert_int_equal(ipcfs_text_printf(&longer, "user::rw-\nuser:1234:r--\n"), 0);
+	for (unsigned uid = 2000; uid < 2020; uid++)
+		assert_int_equal(ipcfs_text_printf(&longer, "user:%u:---\n", uid), 0);
+	assert_int_equal(ipcfs_text_add(&longer, "group::---\nmask::rw-\nother::---\n", 33), 0);
+	assert_int_equal(ipcfs_text_add(&longer, "", 1), 0);
+	assert_int_equal(set(store, 1, longer.data), 0);
+	assert_string_equal(get(store, 1), longer.data);
+	assert_false(recorded(1));
+	/* a list that the mode alone would not stand for, or that grants more, is refused */
+	longer.data[strlen("user::rw-\nuser:1234:r--\nuser:2000:")] = 'r';
+	assert_int_equal(set(store, 1, longer.data), -ENOSPC);
+	assert_int_equal(set_of(store, serial - 1, longer.data), -ENOSPC);
+	/* and a list can go */
+	assert_int_equal(set(store, 0, PLAIN), 0);
+	assert_string_equal(get(store, 0), "");
+	ipcfs_text_free(&longer);
+	ipcfs_acl_store_destroy(store);
+	store = open_store();
+	assert_string_equal(get(store, 0), "");
+	assert_string_equal(get(store, 1), "");
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(umount(directory), 0);
 }
 
 static void a_directory_full_of_others(void **state)
@@ -302,7 +472,7 @@ static void the_usual_places(void **state)
 	assert_int_equal(mount("none", "/run", "tmpfs", 0, "mode=755"), 0);
 	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
 	assert_int_equal(set(store, 0, BOB), 0);
-	assert_int_equal(access("/run/ipcfs-state/4026532000/" FILE_0, F_OK), 0);
+	assert_int_equal(access("/run/ipcfs-state/4026532000/lists", F_OK), 0);
 	ipcfs_acl_store_destroy(store);
 
 	/* an ordinary user's */
@@ -312,7 +482,7 @@ static void the_usual_places(void **state)
 	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
 	assert_string_equal(get(store, 0), "");
 	assert_int_equal(set(store, 0, DEV), 0);
-	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/" FILE_0, directory);
+	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/lists", directory);
 	assert_int_equal(access(path, F_OK), 0);
 	ipcfs_acl_store_destroy(store);
 	assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
@@ -323,7 +493,7 @@ static void the_usual_places(void **state)
 	assert_int_equal(umount("/run"), 0);
 }
 
-/* Daemons come and go, and take the empty directory with them: no two of them have it at once. */
+/* Daemons start and end, and remove the empty directory: no two of them hold it at once. */
 static void there_are_never_two(void **state)
 {
 	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
@@ -362,6 +532,47 @@ static void there_are_never_two(void **state)
 
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, stage_setup, stage_teardown)
 
+/* Counts the records; the first one is of no use. */
+static int without_first(void *arg, const char *text, const struct ipcfs_acl_place *place)
+{
+	(void)place;
+	++*(unsigned *)arg;
+	return strcmp(text, "first") == 0;
+}
+
+static unsigned load_lists(int fd, struct ipcfs_acl_lists *lists)
+{
+	unsigned count = 0;
+
+	assert_int_equal(ipcfs_acl_lists_load(lists, dup(fd), without_first, &count), 0);
+	return count;
+}
+
+static void a_record_that_is_dropped_at_the_start_leaves_the_others(void **state)
+{
+	static const char *const texts[] = { "first", "second", "third" };
+	struct ipcfs_acl_place places[3] = { 0 };
+	int fd = memfd_create("lists", MFD_CLOEXEC);
+	struct ipcfs_acl_lists lists;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(load_lists(fd, &lists), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct ipcfs_text text = { 0 };
+
+		assert_int_equal(ipcfs_text_add(&text, texts[i], strlen(texts[i])), 0);
+		assert_int_equal(ipcfs_acl_lists_write(&lists, &text, &places[i]), 0);
+		ipcfs_text_free(&text);
+	}
+	ipcfs_acl_lists_close(&lists);
+	assert_int_equal(load_lists(fd, &lists), 3);
+	ipcfs_acl_lists_close(&lists);
+	assert_int_equal(load_lists(fd, &lists), 2);
+	ipcfs_acl_lists_close(&lists);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,9 +580,13 @@ int main(void)
 		STAGED(nor_are_links_and_files),
 		STAGED(the_lock_is_a_file),
 		STAGED(what_is_no_record_is_ignored),
+		cmocka_unit_test(a_record_that_is_dropped_at_the_start_leaves_the_others),
 		STAGED(every_changed_byte_is_noticed),
 		STAGED(records_have_one_form),
+		STAGED(files_of_earlier_versions_are_taken_over),
 		STAGED(what_a_crash_left_is_removed),
+		STAGED(the_file_of_all_lists_is_checked),
+		STAGED(rights_are_taken_away_without_room),
 		STAGED(a_directory_full_of_others),
 		STAGED(the_usual_places),
 		STAGED(there_are_never_two),

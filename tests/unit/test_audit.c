@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records: what they look like whatever is in them, which are made, and how many. */
+/* Audit records: their form with any content, which are made, and how many. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "fs/access.h"
-#include "fs/audit_budget.h"
-#include "fs/audit_record.h"
-#include "fs/audit_sink.h"
+#include "fs/access/access.h"
+#include "fs/audit/audit_budget.h"
+#include "fs/audit/audit_record.h"
+#include "fs/audit/audit_sink.h"
 
 static const struct timespec when = { .tv_sec = 1700000000, .tv_nsec = 7999999 };
 
@@ -73,7 +73,7 @@ static void summaries_look_as_documented(void **state)
 				    "uid=\"\" suppressed=\"1\" reason=\"target\"");
 }
 
-/* Every byte that a name can have, in every place: the quotes stay where they belong. */
+/* Every byte that a name can have, in every field: the quotes stay in their places. */
 static void no_name_forges(void **state)
 {
 	char name[256], record[IPCFS_AUDIT_RECORD_MAX], expected[16];
@@ -150,7 +150,7 @@ static void levels_say_what_is_recorded(void **state)
 	assert_false(ipcfs_audit_wanted(IPCFS_AUDIT_CHANGE, IPCFS_AUDIT_ACCESS, 0));
 	assert_true(ipcfs_audit_wanted(IPCFS_AUDIT_ALL, IPCFS_AUDIT_ACCESS, 0));
 	assert_true(ipcfs_audit_wanted(IPCFS_AUDIT_ALL, IPCFS_AUDIT_CHMOD, 0));
-	/* nothing was decided */
+	/* no decision */
 	assert_false(ipcfs_audit_wanted(IPCFS_AUDIT_ALL, IPCFS_AUDIT_OPEN, -ENOENT));
 	assert_false(ipcfs_audit_wanted(IPCFS_AUDIT_ALL, IPCFS_AUDIT_MAKE, -EEXIST));
 	assert_false(ipcfs_audit_wanted(IPCFS_AUDIT_ALL, IPCFS_AUDIT_MAKE, -ENOMEM));
@@ -176,7 +176,7 @@ static void a_flood_is_counted(void **state)
 	(void)state;
 	assert_non_null(budgets);
 	assert_int_equal(spend(budgets, 7, 5000, 1000000), IPCFS_AUDIT_BURST);
-	assert_int_equal(spend(budgets, 8, 10, 1000000), 10); /* nobody else's loss */
+	assert_int_equal(spend(budgets, 8, 10, 1000000), 10); /* other users lose nothing */
 	assert_true(budgets->any_suppressed);
 	assert_true(ipcfs_audit_take_count(budgets, &at, &uid, &shared, &count));
 	assert_int_equal(uid, 7);
@@ -184,7 +184,7 @@ static void a_flood_is_counted(void **state)
 	assert_false(shared);
 	assert_false(ipcfs_audit_take_count(budgets, &at, &uid, &shared, &count));
 	assert_false(budgets->any_suppressed);
-	/* as time goes by */
+	/* after some time */
 	assert_int_equal(spend(budgets, 7, 5000, 1000500), IPCFS_AUDIT_RATE / 2);
 	assert_int_equal(spend(budgets, 7, 5000, 1001500), IPCFS_AUDIT_RATE);
 	assert_int_equal(spend(budgets, 7, 5000, 9000000), IPCFS_AUDIT_BURST);
@@ -211,7 +211,7 @@ static void many_users_share(void **state)
 	assert_int_equal(got, (IPCFS_AUDIT_UIDS + 1) * IPCFS_AUDIT_BURST);
 	assert_int_equal(others, 1);
 	assert_int_equal(got + counted, 2 * IPCFS_AUDIT_UIDS * (IPCFS_AUDIT_BURST + 1));
-	/* places that nobody needs any more are given to others */
+	/* an entry that is not needed any more is given to another user */
 	assert_int_equal(spend(budgets, 100000, IPCFS_AUDIT_BURST, 3600000), IPCFS_AUDIT_BURST);
 	assert_int_equal(spend(budgets, 100001, IPCFS_AUDIT_BURST, 3600000), IPCFS_AUDIT_BURST);
 	free(budgets);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* In which user namespaces capabilities count: against the rule, and what the kernel tells of namespaces. */
+/*
+ * In which user namespaces capabilities count: compared with the rule, and with what the kernel
+ * says of namespaces.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -11,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "backends/authority.h"
+#include "backends/caller/authority.h"
 #include "children.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -31,20 +34,20 @@ static void who_has_what(void **state)
 		uid_t uid;
 		uint64_t caps, expected;
 	} cases[] = {
-		/* in one of the chain: what they have there */
+		/* in one of the chain: the capabilities that the caller has */
 		{ INNER, STRANGER, 5, 5 },
 		{ MIDDLE, STRANGER, 5, 5 },
 		{ OUTER, STRANGER, 5, 5 },
 		{ OUTER, STRANGER, 0, 0 },
-		/* who made the one below, from around it */
+		/* the maker of the one below, from around it */
 		{ MIDDLE, INNER_OWNER, 0, UINT64_MAX },
 		{ OUTER, MIDDLE_OWNER, 0, UINT64_MAX },
-		/* not from inside, not from further away, not of the outermost */
+		/* not from inside, not from further away, not for the outermost */
 		{ INNER, INNER_OWNER, 5, 5 },
 		{ OUTER, INNER_OWNER, 5, 5 },
 		{ MIDDLE, MIDDLE_OWNER, 0, 0 },
 		{ OUTER, OUTER_OWNER, 0, 0 },
-		/* elsewhere, and nowhere */
+		/* in another user namespace, and in an unknown one */
 		{ ELSEWHERE, STRANGER, UINT64_MAX, 0 },
 		{ ELSEWHERE, INNER_OWNER, UINT64_MAX, 0 },
 		{ 0, INNER_OWNER, UINT64_MAX, 0 },
@@ -66,7 +69,10 @@ static void who_has_what(void **state)
 static void the_unknown_has_none(void **state)
 {
 	static const struct ipcfs_authority empty = { 0 };
-	/* A user namespace that is not known is not that of an unknown caller, nor its maker nobody. */
+	/*
+	 * An unknown user namespace is not that of an unknown caller, and an unknown maker is no
+	 * caller.
+	 */
 	static const struct ipcfs_authority unknown = { 2, { { 0, (uid_t)-1 }, { OUTER, 0 } } };
 	struct ipcfs_caller caller = { .uid = (uid_t)-1, .loaded = true, .caps = 5 };
 
@@ -104,7 +110,7 @@ static bool put(const char *path, const char *text)
 	return file && fputs(text, file) >= 0 && !fclose(file);
 }
 
-/* Nobody makes a user namespace who has no ids in the one around. */
+/* A process without ids in the user namespace around cannot make one. */
 static bool enter_two_user_namespaces(void)
 {
 	char uids[32], gids[32];
@@ -161,7 +167,7 @@ static void what_the_kernel_tells(void **state)
 	child_end(child);
 }
 
-/* An IPC namespace of those outside: exit status 0 if it is not shown. */
+/* An IPC namespace of the outside: exit status 0 if it is not shown. */
 static void not_those_outside(void **state)
 {
 	struct ipcfs_authority authority = { .count = 7 };

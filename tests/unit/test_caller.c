@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What /proc tells of real threads. What needs root is skipped without. */
+/* Real threads as /proc shows them. Tests that need root are skipped without it. */
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -22,9 +22,9 @@
 
 #include <cmocka.h>
 
-#include "backends/id_map.h"
+#include "backends/contract/caller.h"
 #include "children.h"
-#include "fs/caller.h"
+#include "fs/access/caller.h"
 
 #define MANY_GROUPS 20000
 
@@ -32,7 +32,7 @@ static struct ipcfs_caller load(uid_t uid, gid_t gid, pid_t tid)
 {
 	struct ipcfs_caller caller = { .uid = uid, .gid = gid, .tid = tid };
 
-	/* What an unloaded one holds there means nothing. */
+	/* The fields of a caller that is not loaded mean nothing. */
 	caller.groups = (gid_t *)1;
 	caller.ngroups = 77;
 	caller.map = (struct ipcfs_id_map *)1;
@@ -118,7 +118,7 @@ static void loading_oneself(void **state)
 	assert_false(caller.foreign);
 	assert_null(caller.map);
 	assert_own_groups(&caller);
-	/* What is loaded stays. */
+	/* A loaded caller stays as it is. */
 	caller.tid = 0;
 	caller.ruid = 4711;
 	assert_int_equal(ipcfs_caller_load(&caller), 0);
@@ -128,7 +128,7 @@ static void loading_oneself(void **state)
 	assert_false(caller.loaded);
 	assert_null(caller.groups);
 	assert_int_equal(caller.uid, geteuid());
-	/* Again, and of one that never was loaded, whose groups mean nothing. */
+	/* Again; and for a caller that never was loaded, whose groups mean nothing. */
 	ipcfs_caller_free(&caller);
 	caller.groups = (gid_t *)1;
 	ipcfs_caller_free(&caller);
@@ -160,52 +160,9 @@ static void unknown_callers(void **state)
 	assert_unknown(1000, 2000, 0);
 	assert_unknown(1000, 2000, -1);
 	assert_unknown(1000, 2000, pid_of_nobody());
-	/* A thread that is somebody else now. */
+	/* A thread that has another user now. */
 	assert_unknown(geteuid() + 1, getegid(), gettid());
 	assert_unknown(geteuid(), getegid() + 1, gettid());
-}
-
-static void copies(void **state)
-{
-	gid_t groups[] = { 1, 2, 3 };
-	struct ipcfs_caller from = { .uid = 5,
-				     .gid = 6,
-				     .tid = 7,
-				     .loaded = true,
-				     .ruid = 8,
-				     .caps = 9,
-				     .ngroups = 3,
-				     .groups = groups };
-	struct ipcfs_caller to;
-
-	(void)state;
-	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
-	assert_ptr_not_equal(to.groups, groups);
-	assert_memory_equal(to.groups, groups, sizeof(groups));
-	assert_int_equal(to.ngroups, 3);
-	assert_int_equal(to.ruid, 8);
-	assert_int_equal(to.caps, 9);
-	ipcfs_caller_free(&to);
-
-	from.ngroups = 0;
-	assert_int_equal(ipcfs_id_map_parse("0 10 5\n", "1 20 7\n", &from.map), 0);
-	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
-	assert_null(to.groups);
-	assert_ptr_not_equal(to.map, from.map);
-	assert_true(ipcfs_id_map_has_uid(to.map, 14) && !ipcfs_id_map_has_uid(to.map, 15));
-	assert_true(ipcfs_id_map_has_gid(to.map, 26) && !ipcfs_id_map_has_gid(to.map, 27));
-	ipcfs_caller_free(&to);
-	assert_null(to.map);
-	free(from.map);
-	from.map = (struct ipcfs_id_map *)1;
-	from.loaded = false;
-	from.ngroups = 77;
-	from.groups = (gid_t *)1;
-	assert_int_equal(ipcfs_caller_copy(&to, &from), 0);
-	assert_null(to.groups);
-	assert_null(to.map);
-	assert_int_equal(to.uid, 5);
-	assert_false(to.loaded);
 }
 
 static bool take_many_groups(void)
@@ -231,7 +188,7 @@ static void many_groups(void **state)
 	assert_int_equal(caller.ngroups, MANY_GROUPS);
 	for (size_t i = 0; i < MANY_GROUPS; i++)
 		assert_int_equal(caller.groups[i], 1000000 + 3 * i);
-	/* What stands behind the groups in the file is found, too. */
+	/* Lines behind the groups are found, too. */
 	assert_true(caller.caps == own_caps());
 	assert_false(ipcfs_caller_interrupted(child));
 	ipcfs_caller_free(&caller);
@@ -264,7 +221,9 @@ static void other_user(void **state)
 	child_end(child);
 }
 
-/* A file server's thread acts for a user by these alone, and so its requests come. */
+/*
+ * A thread of a file server acts for a user by file system ids alone, and its requests have them.
+ */
 static bool become_user_for_files(void)
 {
 	setfsgid(2004);
@@ -288,6 +247,79 @@ static void file_system_ids_count(void **state)
 	child_end(child);
 }
 
+/* As a worker of io_uring has, but this is none. */
+static bool block_all_signals(void)
+{
+	uint64_t all = UINT64_MAX;
+
+	return syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, sizeof(all)) == 0;
+}
+
+static void threads_that_block_all_signals(void **state)
+{
+	pid_t child = child_start(block_all_signals);
+	struct ipcfs_caller caller;
+
+	(void)state;
+	if (!child)
+		skip();
+	caller = load(geteuid(), getegid(), child);
+	assert_true(caller.caps == own_caps());
+	assert_own_groups(&caller);
+	ipcfs_caller_free(&caller);
+	child_end(child);
+}
+
+/* A kernel thread has all capabilities, which are nobody's. */
+static void kernel_threads(void **state)
+{
+	struct ipcfs_caller caller = load(0, 0, 2);
+	char name[32] = "";
+	FILE *file = fopen("/proc/2/comm", "re");
+
+	(void)state;
+	if (file && fgets(name, sizeof(name), file) && strcmp(name, "kthreadd\n") == 0)
+		assert_true(caller.caps == 0);
+	if (file)
+		fclose(file);
+	ipcfs_caller_free(&caller);
+}
+
+static void rights_within_others(void **state)
+{
+	gid_t groups[] = { 10, 20, 30 };
+	const struct ipcfs_caller outer = {
+		.uid = 1,
+		.gid = 2,
+		.loaded = true,
+		.caps = 6,
+		.user_ns = 9,
+		.ngroups = 2,
+		.groups = groups,
+	};
+	struct ipcfs_caller inner = outer;
+
+	(void)state;
+	assert_true(ipcfs_caller_is_within(&inner, &outer));
+	inner.ngroups = 3;
+	assert_false(ipcfs_caller_is_within(&inner, &outer));
+	inner.ngroups = 0;
+	inner.caps = 2;
+	assert_true(ipcfs_caller_is_within(&inner, &outer));
+	assert_false(ipcfs_caller_is_within(&outer, &inner));
+	inner.caps = 3;
+	assert_false(ipcfs_caller_is_within(&inner, &outer));
+	inner.caps = 0;
+	inner.uid = 0;
+	assert_false(ipcfs_caller_is_within(&inner, &outer));
+	inner.uid = 1;
+	inner.gid = 0;
+	assert_false(ipcfs_caller_is_within(&inner, &outer));
+	inner.gid = 2;
+	inner.user_ns = 0;
+	assert_false(ipcfs_caller_is_within(&inner, &outer));
+}
+
 static bool write_map(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "we");
@@ -295,7 +327,7 @@ static bool write_map(const char *path, const char *text)
 	return file && fputs(text, file) >= 0 && !fclose(file);
 }
 
-/* Where our uid is 7, our gid 8, and there are no others. */
+/* Our uid is 7 there, our gid 8, and there are no other ids. */
 static bool enter_user_namespace(void)
 {
 	char uids[32], gids[32];
@@ -335,7 +367,7 @@ static bool enter_empty_user_namespace(void)
 	return unshare(CLONE_NEWUSER) == 0;
 }
 
-/* It has no ids there, and none of its capabilities is of use for a file. */
+/* The caller has no ids there, and none of its capabilities counts for a file. */
 static void user_namespaces_without_ids(void **state)
 {
 	pid_t child = child_start(enter_empty_user_namespace);
@@ -352,7 +384,10 @@ static void user_namespaces_without_ids(void **state)
 	child_end(child);
 }
 
-/* Without CAP_SYS_PTRACE the kernel does not tell of those who have more: exit status 0, 77 can't be tried here. */
+/*
+ * Without CAP_SYS_PTRACE the kernel does not show a process that has more capabilities: exit status
+ * 0, or 77 if it cannot be tried here.
+ */
 static int load_parent_without_ptrace(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -395,7 +430,7 @@ static void *thread_of_another(void *arg)
 	struct other_thread *other = arg;
 
 	other->tid = gettid();
-	/* The system call changes this thread alone. */
+	/* The system call changes this thread only. */
 	other->changed = syscall(SYS_setresuid, -1, 1005, -1) == 0;
 	pthread_barrier_wait(&other->barrier);
 	pthread_barrier_wait(&other->barrier);
@@ -427,7 +462,7 @@ static void threads_are_callers(void **state)
 	pthread_barrier_destroy(&other.barrier);
 }
 
-/* Without descriptors nothing is learnt: nobody loses a right or a message by that. */
+/* Without descriptors nothing is learnt, and no caller loses a right or a message by it. */
 static void no_descriptors_left(void **state)
 {
 	struct ipcfs_caller caller = { .uid = geteuid(), .gid = getegid(), .tid = gettid() };
@@ -456,10 +491,12 @@ int main(void)
 		cmocka_unit_test(loading_oneself),
 		cmocka_unit_test(younger_threads_are_others),
 		cmocka_unit_test(unknown_callers),
-		cmocka_unit_test(copies),
 		cmocka_unit_test(many_groups),
 		cmocka_unit_test(other_user),
 		cmocka_unit_test(file_system_ids_count),
+		cmocka_unit_test(threads_that_block_all_signals),
+		cmocka_unit_test(kernel_threads),
+		cmocka_unit_test(rights_within_others),
 		cmocka_unit_test(callers_of_another_user_namespace),
 		cmocka_unit_test(user_namespaces_without_ids),
 		cmocka_unit_test(unseen_user_namespaces),
@@ -467,7 +504,7 @@ int main(void)
 		cmocka_unit_test(no_descriptors_left),
 	};
 
-	/* So that no child of a child is left behind. */
+	/* So that no grandchild is left behind. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	return cmocka_run_group_tests_name("caller", tests, NULL, NULL);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What is done for callers of another user namespace, against the same done there by themselves. */
+/*
+ * The work of the daemon for callers of another user namespace, compared with the same done there
+ * by the callers themselves.
+ */
+#include "backends/contract/limits.h"
 #include "container.h"
 
-/* What is asked for; of `gives`, the ids are those inside. */
+/* A request; the ids in `gives` are those inside. */
 struct wish {
 	const char *name;
 	enum { REMOVE, CHANGE, SET_LIST } what;
@@ -16,7 +20,8 @@ static const struct wish wishes[] = {
 	{ "chown to oneself", CHANGE, { .mask = IPCFS_CHANGE_UID, .uid = OWNER } },
 	{ "chgrp", CHANGE, { .mask = IPCFS_CHANGE_GID, .gid = GROUP } },
 	{ "chown to another range", CHANGE, { .mask = IPCFS_CHANGE_UID, .uid = 5000 } },
-	{ "all", CHANGE, { IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID, 0644, OTHER, 0, 0 } },
+	{ "all", CHANGE, { IPCFS_CHANGE_MODE | IPCFS_CHANGE_UID, 0644, OTHER, 0, 0, { { 0 } } } },
+	{ "touch", CHANGE, { .mask = IPCFS_CHANGE_TIMES, .times = { { .tv_sec = 5 } } } },
 	{ "setfacl", SET_LIST, { 0 } },
 };
 
@@ -28,25 +33,25 @@ static struct ipcfs_acl_entry entries[] = {
 static const struct ipcfs_acl list = { COUNT(entries), entries };
 
 /* With ids of inside (base 0) or outside. */
-static int grant(const struct wish *wish, const struct ipcfs_backend *backend,
+static int grant(const struct wish *wish, const struct ipcfs_class *class,
 		 const struct ipcfs_ref *ref, const struct ipcfs_caller *caller, uid_t base)
 {
 	struct ipcfs_change change = wish->gives;
 
 	if (wish->what == REMOVE)
-		return backend->remove(space, ref, caller);
+		return class->remove(space, ref, caller);
 	change.uid = change.uid == 5000 && base ? 30000 : base + change.uid;
 	change.gid += base;
 	if (wish->what == CHANGE)
-		return backend->change(space, ref, &change, caller);
+		return class->change(space, ref, &change, caller);
 	entries[1].id = base + OTHER;
 	entries[3].id = base + GROUP;
-	return backend->set_acl(space, ref, &list, caller);
+	return class->set_acl(space, ref, &list, caller);
 }
 
-/* Without anybody between: in the container, if that is where they are, the ids being as they are there. */
+/* Directly: in the container, if the caller is there, with ids as they are there. */
 static int ask_kernel(const struct role *role, const struct wish *wish,
-		      const struct ipcfs_backend *backend, const struct ipcfs_ref *ref)
+		      const struct ipcfs_class *class, const struct ipcfs_ref *ref)
 {
 	struct ipcfs_caller self = { .uid = role->uid,
 				     .gid = role->uid,
@@ -54,7 +59,7 @@ static int ask_kernel(const struct role *role, const struct wish *wish,
 				     .rgid = role->uid,
 				     .loaded = true,
 				     .caps = UINT64_MAX,
-				     .user_ns = 1 /* where it is already */ };
+				     .user_ns = 1 /* it is there already */ };
 	gid_t group = role->group;
 	pid_t child = fork();
 	int status;
@@ -64,10 +69,10 @@ static int ask_kernel(const struct role *role, const struct wish *wish,
 	self.groups = &group;
 	if (child == 0) {
 		starting = role;
-		/* its own /proc/self/fd is root's otherwise, for having changed its ids */
+		/* otherwise its /proc/self/fd is root's, because it has changed its ids */
 		if (!be_role() || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
 			_exit(255);
-		_exit(-grant(wish, backend, ref, &self, role->outside ? BASE : 0));
+		_exit(-grant(wish, class, ref, &self, role->outside ? BASE : 0));
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -75,41 +80,42 @@ static int ask_kernel(const struct role *role, const struct wish *wish,
 	return -WEXITSTATUS(status);
 }
 
-/* What it is like now, for those outside: 0 if it is gone. */
-static size_t describe(const struct ipcfs_backend *backend, const struct ipcfs_ref *ref, char *text,
-		       size_t room)
+/* Reads what the object is like now, from outside. 0: it is gone. */
+static size_t describe(const struct ipcfs_class *class, const struct ipcfs_ref *ref, char *text,
+		       size_t capacity)
 {
 	struct ipcfs_acl acl = { 0 };
 	struct ipcfs_info info;
 	size_t size = 0;
 
 	text[0] = '\0';
-	if (backend->stat(space, ref, &info))
+	if (class->stat(space, ref, &info))
 		return 0;
-	size = (size_t)snprintf(text, room, "%u:%u %o", info.perm.uid, info.perm.gid,
+	size = (size_t)snprintf(text, capacity, "%u:%u %o", info.perm.uid, info.perm.gid,
 				info.perm.mode);
-	if (backend->acl)
-		assert_int_equal(backend->acl(space, ref, &acl), 0);
+	if (class->acl)
+		assert_int_equal(class->acl(space, ref, &acl), 0);
 	for (size_t i = 0; i < acl.count; i++)
-		size += (size_t)snprintf(text + size, room - size, " %x:%u:%o", acl.entries[i].tag,
-					 acl.entries[i].id, acl.entries[i].perm);
+		size += (size_t)snprintf(text + size, capacity - size, " %x:%u:%o",
+					 acl.entries[i].tag, acl.entries[i].id,
+					 acl.entries[i].perm);
 	ipcfs_acl_free(&acl);
 	return size;
 }
 
-static void make_owned(const struct ipcfs_backend *backend, struct ipcfs_info *info)
+static void make_owned(const struct ipcfs_class *class, struct ipcfs_info *info)
 {
 	struct ipcfs_caller owner;
 
 	start_caller(&roles[2], &owner);
-	assert_int_equal(make_as(owner, backend, name_for(backend, 1), info), 0);
+	assert_int_equal(make_as(owner, class, name_for(class, 1), info), 0);
 	assert_int_equal(info->perm.uid, BASE + OWNER);
 	assert_int_equal(info->perm.gid, BASE + OWNER);
 	assert_int_equal(info->perm.cuid, BASE + OWNER);
 	end_caller(&owner);
 }
 
-static void compare(const struct ipcfs_backend *backend, const struct role *role,
+static void compare(const struct ipcfs_class *class, const struct role *role,
 		    const struct wish *wish)
 {
 	char by_kernel[512], by_us[512];
@@ -117,34 +123,34 @@ static void compare(const struct ipcfs_backend *backend, const struct role *role
 	struct ipcfs_info info;
 	int expected, error;
 
-	make_owned(backend, &info);
-	expected = ask_kernel(role, wish, backend, &info.ref);
-	if (describe(backend, &info.ref, by_kernel, sizeof(by_kernel)))
-		remove_it(backend, &info);
+	make_owned(class, &info);
+	expected = ask_kernel(role, wish, class, &info.ref);
+	if (describe(class, &info.ref, by_kernel, sizeof(by_kernel)))
+		remove_it(class, &info);
 
-	make_owned(backend, &info);
+	make_owned(class, &info);
 	start_caller(role, &caller);
-	error = grant(wish, backend, &info.ref, &caller, BASE);
+	error = grant(wish, class, &info.ref, &caller, BASE);
 	end_caller(&caller);
-	if (describe(backend, &info.ref, by_us, sizeof(by_us)))
-		remove_it(backend, &info);
+	if (describe(class, &info.ref, by_us, sizeof(by_us)))
+		remove_it(class, &info);
 	if (error != expected || strcmp(by_us, by_kernel) != 0)
-		fail_msg("%s/%s, %s, %s: %s, %s; the kernel: %s, %s", backend->family,
-			 backend->class_name, role->name, wish->name, strerror(-error), by_us,
-			 strerror(-expected), by_kernel);
+		fail_msg("%s/%s, %s, %s: %s, %s; the kernel: %s, %s", class->family, class->name,
+			 role->name, wish->name, strerror(-error), by_us, strerror(-expected),
+			 by_kernel);
 }
 
 static void the_kernel_says_the_same(void **state)
 {
 	(void)state;
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	for (size_t r = 0; r < COUNT(roles); r++)
 		for (size_t w = 0; w < COUNT(wishes); w++)
-			if (wishes[w].what != SET_LIST || backend->set_acl)
-				compare(backend, &roles[r], &wishes[w]);
+			if (wishes[w].what != SET_LIST || class->set_acl)
+				compare(class, &roles[r], &wishes[w]);
 }
 
-/* Not only the same: in words. */
+/* Also compared with the expected values. */
 static void who_may_remove(void **state)
 {
 	static const bool may[COUNT(roles)] = { true,  false, true,  false, true, false,
@@ -168,40 +174,42 @@ static void who_may_remove(void **state)
 static void what_is_not_mapped(void **state)
 {
 	(void)state;
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	{
 		struct ipcfs_change away = { .mask = IPCFS_CHANGE_UID, .uid = STRANGER };
 		struct ipcfs_change mode = { .mask = IPCFS_CHANGE_MODE, .mode = 0666 };
 		struct ipcfs_caller root = root_caller(), inside;
 		struct ipcfs_info info;
 
-		make_owned(backend, &info);
+		make_owned(class, &info);
 		start_caller(&roles[0], &inside);
-		assert_int_equal(backend->change(space, &info.ref, &away, &inside), -EINVAL);
+		assert_int_equal(class->change(space, &info.ref, &away, &inside), -EINVAL);
 		away.mask = IPCFS_CHANGE_GID;
 		away.gid = STRANGER;
-		assert_int_equal(backend->change(space, &info.ref, &away, &inside), -EINVAL);
-		if (backend->set_acl) {
+		assert_int_equal(class->change(space, &info.ref, &away, &inside), -EINVAL);
+		if (class->set_acl) {
 			entries[1].id = STRANGER;
 			entries[3].id = BASE + GROUP;
-			assert_int_equal(backend->set_acl(space, &info.ref, &list, &inside),
-					 -EINVAL);
+			assert_int_equal(class->set_acl(space, &info.ref, &list, &inside), -EINVAL);
 		}
-		/* Whose owner is not known there is not for container root to change, or to keep. */
+		/*
+		 * Root of a container may not change or keep an object whose owner has no id
+		 * inside.
+		 */
 		away.mask = IPCFS_CHANGE_GID;
 		away.gid = BASE + GROUP;
-		assert_int_equal(backend->change(space, &info.ref, &mode, &inside), 0);
-		if (backend->rule == IPCFS_RULE_FILE) {
+		assert_int_equal(class->change(space, &info.ref, &mode, &inside), 0);
+		if (class->rule == IPCFS_RULE_FILE) {
 			away.mask = IPCFS_CHANGE_UID;
-			assert_int_equal(backend->change(space, &info.ref, &away, &root), 0);
-			assert_int_equal(backend->change(space, &info.ref, &mode, &inside), -EPERM);
+			assert_int_equal(class->change(space, &info.ref, &away, &root), 0);
+			assert_int_equal(class->change(space, &info.ref, &mode, &inside), -EPERM);
 		}
-		remove_it(backend, &info);
+		remove_it(class, &info);
 		end_caller(&inside);
 	}
 }
 
-/* IPC_SET sets both, so that those that stay have to be passed as well. */
+/* IPC_SET sets both ids, so the one that stays has to be passed as well. */
 static void kept_owners_need_a_number(void **state)
 {
 	struct ipcfs_change mode = { .mask = IPCFS_CHANGE_MODE, .mode = 0666 };
@@ -244,8 +252,9 @@ static void limits_are_the_containers(void **state)
 
 		start_caller(&roles[r], &caller);
 		error = ipcfs_limit_write(limit, &caller, "77\n", 3);
+		assert_int_equal(ipcfs_limit_check(limit, &caller), error);
 		end_caller(&caller);
-		/* Its root's, capabilities or not: the files are his. */
+		/* The container's root, with or without capabilities: the files are its own. */
 		assert_int_equal(error, outside_uid(&roles[r]) == BASE ? 0 : -EACCES);
 	}
 	assert_int_equal(ipcfs_limit_read(limit, &now), 0);
@@ -276,7 +285,7 @@ static int make_charged(const struct role *role, const char *name, struct ipcfs_
 	return error;
 }
 
-/* For the user in the container, who is another one than the same user outside. */
+/* The limit of the user in the container, who is another user than the same uid outside. */
 static void queues_are_charged_in_the_container(void **state)
 {
 	const struct role *inside = &roles[3], *outside = &roles[11];

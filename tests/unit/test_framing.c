@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "fs/framing.h"
+#include "fs/queue/framing.h"
 
 static const struct ipcfs_queue_ops posix = { .type_min = 0, .type_max = 32767, .type_plain = 0 };
 static const struct ipcfs_queue_ops sysv = { .type_min = 1, .type_max = LONG_MAX, .type_plain = 1 };
@@ -65,7 +65,7 @@ static void plain_lines(void **state)
 	lines("\n\n", true, LINE("", 1));
 	lines("5\ttext\r\nx", false, LINE("5\ttext\r", 8));
 	check_next(IPCFS_FRAMING_LINES, "x\n", 2, false, &posix, (struct expected){ 1, 0, "x", 2 });
-	/* What stands behind the size is not there. */
+	/* Bytes behind the size are not looked at. */
 	check_next(IPCFS_FRAMING_LINES, "ab\n", 2, false, &sysv, NONE);
 	check_next(IPCFS_FRAMING_LINES, NULL, 0, true, &sysv, NONE);
 }
@@ -99,7 +99,7 @@ static void tagged_lines(void **state)
 	check_next(IPCFS_FRAMING_TAGGED, "", 0, true, &sysv, NONE);
 }
 
-/* A negative number is a number, so it is out of range and not malformed. */
+/* A negative number is a number: out of range, not malformed. */
 static void bad_tags(void **state)
 {
 	(void)state;
@@ -121,6 +121,63 @@ static void bad_tags(void **state)
 	check_next(IPCFS_FRAMING_TAGGED, "0\tx", 3, true, &sysv, BAD(ERANGE, 3));
 }
 
+static void record(const char *data, size_t size, struct expected want)
+{
+	check_next(IPCFS_FRAMING_RECORDS, data, size, false, &sysv, want);
+}
+
+#define BYTES(bytes) bytes, sizeof(bytes) - 1
+
+static void whole_records(void **state)
+{
+	(void)state;
+	record(BYTES("\1\0\0\0\5\0\0\0a"), TYPED(5, "a", 9));
+	record(BYTES("\0\0\0\0\1\0\0\0"), TYPED(1, "", 8));
+	record(BYTES("\1\0\0\0\5\0\0\0a\2\0\0\0"), TYPED(5, "a", 9));
+	record(BYTES("\2\0\0\0\1\2\3\4\n\t"), TYPED(0x04030201, "\n\t", 10));
+	record(BYTES("\0\0\0\0\377\377\377\377"), TYPED(0xffffffff, "", 8));
+	check_next(IPCFS_FRAMING_RECORDS, BYTES("\1\0\0\0\0\0\0\0a"), true, &posix,
+		   TYPED(0, "a", 9));
+	check_next(IPCFS_FRAMING_RECORDS, BYTES("\0\0\0\0\377\177\0\0"), false, &posix,
+		   TYPED(32767, "", 8));
+}
+
+/* A bad type is found before the rest of the record is there. */
+static void unfinished_records(void **state)
+{
+	static const char whole[] = "\3\0\0\0\5\0\0\0abc";
+
+	(void)state;
+	record(BYTES(""), NONE);
+	for (size_t size = 1; size < sizeof(whole) - 1; size++) {
+		record(whole, size, NONE);
+		check_next(IPCFS_FRAMING_RECORDS, whole, size, true, &sysv, BAD(EINVAL, size));
+	}
+	record(BYTES("\377\377\377\377\5\0\0\0abc"), NONE);
+	record(BYTES("\377\377\377\377\0\0\0\0abc"), BAD(ERANGE, 11));
+	record(BYTES("\1\0\0\0\0\0\0\0a"), BAD(ERANGE, 9));
+	check_next(IPCFS_FRAMING_RECORDS, BYTES("\0\0\0\0\0\200\0\0"), false, &posix,
+		   BAD(ERANGE, 8));
+	check_next(IPCFS_FRAMING_RECORDS, BYTES("\0\0\0\0\377\377\377\377"), true, &posix,
+		   BAD(ERANGE, 8));
+}
+
+static void unfinished(enum ipcfs_framing framing, const char *data, size_t size, size_t want)
+{
+	assert_int_equal(ipcfs_frame_unfinished(framing, data, size), want);
+}
+
+static void least_sizes(void **state)
+{
+	(void)state;
+	unfinished(IPCFS_FRAMING_LINES, BYTES("12345"), 5);
+	unfinished(IPCFS_FRAMING_TAGGED, BYTES("12345"), 0);
+	unfinished(IPCFS_FRAMING_TAGGED, BYTES("9223372036854775807\tabcdefghijk"), 4);
+	unfinished(IPCFS_FRAMING_RECORDS, BYTES("\5\0\0\0\0\0\0"), 0);
+	unfinished(IPCFS_FRAMING_RECORDS, BYTES("\5\1\0\0\0\0\0\0"), 261);
+	unfinished(IPCFS_FRAMING_RECORDS, BYTES("\377\377\377\377\0\0\0\0x"), 0xffffffff);
+}
+
 static struct ipcfs_message *message_make(long type, const char *text, size_t size)
 {
 	struct ipcfs_message *message = malloc(sizeof(*message) + size);
@@ -136,7 +193,7 @@ static void check_add(enum ipcfs_framing framing, long type, const char *text, c
 	struct ipcfs_message *message = message_make(type, text, strlen(text));
 	struct ipcfs_text out = { 0 };
 
-	/* Behind what is there. */
+	/* Behind existing text. */
 	assert_int_equal(ipcfs_text_add(&out, "^", 1), 0);
 	assert_int_equal(ipcfs_frame_add(framing, message, strlen(text), &out), 0);
 	assert_int_equal(out.size, strlen(want) + 1);
@@ -161,6 +218,34 @@ static void adding(void **state)
 	check_add(IPCFS_FRAMING_TAGGED, LONG_MIN, "", "-9223372036854775808\t\n");
 }
 
+static void check_add_record(long type, size_t size, const char *want)
+{
+	struct ipcfs_message *message = message_make(type, "abc", 3);
+	struct ipcfs_text out = { 0 };
+
+	assert_int_equal(ipcfs_text_add(&out, "^", 1), 0);
+	assert_int_equal(ipcfs_frame_add(IPCFS_FRAMING_RECORDS, message, size, &out),
+			 want ? 0 : -EOVERFLOW);
+	assert_int_equal(out.size, want ? 1 + IPCFS_RECORD_HEADER + size : 1);
+	if (want)
+		assert_memory_equal(out.data + 1, want, IPCFS_RECORD_HEADER + size);
+	ipcfs_text_free(&out);
+	free(message);
+}
+
+static void adding_records(void **state)
+{
+	(void)state;
+	check_add_record(5, 0, "\0\0\0\0\5\0\0\0");
+	check_add_record(0, 3, "\3\0\0\0\0\0\0\0abc");
+	check_add_record(0x04030201, 1, "\1\0\0\0\1\2\3\4a");
+	check_add_record(0xffffffff, 1, "\1\0\0\0\377\377\377\377a");
+	check_add_record(0x100000000, 1, NULL);
+	check_add_record(LONG_MAX, 1, NULL);
+	check_add_record(-1, 1, NULL);
+	check_add_record(5, 0x100000000, NULL);
+}
+
 static void adding_what_no_memory_holds(void **state)
 {
 	struct ipcfs_message *message = message_make(5, "abc", 3);
@@ -182,7 +267,7 @@ static void adding_what_no_memory_holds(void **state)
 	free(message);
 }
 
-/* A stream that is cut anywhere gives the same messages, and these the same stream. */
+/* A stream that is cut anywhere gives the same messages, and these give the same stream. */
 static void cutting_and_joining(void **state)
 {
 	static const char stream[] = "1\ta\n22\t\n333\tc\td\n4\tend\n";
@@ -231,7 +316,11 @@ int main(void)
 		cmocka_unit_test(binary_lines),
 		cmocka_unit_test(tagged_lines),
 		cmocka_unit_test(bad_tags),
+		cmocka_unit_test(whole_records),
+		cmocka_unit_test(unfinished_records),
+		cmocka_unit_test(least_sizes),
 		cmocka_unit_test(adding),
+		cmocka_unit_test(adding_records),
 		cmocka_unit_test(adding_what_no_memory_holds),
 		cmocka_unit_test(cutting_and_joining),
 	};

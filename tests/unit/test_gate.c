@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests as the kernel writes them: which are let in, and what the others are told. */
+/* Requests as the kernel writes them: which are admitted, and what the others are told. */
 #include <errno.h>
 #include <linux/fuse.h>
 #include <setjmp.h>
@@ -10,27 +10,27 @@
 
 #include <cmocka.h>
 
-#include "fs/gate.h"
+#include "fs/access/gate.h"
 
 static struct ipcfs_gate gate;
-static struct ipcfs_account *account;
+static struct ipcfs_quota *quota;
 static struct ipcfs_settings settings;
-static int ends[2]; /* what is replied can be read from the first */
+static int ends[2]; /* the replies can be read from the first */
 
 static int start(void **state)
 {
 	(void)state;
 	ipcfs_settings_init(&settings);
-	if (ipcfs_account_create(&settings, &account) || pipe(ends))
+	if (ipcfs_quota_create(&settings, &quota) || pipe(ends))
 		return -1;
-	return ipcfs_gate_init(&gate, &settings, account);
+	return ipcfs_gate_init(&gate, &settings, quota);
 }
 
 static int end(void **state)
 {
 	(void)state;
 	ipcfs_gate_destroy(&gate);
-	ipcfs_account_destroy(account);
+	ipcfs_quota_destroy(quota);
 	ipcfs_settings_free(&settings);
 	close(ends[0]);
 	close(ends[1]);
@@ -39,7 +39,9 @@ static int end(void **state)
 
 static void set(const char *name, const char *value)
 {
-	assert_int_equal(ipcfs_settings_set(&settings, name, value, &(const char *){ NULL }), 0);
+	char wanted[IPCFS_SETTINGS_WANTED];
+
+	assert_int_equal(ipcfs_settings_set(&settings, name, value, wanted), 0);
 	assert_int_equal(ipcfs_gate_set(&gate, &settings), 0);
 }
 
@@ -48,7 +50,7 @@ struct request {
 	char body[200];
 };
 
-/* 0: let in; else what was replied, after seeing that it is a reply to this request. */
+/* Returns 0 if the request was admitted, else the error in the reply to it. */
 static int admitted(const struct request *request, size_t size)
 {
 	struct fuse_out_header out;
@@ -81,7 +83,7 @@ static const uint32_t on_paths[] = {
 	FUSE_LOOKUP,   FUSE_SETATTR,	 FUSE_OPEN,	FUSE_OPENDIR,	FUSE_MKDIR,
 	FUSE_RMDIR,    FUSE_GETXATTR,	 FUSE_SETXATTR, FUSE_LISTXATTR, FUSE_ACCESS,
 	FUSE_READLINK, FUSE_REMOVEXATTR, FUSE_STATFS,	FUSE_RENAME2,	FUSE_CREATE,
-	FUSE_SYMLINK,  FUSE_TMPFILE,	 4711, /* whatever comes to be */
+	FUSE_SYMLINK,  FUSE_TMPFILE,	 4711, /* an operation of the future */
 };
 #define EACH(list, opcode)                                                                         \
 	for (const uint32_t *opcode = list; opcode < list + sizeof(list) / sizeof(*list); opcode++)
@@ -109,6 +111,22 @@ static void a_list_is_for_paths(void **state)
 	assert_int_equal(asks(*opcode, 3, 3), 0);
 	EACH(always, opcode)
 	assert_int_equal(asks(*opcode, 3, 3), 0);
+}
+
+static void a_list_stays(void **state)
+{
+	struct ipcfs_settings without;
+
+	(void)state;
+	set("allow_uid", "1");
+	ipcfs_settings_init(&without);
+	without.rate = 1;
+	assert_int_equal(ipcfs_gate_set(&gate, &without), -EPERM);
+	ipcfs_settings_free(&without);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(asks(FUSE_LOOKUP, 3, 3), -EACCES);
+		assert_int_equal(asks(FUSE_LOOKUP, 1, 1), 0);
+	}
 }
 
 static void the_mount_itself_can_be_looked_at(void **state)
@@ -218,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(all_may_where_nothing_is_set, start, end),
 		cmocka_unit_test_setup_teardown(a_list_is_for_paths, start, end),
+		cmocka_unit_test_setup_teardown(a_list_stays, start, end),
 		cmocka_unit_test_setup_teardown(the_mount_itself_can_be_looked_at, start, end),
 		cmocka_unit_test_setup_teardown(open_files_are_told_by_the_request, start, end),
 		cmocka_unit_test_setup_teardown(a_rate_is_for_all_but_what_must_be, start, end),

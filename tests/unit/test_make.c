@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Making, removing and changing objects, and limits, as the caller. Needs root. */
+/* Making, removing and changing objects, and limits, with the caller's credentials. Needs root. */
 #include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "backends/contract/limits.h"
 #include "ipc.h"
 
 static struct ipcfs_caller rightless_root(void)
@@ -20,17 +21,17 @@ static void makers_own_what_they_make(void **state)
 
 	(void)state;
 	credentials(before);
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	{
-		struct ipcfs_spec spec = spec_for(backend, name_for(backend, 3));
+		struct ipcfs_spec spec = spec_for(class, name_for(class, 3));
 		struct ipcfs_caller caller = other_caller();
 		const char *limit = NULL;
 		struct ipcfs_info info;
 
 		spec.given = IPCFS_SPEC_MODE;
-		spec.mode = 0777; /* of which nobody can execute anything */
+		spec.mode = 0777; /* no object has x bits */
 		umask(077);
-		assert_int_equal(backend->make(space, &spec, &caller, &info, &limit), 0);
+		assert_int_equal(class->make(space, &spec, &caller, &info, &limit), 0);
 		umask(022);
 		assert_null(limit);
 		assert_int_equal(info.perm.uid, OTHER_UID);
@@ -38,7 +39,7 @@ static void makers_own_what_they_make(void **state)
 		assert_int_equal(info.perm.cuid, OTHER_UID);
 		assert_int_equal(info.perm.cgid, OTHER_GID);
 		assert_int_equal(info.perm.mode, 0666);
-		assert_int_equal(remove_as(other_caller(), backend, &info), 0);
+		assert_int_equal(remove_as(other_caller(), class, &info), 0);
 	}
 	assert_string_equal(credentials(after), before);
 	assert_true(waitpid(-1, NULL, WNOHANG) < 0);
@@ -50,33 +51,35 @@ static void others_may_neither_remove_nor_change(void **state)
 
 	(void)state;
 	credentials(before);
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	{
 		struct ipcfs_change changes[] = {
 			{ .mask = IPCFS_CHANGE_MODE, .mode = 0666 },
 			{ .mask = IPCFS_CHANGE_UID, .uid = OTHER_UID },
 			{ .mask = IPCFS_CHANGE_GID, .gid = OTHER_GID },
+			{ .mask = IPCFS_CHANGE_TIMES, .times = { { .tv_sec = 5 } } },
 		};
 		struct ipcfs_caller callers[] = { rightless_root(), other_caller() };
 		struct ipcfs_info info, now;
 
 		callers[1].uid = callers[1].ruid = OTHER_UID + 1;
-		assert_int_equal(make_as(other_caller(), backend, name_for(backend, 4), &info), 0);
+		assert_int_equal(make_as(other_caller(), class, name_for(class, 4), &info), 0);
 		for (int i = 0; i < 2; i++) {
-			/* Whose uid owns the directory of all POSIX queues may unlink any. */
-			if (callers[i].uid || backend->by_id)
-				assert_int_equal(remove_as(callers[i], backend, &info), -EPERM);
-			for (int j = 0; j < 3; j++)
-				assert_int_equal(backend->change(space, &info.ref, &changes[j],
-								 &callers[i]),
-						 -EPERM);
+			/* The owner of the directory of all POSIX queues may unlink any of them. */
+			if (callers[i].uid || class->by_id)
+				assert_int_equal(remove_as(callers[i], class, &info), -EPERM);
+			/* System V objects have no times that could be set. */
+			for (int j = 0; j < 4; j++)
+				assert_int_equal(class->change(space, &info.ref, &changes[j],
+							       &callers[i]),
+						 class->by_id && j == 3 ? -EINVAL : -EPERM);
 		}
-		assert_int_equal(backend->stat(space, &info.ref, &now), 0);
+		assert_int_equal(class->stat(space, &info.ref, &now), 0);
 		assert_memory_equal(&now, &info, sizeof(now));
 
 		/* It was the capability that was missing. */
 		callers[0].caps = (uint64_t)1 << CAP_SYS_ADMIN | (uint64_t)1 << CAP_FOWNER;
-		assert_int_equal(remove_as(callers[0], backend, &info), 0);
+		assert_int_equal(remove_as(callers[0], class, &info), 0);
 	}
 	assert_string_equal(credentials(after), before);
 }
@@ -84,23 +87,23 @@ static void others_may_neither_remove_nor_change(void **state)
 static void unloaded_callers_may_nothing(void **state)
 {
 	(void)state;
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	{
 		struct ipcfs_caller caller = root_caller();
 		struct ipcfs_info info;
 
 		caller.loaded = false;
-		assert_int_equal(make_as(caller, backend, name_for(backend, 5), &info), -EPERM);
-		assert_int_equal(make(backend, name_for(backend, 5), &info), 0);
-		assert_int_equal(remove_as(caller, backend, &info), -EPERM);
-		remove_it(backend, &info);
+		assert_int_equal(make_as(caller, class, name_for(class, 5), &info), -EPERM);
+		assert_int_equal(make(class, name_for(class, 5), &info), 0);
+		assert_int_equal(remove_as(caller, class, &info), -EPERM);
+		remove_it(class, &info);
 	}
 }
 
 static void owners_change_theirs(void **state)
 {
 	(void)state;
-	FOR_EACH_KIND(backend)
+	FOR_EACH_KIND(class)
 	{
 		gid_t groups[] = { 77, 88 };
 		struct ipcfs_change change = {
@@ -113,13 +116,13 @@ static void owners_change_theirs(void **state)
 
 		owner.ngroups = 2;
 		owner.groups = groups;
-		assert_int_equal(make_as(owner, backend, name_for(backend, 6), &info), 0);
-		assert_int_equal(backend->change(space, &info.ref, &change, &owner), 0);
-		assert_int_equal(backend->stat(space, &info.ref, &now), 0);
+		assert_int_equal(make_as(owner, class, name_for(class, 6), &info), 0);
+		assert_int_equal(class->change(space, &info.ref, &change, &owner), 0);
+		assert_int_equal(class->stat(space, &info.ref, &now), 0);
 		assert_int_equal(now.perm.mode, 0666);
 		assert_int_equal(now.perm.gid, 88);
 		assert_int_equal(now.perm.uid, OTHER_UID);
-		remove_it(backend, &info);
+		remove_it(class, &info);
 	}
 }
 
@@ -168,7 +171,7 @@ static void queue_sizes_are_kept(void **state)
 	assert_int_equal(ipcfs_sysv_msg.make(space, &spec, &owner, &info, &limit), -EPERM);
 	spec.max_bytes = 0;
 	assert_int_equal(ipcfs_sysv_msg.make(space, &spec, &owner, &info, &limit), -ERANGE);
-	assert_int_equal(ipcfs_sysv_msg.list(space, count, counts), 0);
+	assert_int_equal(ipcfs_walk_all(&ipcfs_sysv_msg, space, count, counts), 0);
 	assert_int_equal(counts[0], 0);
 }
 
@@ -234,7 +237,7 @@ static void queues_are_charged_to_the_caller(void **state)
 	assert_int_equal(ipcfs_posix_mq.make(space, &spec, &caller, &info, &limit), 0);
 	assert_null(limit);
 
-	/* Now it is the real uid that has used its share; another has not. */
+	/* Now the real uid has used its share; another one has not. */
 	snprintf(spec.name, sizeof(spec.name), "more");
 	assert_int_equal(ipcfs_posix_mq.make(space, &spec, &caller, &info, &limit), -ENOSPC);
 	caller.ruid = OTHER_UID + 1;
@@ -245,7 +248,7 @@ static void queues_are_charged_to_the_caller(void **state)
 	remove_it(&ipcfs_posix_mq, &info);
 	end_process(caller.tid);
 
-	/* Who is gone has no limit that could be kept. */
+	/* A caller that has ended has no limit that could be kept. */
 	assert_int_equal(ipcfs_posix_mq.make(space, &spec, &caller, &info, &limit), -EPERM);
 	caller.tid = 0;
 	assert_int_equal(ipcfs_posix_mq.make(space, &spec, &caller, &info, &limit), -EPERM);
@@ -254,8 +257,8 @@ static void queues_are_charged_to_the_caller(void **state)
 static void full_tables_name_their_limit(void **state)
 {
 	static const char *const limits[] = { "mq_queues_max", "msgmni", "shmmni" };
-	static const struct ipcfs_backend *const kinds[] = { &ipcfs_posix_mq, &ipcfs_sysv_msg,
-							     &ipcfs_sysv_shm };
+	static const struct ipcfs_class *const kinds[] = { &ipcfs_posix_mq, &ipcfs_sysv_msg,
+							   &ipcfs_sysv_shm };
 	struct ipcfs_caller root = root_caller();
 
 	(void)state;
@@ -299,6 +302,8 @@ static void limits_are_checked(void **state)
 		"", "\n", " ", "x", "1x", "-1", "+1", "1 2", "1\n2", "1\n\n", "0x10", "1.5",
 	};
 
+	const struct ipcfs_caller other = other_caller(), root = root_caller();
+
 	(void)state;
 	for (const struct ipcfs_limit *limit = ipcfs_limits; limit->name; limit++) {
 		struct ipcfs_text text = { 0 };
@@ -306,6 +311,8 @@ static void limits_are_checked(void **state)
 		assert_int_equal(ipcfs_limit_read(limit, &text), 0);
 		assert_int_equal(text.data[text.size - 1], '\n');
 		assert_int_equal(set_limit(limit->name, other_caller(), "1"), -EACCES);
+		assert_int_equal(ipcfs_limit_check(limit, &other), -EACCES);
+		assert_int_equal(ipcfs_limit_check(limit, &root), 0);
 		ipcfs_text_free(&text);
 	}
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)

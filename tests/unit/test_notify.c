@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fs/notify.h"
+#include "fs/daemon/notify.h"
 
 struct listener {
 	char directory[64];
@@ -48,7 +48,7 @@ static int stop_listening(void **state)
 	return rmdir(listener->directory);
 }
 
-/* What was sent, or "" for nothing. */
+/* Returns what was sent, or "" for nothing. */
 static const char *heard(void **state)
 {
 	static char text[256];

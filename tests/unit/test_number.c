@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "fs/number.h"
+#include "fs/base/number.h"
 
 static int number(const char *text, long min, long max, long *value)
 {
@@ -69,11 +69,11 @@ static void number_knows_its_range(void **state)
 	assert_int_equal(whole("-9223372036854775809"), -ERANGE);
 	assert_int_equal(whole("18446744073709551616"), -ERANGE);
 	assert_int_equal(whole("-99999999999999999999999999"), -ERANGE);
-	/* Too big, but first of all no number. */
+	/* Too big, but above all not a number. */
 	assert_int_equal(whole("99999999999999999999999999x"), -EINVAL);
 }
 
-/* What stands behind `size` is not looked at. */
+/* Bytes behind `size` are not looked at. */
 static void number_keeps_to_its_size(void **state)
 {
 	long value;
@@ -140,7 +140,7 @@ static void size_knows_its_limit(void **state)
 	assert_int_equal(ipcfs_size_parse(NULL, 0, 1, &value), -EINVAL);
 }
 
-/* Every mode of nine bits and more, against printf. */
+/* Every mode of nine bits and more, compared with printf. */
 static void mode_takes_read_and_write_bits(void **state)
 {
 	(void)state;
@@ -182,6 +182,59 @@ static void mode_refuses_all_else(void **state)
 		assert_int_equal(ipcfs_mode_parse(bad[i], strlen(bad[i]), &mode), -EINVAL);
 }
 
+static void seconds_are_rounded_up(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t us;
+		const char *again;
+	} good[] = {
+		{ "0", 0, "0" },
+		{ "5", 5000000, "5" },
+		{ "007", 7000000, "7" },
+		{ "0.25", 250000, "0.25" },
+		{ "1.50", 1500000, "1.5" },
+		{ "10", 10000000, "10" },
+		{ "0.000001", 1, "0.000001" },
+		{ "0.0000001", 1, "0.000001" },
+		{ "0.9999999", 1000000, "1" },
+		{ "0.1000000000000000055", 100001, "0.100001" },
+		{ "1000000", 1000000000000, "1000000" },
+		{ "1000000.000", 1000000000000, "1000000" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char text[IPCFS_SECONDS_SIZE];
+		uint64_t us = 42;
+
+		assert_int_equal(
+			ipcfs_seconds_parse(good[i].text, strlen(good[i].text), 1000000, &us), 0);
+		assert_int_equal(us, good[i].us);
+		ipcfs_seconds_text(us, text);
+		assert_string_equal(text, good[i].again);
+	}
+}
+
+static void seconds_are_refused(void **state)
+{
+	static const char *const bad[] = { "",	 "-1",	  "+1",	 ".",	 "5.",
+					   ".5", "1.2.3", "1,5", "1e3",	 "1s",
+					   " 1", "1 ",	  "0x1", "1.-5", "99999999999999999999x" };
+	static const char *const large[] = { "1000001", "1000000.0000001",
+					     "99999999999999999999999999" };
+	uint64_t us = 42;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(ipcfs_seconds_parse(bad[i], strlen(bad[i]), 1000000, &us),
+				 -EINVAL);
+	for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++)
+		assert_int_equal(ipcfs_seconds_parse(large[i], strlen(large[i]), 1000000, &us),
+				 -ERANGE);
+	assert_int_equal(us, 42);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +244,8 @@ int main(void)
 		cmocka_unit_test(number_keeps_to_its_size),
 		cmocka_unit_test(size_suffixes),
 		cmocka_unit_test(size_knows_its_limit),
+		cmocka_unit_test(seconds_are_rounded_up),
+		cmocka_unit_test(seconds_are_refused),
 		cmocka_unit_test(mode_takes_read_and_write_bits),
 		cmocka_unit_test(mode_refuses_all_else),
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages through the contract of backend.h, against the kernel. */
+/* Messages through the backends' contract, compared with the kernel. */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,22 +8,22 @@
 
 #include "ipc.h"
 
-#define FOR_EACH_QUEUE(backend)                                                                    \
-	FOR_EACH_KIND(backend)                                                                     \
-	if (backend->queue)
+#define FOR_EACH_QUEUE(class)                                                                      \
+	FOR_EACH_KIND(class)                                                                       \
+	if (class->queue)
 
 struct queue {
-	const struct ipcfs_backend *backend;
+	const struct ipcfs_class *class;
 	const struct ipcfs_queue_ops *ops;
 	struct ipcfs_info info;
 	int in, out; /* handles */
 };
 
-static struct queue open_new(const struct ipcfs_backend *backend, const char *name)
+static struct queue open_new(const struct ipcfs_class *class, const char *name)
 {
-	struct queue queue = { .backend = backend, .ops = backend->queue };
+	struct queue queue = { .class = class, .ops = class->queue };
 
-	assert_int_equal(make(backend, name, &queue.info), 0);
+	assert_int_equal(make(class, name, &queue.info), 0);
 	assert_int_equal(queue.ops->open(space, &queue.info.ref, IPCFS_RECEIVE, &queue.in), 0);
 	assert_int_equal(queue.ops->open(space, &queue.info.ref, IPCFS_SEND, &queue.out), 0);
 	return queue;
@@ -38,7 +38,7 @@ static void close_queue(struct queue *queue)
 static void end_queue(struct queue *queue)
 {
 	close_queue(queue);
-	remove_it(queue->backend, &queue->info);
+	remove_it(queue->class, &queue->info);
 }
 
 static struct ipcfs_message *message_of(size_t size)
@@ -67,14 +67,14 @@ static int send_text(const struct queue *queue, long type, const char *text)
 	return send_sized(queue, type, text, strlen(text));
 }
 
-/* What was received, or "" with *result the error. */
-static const char *receive(const struct queue *queue, long selector, size_t room, ssize_t *result,
-			   long *type)
+/* Returns what was received; or "", with the error in *result. */
+static const char *receive(const struct queue *queue, long selector, size_t capacity,
+			   ssize_t *result, long *type)
 {
 	static char copy[10000];
-	struct ipcfs_message *message = message_of(room);
+	struct ipcfs_message *message = message_of(capacity);
 
-	*result = queue->ops->receive(queue->in, selector, message, room);
+	*result = queue->ops->receive(queue->in, selector, message, capacity);
 	copy[0] = '\0';
 	if (*result >= 0) {
 		memcpy(copy, message->text, (size_t)*result);
@@ -107,9 +107,9 @@ static void assert_no_message(const struct queue *queue, long selector, int erro
 static void messages_pass_unchanged(void **state)
 {
 	(void)state;
-	FOR_EACH_QUEUE(backend)
+	FOR_EACH_QUEUE(class)
 	{
-		struct queue queue = open_new(backend, name_for(backend, 1));
+		struct queue queue = open_new(class, name_for(class, 1));
 		long plain = queue.ops->type_plain;
 		struct ipcfs_info now;
 
@@ -117,11 +117,11 @@ static void messages_pass_unchanged(void **state)
 		assert_int_equal(send_text(&queue, plain, "one"), 0);
 		assert_int_equal(send_sized(&queue, plain, NULL, 0), 0);
 		assert_int_equal(send_text(&queue, plain, "t\no"), 0);
-		assert_int_equal(queue.ops->look(queue.in, &now), 0);
+		assert_int_equal(queue.ops->fstat(queue.in, &now), 0);
 		assert_int_equal(now.messages, 3);
 		assert_int_equal(now.perm.mode, 0600);
 		assert_int_equal(now.max_message, 8192);
-		assert_int_equal(queue.backend->stat(space, &queue.info.ref, &now), 0);
+		assert_int_equal(queue.class->stat(space, &queue.info.ref, &now), 0);
 		assert_int_equal(now.messages, 3);
 		assert_int_equal(now.size, 6);
 		assert_next(&queue, 0, plain, "one");
@@ -135,9 +135,9 @@ static void messages_pass_unchanged(void **state)
 static void long_messages_are_refused(void **state)
 {
 	(void)state;
-	FOR_EACH_QUEUE(backend)
+	FOR_EACH_QUEUE(class)
 	{
-		struct queue queue = open_new(backend, name_for(backend, 2));
+		struct queue queue = open_new(class, name_for(class, 2));
 		long plain = queue.ops->type_plain, type;
 		ssize_t size;
 
@@ -154,9 +154,9 @@ static void long_messages_are_refused(void **state)
 static void types_have_a_range(void **state)
 {
 	(void)state;
-	FOR_EACH_QUEUE(backend)
+	FOR_EACH_QUEUE(class)
 	{
-		struct queue queue = open_new(backend, name_for(backend, 3));
+		struct queue queue = open_new(class, name_for(class, 3));
 
 		assert_int_equal(send_text(&queue, queue.ops->type_min - 1, "x"), -EINVAL);
 		assert_int_equal(send_text(&queue, queue.ops->type_min, "low"), 0);
@@ -175,9 +175,9 @@ static void types_have_a_range(void **state)
 static void full_queues_say_so(void **state)
 {
 	(void)state;
-	FOR_EACH_QUEUE(backend)
+	FOR_EACH_QUEUE(class)
 	{
-		struct queue queue = open_new(backend, name_for(backend, 4));
+		struct queue queue = open_new(class, name_for(class, 4));
 		long plain = queue.ops->type_plain;
 		int sent = 0, error;
 
@@ -185,9 +185,9 @@ static void full_queues_say_so(void **state)
 		while (!(error = send_sized(&queue, plain, NULL, 1024)))
 			sent++;
 		assert_int_equal(error, -EAGAIN);
-		assert_int_equal(sent, queue.backend->by_id ? 16 : 10);
+		assert_int_equal(sent, queue.class->by_id ? 16 : 10);
 		assert_int_equal(queue.ops->ready(queue.out, 0), POLLIN);
-		/* What can never be sent is not mistaken for what can't be sent now. */
+		/* A message that can never be sent is not taken for one that cannot be sent now. */
 		assert_int_equal(send_sized(&queue, plain, NULL, 8193), -EMSGSIZE);
 		end_queue(&queue);
 	}
@@ -196,19 +196,19 @@ static void full_queues_say_so(void **state)
 static void removed_queues_end(void **state)
 {
 	(void)state;
-	FOR_EACH_QUEUE(backend)
+	FOR_EACH_QUEUE(class)
 	{
-		struct queue queue = open_new(backend, name_for(backend, 5));
-		bool outlives = !queue.backend->by_id;
+		struct queue queue = open_new(class, name_for(class, 5));
+		bool outlives = !queue.class->by_id;
 		struct ipcfs_perm perm = { 0 };
 		struct ipcfs_info now;
 		int handle;
 
 		assert_int_equal(send_text(&queue, queue.ops->type_plain, "left"), 0);
-		remove_it(queue.backend, &queue.info);
+		remove_it(queue.class, &queue.info);
 		assert_int_equal(queue.ops->perm(queue.in, &perm), -EIDRM);
 		assert_int_equal(perm.mode, outlives ? 0600 : 0);
-		assert_int_equal(queue.ops->look(queue.in, &now), -EIDRM);
+		assert_int_equal(queue.ops->fstat(queue.in, &now), -EIDRM);
 		if (!queue.ops->pollable)
 			assert_int_equal(send_text(&queue, queue.ops->type_plain, "more"), -EIDRM);
 		if (outlives) {
@@ -220,13 +220,13 @@ static void removed_queues_end(void **state)
 		assert_int_equal(queue.ops->open(space, &queue.info.ref, IPCFS_SEND, &handle),
 				 -ENOENT);
 
-		/* The name means another one now: that one is not touched. */
-		assert_int_equal(make(queue.backend, queue.info.ref.name, &now), 0);
+		/* The name means another queue now, which is not touched. */
+		assert_int_equal(make(queue.class, queue.info.ref.name, &now), 0);
 		assert_int_equal(queue.ops->open(space, &queue.info.ref, IPCFS_SEND, &handle),
 				 -EIDRM);
 		assert_no_message(&queue, 0, -EIDRM);
 		close_queue(&queue);
-		remove_it(queue.backend, &now);
+		remove_it(queue.class, &now);
 	}
 }
 
@@ -346,7 +346,7 @@ static void waiting_ends(void **state)
 	(void)state;
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 
-	/* By a message, which stays. */
+	/* A message wakes the waiter, and stays. */
 	assert_int_equal(send_text(&queue, 3, "not this"), 0);
 	thread = start_waiting(&waiting);
 	assert_int_equal(send_text(&queue, 4, "this"), 0);
@@ -354,7 +354,7 @@ static void waiting_ends(void **state)
 	assert_int_equal(waiting.result, 0);
 	assert_next(&queue, 4, 4, "this");
 
-	/* By an empty one, which is taken. */
+	/* An empty message wakes it, and is taken. */
 	thread = start_waiting(&waiting);
 	assert_int_equal(send_sized(&queue, 4, NULL, 0), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -362,7 +362,7 @@ static void waiting_ends(void **state)
 	assert_int_equal(waiting.type, 4);
 	assert_no_message(&queue, 4, -EAGAIN);
 
-	/* By a signal, as does sending to a full queue. */
+	/* A signal wakes it; also one that sends to a full queue. */
 	thread = start_waiting(&waiting);
 	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -374,13 +374,13 @@ static void waiting_ends(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(waiting.result, -EINTR);
 
-	/* By room. */
+	/* Room in the queue wakes it. */
 	thread = start_waiting(&waiting);
 	assert_next(&queue, 3, 3, "not this");
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(waiting.result, 0);
 
-	/* By removal. */
+	/* Removal wakes it. */
 	thread = start_waiting(&waiting);
 	end_queue(&queue);
 	assert_int_equal(pthread_join(thread, NULL), 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon may call once it serves, and what it may not. */
+/* Which calls the daemon may make once it serves, and which not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -18,15 +19,19 @@
 #include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "fs/sandbox.h"
+#include "fs/daemon/sandbox.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
@@ -110,7 +115,58 @@ static int refused(void)
 	return 0;
 }
 
-/* There is no way back, so in a process of its own. */
+/* The process that sends leased messages, which has CAP_IPC_OWNER. */
+static int in_leases(void)
+{
+	struct {
+		long type;
+		char text[1];
+	} message = { .type = 1 };
+	const struct timespec moment = { .tv_nsec = 1 };
+	struct msqid_ds ds;
+
+	CHECK(ipcfs_sandbox_leases() == 0);
+	/* EINVAL and EBADF are the kernel's answers for no queue */
+	CHECK(msgsnd(-1, &message, 1, IPC_NOWAIT) == -1 && errno == EINVAL);
+	CHECK(mq_send(-1, message.text, 1, 0) == -1 && errno == EBADF);
+	CHECK(msgctl(-1, IPC_STAT, &ds) == -1 && errno == EINVAL);
+	CHECK(nanosleep(&moment, NULL) == 0);
+	REFUSED(msgctl(-1, IPC_RMID, NULL));
+	REFUSED(msgctl(-1, IPC_SET, &ds));
+	REFUSED(msgrcv(-1, &message, 1, 0, IPC_NOWAIT));
+	REFUSED(msgget(1, IPC_CREAT));
+	REFUSED(semget(1, 1, IPC_CREAT));
+	REFUSED(shmget(1, 1, IPC_CREAT));
+	REFUSED((int)mq_receive(-1, message.text, 1, NULL));
+	REFUSED(open("/", O_RDONLY | O_CLOEXEC));
+	REFUSED((int)write(STDERR_FILENO, "", 1));
+	REFUSED((int)syscall(SYS_pwrite64, 1, "", 1, 0));
+	REFUSED(socket(AF_UNIX, SOCK_DGRAM, 0));
+	REFUSED(kill(getpid(), 0));
+	REFUSED(fork());
+	REFUSED(setuid(0));
+	REFUSED((int)syscall(SYS_capset, NULL, NULL));
+	REFUSED(prctl(PR_SET_DUMPABLE, 1));
+	return 0;
+}
+
+/* The process for inotify(7), which makes and removes directories of the mount. */
+static int in_echo(void)
+{
+	CHECK(ipcfs_sandbox_echo() == 0);
+	CHECK(mkdirat(-1, "none", 0700) == -1 && errno == EBADF);
+	CHECK(unlinkat(-1, "none", AT_REMOVEDIR) == -1 && errno == EBADF);
+	CHECK(open("/", O_PATH | O_CLOEXEC) >= 0);
+	REFUSED((int)write(STDERR_FILENO, "", 1));
+	REFUSED(socket(AF_UNIX, SOCK_DGRAM, 0));
+	REFUSED(kill(getpid(), 0));
+	REFUSED(fork());
+	REFUSED(msgget(1, IPC_CREAT));
+	REFUSED(setuid(0));
+	return 0;
+}
+
+/* The filter cannot be taken back, so in a process of its own. */
 static void in_sandbox(int (*body)(void))
 {
 	pid_t child = fork();
@@ -140,11 +196,25 @@ static void the_rest_is_refused(void **state)
 	in_sandbox(refused);
 }
 
+static void the_process_that_sends_leases_sends_only(void **state)
+{
+	(void)state;
+	in_sandbox(in_leases);
+}
+
+static void the_process_for_inotify_makes_and_removes_only(void **state)
+{
+	(void)state;
+	in_sandbox(in_echo);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_it_needs_works),
 		cmocka_unit_test(the_rest_is_refused),
+		cmocka_unit_test(the_process_that_sends_leases_sends_only),
+		cmocka_unit_test(the_process_for_inotify_makes_and_removes_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

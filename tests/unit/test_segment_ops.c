@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of segments through the contract of backend.h, and files of /dev/shm. Needs root. */
+/* The memory of segments through the backends' contract, and files of /dev/shm. Needs root. */
 #include <linux/limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -10,13 +10,13 @@
 #include "ipc.h"
 
 struct segment {
-	const struct ipcfs_backend *backend;
+	const struct ipcfs_class *class;
 	const struct ipcfs_segment_ops *ops;
 	struct ipcfs_info info;
 	int in, out;
 };
 
-/* tests/isolate says so. */
+/* tests/env/isolate says so. */
 static bool in_user_namespace(void)
 {
 	const char *world = getenv("IPCFS_TEST_WORLD");
@@ -24,20 +24,20 @@ static bool in_user_namespace(void)
 	return world && !strcmp(world, "userns");
 }
 
-#define FOR_EACH_SEGMENT(backend)                                                                  \
-	FOR_EACH_KIND(backend)                                                                     \
-	if (backend->segment)
+#define FOR_EACH_SEGMENT(class)                                                                    \
+	FOR_EACH_KIND(class)                                                                       \
+	if (class->segment)
 
-static struct segment open_new(const struct ipcfs_backend *backend, const char *name, uint64_t size)
+static struct segment open_new(const struct ipcfs_class *class, const char *name, uint64_t size)
 {
-	struct segment segment = { .backend = backend, .ops = backend->segment };
-	struct ipcfs_spec spec = spec_for(backend, name);
+	struct segment segment = { .class = class, .ops = class->segment };
+	struct ipcfs_spec spec = spec_for(class, name);
 	struct ipcfs_caller root = root_caller();
 	const char *limit = NULL;
 
 	spec.given = IPCFS_SPEC_SIZE;
 	spec.size = size;
-	assert_int_equal(backend->make(space, &spec, &root, &segment.info, &limit), 0);
+	assert_int_equal(class->make(space, &spec, &root, &segment.info, &limit), 0);
 	assert_int_equal(segment.info.size, size);
 	assert_int_equal(segment.ops->open(space, &segment.info.ref, false, &segment.in), 0);
 	assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &segment.out), 0);
@@ -53,15 +53,15 @@ static void close_both(const struct segment *segment)
 static void end_segment(const struct segment *segment)
 {
 	close_both(segment);
-	remove_it(segment->backend, &segment->info);
+	remove_it(segment->class, &segment->info);
 }
 
 static void bytes_pass_unchanged(void **state)
 {
 	(void)state;
-	FOR_EACH_SEGMENT(backend)
+	FOR_EACH_SEGMENT(class)
 	{
-		struct segment segment = open_new(backend, name_for(backend, 1), 5000);
+		struct segment segment = open_new(class, name_for(class, 1), 5000);
 		struct ipcfs_info now;
 		char bytes[6000];
 
@@ -75,7 +75,7 @@ static void bytes_pass_unchanged(void **state)
 		assert_memory_equal(bytes, "hello", 5);
 		assert_int_equal(segment.ops->read(segment.in, bytes, 1, 5000), 0);
 		assert_int_equal(segment.ops->read(segment.in, bytes, 1, (off_t)1 << 62), 0);
-		assert_int_equal(segment.ops->look(segment.in, &now), 0);
+		assert_int_equal(segment.ops->fstat(segment.in, &now), 0);
 		assert_int_equal(now.size, 5000);
 		assert_int_equal(now.perm.mode, 0600);
 		end_segment(&segment);
@@ -85,9 +85,9 @@ static void bytes_pass_unchanged(void **state)
 static void sizes(void **state)
 {
 	(void)state;
-	FOR_EACH_SEGMENT(backend)
+	FOR_EACH_SEGMENT(class)
 	{
-		struct segment segment = open_new(backend, name_for(backend, 2), 5000);
+		struct segment segment = open_new(class, name_for(class, 2), 5000);
 		char bytes[10] = { 'x' };
 		struct ipcfs_info now;
 
@@ -109,7 +109,7 @@ static void sizes(void **state)
 					 -ENOSPC);
 			assert_int_equal(segment.ops->write(segment.out, bytes, 0, 5000), 0);
 		}
-		assert_int_equal(backend->stat(space, &segment.info.ref, &now), 0);
+		assert_int_equal(class->stat(space, &segment.info.ref, &now), 0);
 		assert_int_equal(now.size, segment.ops->resizable ? 15 : 5000);
 		end_segment(&segment);
 	}
@@ -118,27 +118,27 @@ static void sizes(void **state)
 static void removed_segments(void **state)
 {
 	(void)state;
-	FOR_EACH_SEGMENT(backend)
+	FOR_EACH_SEGMENT(class)
 	{
-		struct segment segment = open_new(backend, name_for(backend, 3), 100);
-		/* In a user namespace what is open is attached: docs/containers.md. */
-		const int gone = backend->by_id && !in_user_namespace() ? -EIDRM : 0;
+		struct segment segment = open_new(class, name_for(class, 3), 100);
+		/* In a user namespace an open segment is attached: docs/containers.md. */
+		const int gone = class->by_id && !in_user_namespace() ? -EIDRM : 0;
 		struct ipcfs_info now;
 		int handle;
 
-		remove_it(backend, &segment.info);
+		remove_it(class, &segment.info);
 		assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &handle),
 				 -ENOENT);
-		assert_int_equal(segment.ops->look(segment.in, &now), gone);
+		assert_int_equal(segment.ops->fstat(segment.in, &now), gone);
 		assert_int_equal(segment.ops->write(segment.out, "x", 1, 0), 1);
 
-		/* The name means another one now: that one is not touched. */
-		assert_int_equal(make(backend, segment.info.ref.name, &now), 0);
+		/* The name means another segment now, which is not touched. */
+		assert_int_equal(make(class, segment.info.ref.name, &now), 0);
 		assert_int_equal(segment.ops->open(space, &segment.info.ref, true, &handle),
 				 -EIDRM);
-		assert_int_equal(segment.ops->look(segment.in, &now), gone);
-		assert_int_equal(backend->find(space, segment.info.ref.name, &now), 0);
-		remove_it(backend, &now);
+		assert_int_equal(segment.ops->fstat(segment.in, &now), gone);
+		assert_int_equal(class->find(space, segment.info.ref.name, &now), 0);
+		remove_it(class, &now);
 		close_both(&segment);
 	}
 }
@@ -152,26 +152,26 @@ static void attached_segments_outlive_their_key(void **state)
 
 	(void)state;
 	assert_true(at != (void *)-1);
-	remove_it(segment.backend, &segment.info);
-	assert_int_equal(segment.backend->stat(space, &segment.info.ref, &now), -ENOENT);
-	assert_int_equal(segment.backend->find(space, "0x00000051", &now), -ENOENT);
+	remove_it(segment.class, &segment.info);
+	assert_int_equal(segment.class->stat(space, &segment.info.ref, &now), -ENOENT);
+	assert_int_equal(segment.class->find(space, "0x00000051", &now), -ENOENT);
 	snprintf(id, sizeof(id), "%d", (int)segment.info.ref.serial);
-	assert_int_equal(segment.backend->find(space, id, &removed), 0);
+	assert_int_equal(segment.class->find(space, id, &removed), 0);
 	assert_string_equal(removed.ref.name, id);
 	assert_int_equal(removed.ref.key, 0);
-	assert_true(status_says(segment.backend, &removed.ref,
+	assert_true(status_says(segment.class, &removed.ref,
 				in_user_namespace() ? "nattch=3\n" : "nattch=1\n"));
-	assert_true(status_says(segment.backend, &removed.ref, "dest=yes\n"));
-	assert_int_equal(segment.ops->look(segment.in, &now), 0);
+	assert_true(status_says(segment.class, &removed.ref, "dest=yes\n"));
+	assert_int_equal(segment.ops->fstat(segment.in, &now), 0);
 	*(char *)at = 'x';
 	assert_int_equal(segment.ops->read(segment.in, &byte, 1, 0), 1);
 	assert_int_equal(byte, 'x');
 	close_both(&segment);
 	shmdt(at);
-	assert_int_equal(segment.backend->stat(space, &removed.ref, &now), -ENOENT);
+	assert_int_equal(segment.class->stat(space, &removed.ref, &now), -ENOENT);
 }
 
-/* A process that we start does not keep attached what we have. */
+/* A process that the daemon starts does not keep the daemon's segments attached. */
 static bool is_attached_twice_while_forked(int id)
 {
 	struct shmid_ds ds;
@@ -183,7 +183,7 @@ static bool is_attached_twice_while_forked(int id)
 	return waitpid(child, &result, 0) == child && result == 0;
 }
 
-/* Open, read, write and close as a process without any capability has to. */
+/* Opens, reads, writes and closes as a process without any capability must. */
 static int without_privilege(int id)
 {
 	const struct ipcfs_segment_ops *ops = ipcfs_sysv_shm.segment;
@@ -250,7 +250,7 @@ static void many_handles(void **state)
 	end_segment(&first);
 }
 
-/* Devices can't be made in a user namespace, but mounted. */
+/* Devices cannot be made in a user namespace, but mounted. */
 static void put_device(void)
 {
 	int fd;
@@ -296,8 +296,8 @@ static void remove_things(void)
 static void only_regular_files_are_objects(void **state)
 {
 	static const char *const names[] = { "link", "fifo", "directory", "device", "sem.x" };
-	const struct ipcfs_backend *backend = &ipcfs_posix_shm;
-	struct segment segment = open_new(backend, "file", 10);
+	const struct ipcfs_class *class = &ipcfs_posix_shm;
+	struct segment segment = open_new(class, "file", 10);
 	struct ipcfs_change change = { .mask = IPCFS_CHANGE_MODE, .mode = 0666 };
 	struct ipcfs_caller root = root_caller();
 	struct ipcfs_info info;
@@ -305,7 +305,7 @@ static void only_regular_files_are_objects(void **state)
 
 	(void)state;
 	put_things();
-	assert_int_equal(backend->list(space, count, counts), 0);
+	assert_int_equal(ipcfs_walk_all(class, space, count, counts), 0);
 	assert_int_equal(counts[0], 1);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		struct ipcfs_ref ref = segment.info.ref;
@@ -313,34 +313,34 @@ static void only_regular_files_are_objects(void **state)
 		int handle;
 
 		snprintf(ref.name, sizeof(ref.name), "%s", names[i]);
-		assert_int_equal(backend->find(space, names[i], &info), -ENOENT);
-		assert_int_equal(backend->stat(space, &ref, &info), -ENOENT);
-		assert_int_equal(backend->status(space, &ref, &text), -ENOENT);
-		assert_int_equal(backend->change(space, &ref, &change, &root), -ENOENT);
-		assert_int_equal(backend->remove(space, &ref, &root), -ENOENT);
+		assert_int_equal(class->find(space, names[i], &info), -ENOENT);
+		assert_int_equal(class->stat(space, &ref, &info), -ENOENT);
+		assert_int_equal(class->status(space, &ref, &text), -ENOENT);
+		assert_int_equal(class->change(space, &ref, &change, &root), -ENOENT);
+		assert_int_equal(class->remove(space, &ref, &root), -ENOENT);
 		assert_true(segment.ops->open(space, &ref, true, &handle) < 0);
 	}
-	assert_int_equal(make(backend, "sem.y", &info), -EINVAL);
-	assert_int_equal(make(backend, "link", &info), -EEXIST);
+	assert_int_equal(make(class, "sem.y", &info), -EINVAL);
+	assert_int_equal(make(class, "link", &info), -EEXIST);
 	remove_things();
 	end_segment(&segment);
 }
 
 static void names_of_one_file_are_two_objects(void **state)
 {
-	const struct ipcfs_backend *backend = &ipcfs_posix_shm;
-	struct segment segment = open_new(backend, "one", 10);
+	const struct ipcfs_class *class = &ipcfs_posix_shm;
+	struct segment segment = open_new(class, "one", 10);
 	struct ipcfs_info other, now;
 
 	(void)state;
 	assert_int_equal(link("/dev/shm/one", "/dev/shm/two"), 0);
-	assert_int_equal(backend->find(space, "two", &other), 0);
+	assert_int_equal(class->find(space, "two", &other), 0);
 	assert_int_equal(other.ref.serial, segment.info.ref.serial);
 	assert_int_not_equal(other.ref.key, segment.info.ref.key);
 	close_both(&segment);
-	remove_it(backend, &segment.info);
-	assert_int_equal(backend->stat(space, &other.ref, &now), 0);
-	remove_it(backend, &other);
+	remove_it(class, &segment.info);
+	assert_int_equal(class->stat(space, &other.ref, &now), 0);
+	remove_it(class, &other);
 }
 
 int main(void)

@@ -1,41 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* Semaphores of both kinds by their backends alone. */
+/* Semaphores of both families through the backends' contract. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
 
+#include "backends/posix/posix_sem_keeper.h"
 #include "ipc.h"
 
 struct semaphore {
-	const struct ipcfs_backend *backend;
+	const struct ipcfs_class *class;
 	const struct ipcfs_semaphore_ops *ops;
 	struct ipcfs_info info;
 	int handle;
 };
 
-static const struct ipcfs_backend *const kinds[] = { &ipcfs_posix_sem, &ipcfs_sysv_sem };
+static const struct ipcfs_class *const kinds[] = { &ipcfs_posix_sem, &ipcfs_sysv_sem };
 
-static struct semaphore open_new(const struct ipcfs_backend *backend, uint32_t value)
+/* Makes a semaphore, or a set of `count`, with this value. */
+static struct semaphore open_many(const struct ipcfs_class *class, uint32_t value, unsigned count)
 {
-	struct ipcfs_spec spec = spec_for(backend, name_for(backend, 77));
-	struct semaphore semaphore = { .backend = backend, .ops = backend->semaphore };
+	struct ipcfs_spec spec = spec_for(class, name_for(class, 77));
+	struct semaphore semaphore = { .class = class, .ops = class->semaphore };
 	struct ipcfs_caller root = root_caller();
 	const char *limit;
 
 	spec.given |= IPCFS_SPEC_VALUES;
-	assert_int_equal(ipcfs_text_add(&spec.values, &value, sizeof(value)), 0);
-	assert_int_equal(backend->make(space, &spec, &root, &semaphore.info, &limit), 0);
+	while (count--)
+		assert_int_equal(ipcfs_text_add(&spec.values, &value, sizeof(value)), 0);
+	assert_int_equal(class->make(space, &spec, &root, &semaphore.info, &limit), 0);
 	ipcfs_text_free(&spec.values);
 	assert_int_equal(semaphore.ops->open(space, &semaphore.info.ref, &semaphore.handle), 0);
 	return semaphore;
 }
 
+static struct semaphore open_new(const struct ipcfs_class *class, uint32_t value)
+{
+	return open_many(class, value, 1);
+}
+
 static void close_and_remove(struct semaphore *semaphore)
 {
 	semaphore->ops->close(semaphore->handle);
-	remove_it(semaphore->backend, &semaphore->info);
+	remove_it(semaphore->class, &semaphore->info);
 }
 
 static int add(const struct semaphore *semaphore, int32_t delta, unsigned flags)
@@ -167,7 +175,7 @@ static void holds_at_every_value(void **state)
 		assert_int_equal(value_of(&semaphore), values[i]);
 		assert_int_equal(semaphore.ops->held(semaphore.handle, 0, 5), 0);
 	}
-	/* as many as there can be */
+	/* the most that a set can have */
 	for (int i = 0; i < 32767; i++)
 		assert_int_equal(hold(&semaphore), 0);
 	assert_int_equal(semaphore.ops->held(semaphore.handle, 0, 40000), 32767);
@@ -176,6 +184,26 @@ static void holds_at_every_value(void **state)
 		assert_int_equal(give_back(&semaphore, (unsigned)i), 0);
 	assert_int_equal(value_of(&semaphore), 32767);
 	assert_int_equal(give_back(&semaphore, 1), 1);
+	close_and_remove(&semaphore);
+}
+
+/* The keeper has a fixed number of slots. A slot is the place of a record. */
+static void slots_are_used_again(void **state)
+{
+	struct semaphore semaphore = open_new(&ipcfs_posix_sem, 1);
+	int unmappable = open("/", O_PATH | O_CLOEXEC);
+	ipcfs_posix_sem_record *first, *record;
+	static _Atomic uint64_t word; /* the keeper of this test has been there since before it */
+
+	(void)state;
+	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &word, &first), 0);
+	ipcfs_posix_sem_unkeep(first);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ipcfs_posix_sem_keep(unmappable, &word, &record), -ENOLCK);
+	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &word, &record), 0);
+	assert_ptr_equal(record, first);
+	ipcfs_posix_sem_unkeep(record);
+	close(unmappable);
 	close_and_remove(&semaphore);
 }
 
@@ -225,17 +253,47 @@ static void cut_files_are_errors(void **state)
 	close_and_remove(&semaphore);
 }
 
+/* Counts the looks, and says "gone" at the one that *arg counts down to. For ops->describe. */
+static bool is_gone(void *arg)
+{
+	return --*(int *)arg == 0;
+}
+
+static void describing_a_large_set_ends_when_its_reader_is_gone(void **state)
+{
+	struct semaphore semaphore = open_many(&ipcfs_sysv_sem, 3, 8000);
+	struct ipcfs_text text = { 0 };
+	size_t size;
+	int looks = 1000;
+
+	(void)state;
+	assert_int_equal(semaphore.ops->describe(semaphore.handle, is_gone, &looks, &text), 0);
+	size = text.size;
+	assert_in_range(1000 - looks, 5, 100);
+	ipcfs_text_cut(&text, 0);
+	looks = 2;
+	assert_int_equal(semaphore.ops->describe(semaphore.handle, is_gone, &looks, &text), -EINTR);
+	assert_int_equal(looks, 0);
+	assert_in_range(text.size, 1, size / 2);
+	ipcfs_text_free(&text);
+	close_and_remove(&semaphore);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* first, since the handler of SIGBUS is set once, and cmocka sets its own for every test */
+		/*
+		 * first: the handler of SIGBUS is set once, and cmocka sets its own for every test
+		 */
 		cmocka_unit_test(cut_files_are_errors),
 		cmocka_unit_test(values_change_as_asked),
 		cmocka_unit_test(waiting_ends_in_time),
 		cmocka_unit_test(waiting_ends_with_what_is_given),
 		cmocka_unit_test(holds_are_counted),
 		cmocka_unit_test(holds_at_every_value),
+		cmocka_unit_test(slots_are_used_again),
 		cmocka_unit_test(removed_ones_say_so),
+		cmocka_unit_test(describing_a_large_set_ends_when_its_reader_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, enter_namespace, leave_namespace);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,17 +12,20 @@
 
 #include <cmocka.h>
 
-#include "fs/config.h"
+#include "fs/daemon/config.h"
 
 static struct ipcfs_settings settings;
 
+static char wanted[IPCFS_SETTINGS_WANTED];
+
 static int set(const char *name, const char *value)
 {
-	const char *wanted = NULL;
-	int err = ipcfs_settings_set(&settings, name, value, &wanted);
+	int err;
 
+	wanted[0] = '\0';
+	err = ipcfs_settings_set(&settings, name, value, wanted);
 	if (err == -EINVAL)
-		assert_true(wanted && *wanted);
+		assert_true(wanted[0]);
 	return err;
 }
 
@@ -68,10 +73,37 @@ static void numbers_have_a_range(void **state)
 	assert_int_equal(settings.rate, 0);
 }
 
+static void sizes_have_suffixes(void **state)
+{
+	static const char *const bad[] = { "",
+					   "-1",
+					   "many",
+					   "0x1",
+					   "1 ",
+					   " 1",
+					   "1k",
+					   "K",
+					   "1KB",
+					   "1.5M",
+					   "99999999999999999999" };
+
+	(void)state;
+	assert_int_equal(settings.max_bytes, 64 << 20);
+	assert_int_equal(set("max_bytes", "3M"), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(set("max_bytes", bad[i]), -EINVAL);
+	assert_int_equal(set("max_bytes", NULL), -EINVAL);
+	assert_int_equal(settings.max_bytes, 3 << 20);
+	assert_int_equal(set("max_bytes", "0"), 0);
+	assert_int_equal(settings.max_bytes, 0);
+}
+
 static void lists_grow_and_are_whole_or_nothing(void **state)
 {
-	static const char *const bad[] = { "",	  ":",	 "1:x", "1:-1", "4294967295",
-					   "1.2", "0x1", "1;2", "1\n2", "root" };
+	static const char *const bad[] = {
+		"",    ":",   "1:x",  "1:-1", "4294967295",	   "1.2",
+		"0x1", "1;2", "1\n2", "01",   "root:no-such-user", "no such user"
+	};
 
 	(void)state;
 	assert_int_equal(set("allow_uid", "7:3"), 0);
@@ -85,6 +117,33 @@ static void lists_grow_and_are_whole_or_nothing(void **state)
 				 id == 3 || id == 5 || id == 7);
 	assert_true(ipcfs_ids_have(&settings.allow_uid, 4294967294));
 	assert_false(ipcfs_ids_have(&settings.allow_gid, 3));
+}
+
+static void names_are_looked_up(void **state)
+{
+	char name[400];
+
+	(void)state;
+	assert_int_equal(set("allow_uid", "daemon:1000,root"), 0);
+	assert_int_equal(settings.allow_uid.count, 3);
+	assert_true(ipcfs_ids_have(&settings.allow_uid, 0));
+	assert_true(ipcfs_ids_have(&settings.allow_uid, getpwnam("daemon")->pw_uid));
+	assert_int_equal(set("allow_gid", "tty"), 0);
+	assert_int_equal(settings.allow_gid.count, 1);
+	assert_int_equal(settings.allow_gid.ids[0], getgrnam("tty")->gr_gid);
+
+	/* users are no groups */
+	assert_int_equal(set("allow_uid", "root:no-such-user"), -EINVAL);
+	assert_string_equal(wanted, "there is no user no-such-user");
+	assert_int_equal(set("allow_gid", "no-such-group"), -EINVAL);
+	assert_string_equal(wanted, "there is no group no-such-group");
+	assert_int_equal(set("allow_uid", "plugdev"), -EINVAL);
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(set("allow_uid", name), -EINVAL);
+	name[250] = '\0';
+	assert_int_equal(set("allow_uid", name), -EINVAL);
+	assert_int_equal(settings.allow_uid.count, 3);
 }
 
 static void lists_end_somewhere(void **state)
@@ -123,9 +182,9 @@ static void what_is_given_overrides(void **state)
 	assert_int_equal(set("max_objects", "6"), 0);
 	assert_int_equal(set("allow_uid", "1:2"), 0);
 	assert_int_equal(set("hide", "yes"), 0);
-	assert_int_equal(ipcfs_settings_set(&line, "rate", "9", &(const char *){ NULL }), 0);
-	assert_int_equal(ipcfs_settings_set(&line, "allow_uid", "3", &(const char *){ NULL }), 0);
-	assert_int_equal(ipcfs_settings_set(&line, "hide", "no", &(const char *){ NULL }), 0);
+	assert_int_equal(ipcfs_settings_set(&line, "rate", "9", wanted), 0);
+	assert_int_equal(ipcfs_settings_set(&line, "allow_uid", "3", wanted), 0);
+	assert_int_equal(ipcfs_settings_set(&line, "hide", "no", wanted), 0);
 	assert_int_equal(ipcfs_settings_override(&settings, &line), 0);
 	assert_int_equal(settings.rate, 9);
 	assert_int_equal(settings.max_objects, 6);
@@ -193,6 +252,8 @@ static void a_bad_line_is_named(void **state)
 	fails_at("read_only = yes\n", 1, "read_only");
 	fails_at("=5\n", 1, "can't be set");
 	fails_at("allow_uid =\n", 1, "allow_uid");
+	fails_at("rate = 1\nallow_uid = root, no-such-user\n", 2, "no user no-such-user");
+	fails_at("allow_gid = no-such-group\n", 1, "no group no-such-group");
 	fails_at("rate = 1\xff\n", 1, "rate");
 
 	memset(text, ' ', sizeof(text));
@@ -228,12 +289,18 @@ static void only_files_are_read(void **state)
 	fputs("rate = 1\n", file);
 	assert_int_equal(fflush(file), 0);
 	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(ipcfs_config_load(path, &line, &loaded), -EINVAL); /* is being written */
+	assert_int_equal(fclose(file), 0);
 	assert_int_equal(ipcfs_config_load(path, &line, &loaded), 0);
 	assert_int_equal(loaded.rate, 1);
 	ipcfs_settings_free(&loaded);
 	assert_int_equal(chmod(path, 0646), 0);
 	assert_int_equal(ipcfs_config_load(path, &line, &loaded), -EINVAL);
+	assert_int_equal(chmod(path, 0664), 0);
+	assert_int_equal(ipcfs_config_load(path, &line, &loaded), -EINVAL);
 	assert_int_equal(chmod(path, 0644), 0);
+	file = fopen(path, "a");
+	assert_non_null(file);
 	for (int i = 0; i < IPCFS_CONFIG_SIZE_MAX; i += 8)
 		fputs("#234567\n", file);
 	assert_int_equal(fclose(file), 0);
@@ -247,7 +314,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers_have_a_range, start, end),
+		cmocka_unit_test_setup_teardown(sizes_have_suffixes, start, end),
 		cmocka_unit_test_setup_teardown(lists_grow_and_are_whole_or_nothing, start, end),
+		cmocka_unit_test_setup_teardown(names_are_looked_up, start, end),
 		cmocka_unit_test_setup_teardown(lists_end_somewhere, start, end),
 		cmocka_unit_test_setup_teardown(switches_and_unknown_names, start, end),
 		cmocka_unit_test_setup_teardown(what_is_given_overrides, start, end),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is pending for real threads, and how they end. */
+/* Signals that are pending for real threads, and how threads end. */
 #include <errno.h>
 #include <grp.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "children.h"
-#include "fs/caller.h"
+#include "fs/access/caller.h"
 
 static void ignore(int signal)
 {
@@ -28,8 +28,8 @@ static void ignore(int signal)
 }
 
 /*
- * A child that has a handler for everything, SIGUSR2 blocked, and can't take a signal: it waits
- * for its vfork to end.
+ * A child that handles every signal, has SIGUSR2 blocked, and cannot take a signal: it waits for
+ * its vfork to end.
  */
 static bool catch_everything(void)
 {
@@ -82,8 +82,18 @@ static struct deaf_child deaf_child_start(void)
 static void deaf_child_end(struct deaf_child child)
 {
 	child_end(child.pid);
-	/* It died with its parent, and is ours now. */
+	/* It died with its parent, and is this test's child now. */
 	assert_int_equal(waitpid(child.vforked, NULL, 0), child.vforked);
+}
+
+/* Sends a signal, and waits for the end of a child that SIGKILL ends. The child stays a zombie. */
+static void send_signal(struct deaf_child child, int signal)
+{
+	siginfo_t info;
+
+	assert_int_equal(kill(child.pid, signal), 0);
+	if (signal == SIGKILL)
+		assert_int_equal(waitid(P_PID, (id_t)child.pid, &info, WEXITED | WNOWAIT), 0);
 }
 
 static bool interrupted_by(int signal)
@@ -91,7 +101,7 @@ static bool interrupted_by(int signal)
 	struct deaf_child child = deaf_child_start();
 	bool before = ipcfs_caller_interrupted(child.pid), after;
 
-	assert_int_equal(kill(child.pid, signal), 0);
+	send_signal(child, signal);
 	after = ipcfs_caller_interrupted(child.pid);
 	deaf_child_end(child);
 	assert_false(before);
@@ -122,11 +132,39 @@ static void what_is_caught_does_not_end(void **state)
 	assert_int_equal(kill(child.pid, SIGTERM), 0); /* caught */
 	assert_int_equal(kill(child.pid, SIGCHLD), 0);
 	assert_false(ipcfs_caller_ends(child.pid));
-	assert_int_equal(kill(child.pid, SIGKILL), 0);
+	send_signal(child, SIGKILL);
 	assert_true(ipcfs_caller_ends(child.pid));
 	deaf_child_end(child);
 	assert_true(ipcfs_caller_ends(pid_of_nobody()));
 	assert_true(ipcfs_caller_ends(0));
+}
+
+/* Returns why a child was interrupted that has this signal pending; 0: none. */
+static enum ipcfs_interrupt interrupt_of(int signal, bool again)
+{
+	struct deaf_child child = deaf_child_start();
+	enum ipcfs_interrupt interrupt;
+
+	send_signal(child, signal);
+	interrupt = ipcfs_caller_interrupt(child.pid, again);
+	deaf_child_end(child);
+	return interrupt;
+}
+
+static void why_a_wait_was_interrupted(void **state)
+{
+	(void)state;
+	assert_int_equal(interrupt_of(SIGKILL, false), IPCFS_INTERRUPT_END);
+	assert_int_equal(interrupt_of(SIGINT, false), IPCFS_INTERRUPT_END); /* though caught */
+	assert_int_equal(interrupt_of(SIGTERM, false), IPCFS_INTERRUPT_CAUGHT);
+	assert_int_equal(interrupt_of(SIGTSTP, false), IPCFS_INTERRUPT_CAUGHT);
+	assert_int_equal(interrupt_of(SIGSTOP, false), IPCFS_INTERRUPT_PAUSE);
+	assert_int_equal(interrupt_of(SIGSTOP, true), IPCFS_INTERRUPT_PAUSE);
+	assert_int_equal(interrupt_of(SIGCHLD, false), IPCFS_INTERRUPT_NONE);
+	assert_int_equal(interrupt_of(0, false), IPCFS_INTERRUPT_PAUSE);
+	assert_int_equal(interrupt_of(0, true), IPCFS_INTERRUPT_NONE);
+	assert_int_equal(ipcfs_caller_interrupt(0, false), IPCFS_INTERRUPT_PAUSE);
+	assert_int_equal(ipcfs_caller_interrupt(pid_of_nobody(), true), IPCFS_INTERRUPT_END);
 }
 
 static void pending_for_the_thread(void **state)
@@ -163,6 +201,29 @@ static pid_t zombie_start(bool (*body)(void), int signal)
 static bool nothing(void)
 {
 	return true;
+}
+
+/* A stopped process does not take a signal that would end it. */
+static void a_stopped_child_that_is_to_end(void **state)
+{
+	pid_t pid = child_start(nothing);
+	bool ends, interrupted;
+	enum ipcfs_interrupt why;
+	int status;
+
+	(void)state;
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	ends = ipcfs_caller_ends(pid);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	interrupted = ipcfs_caller_interrupted(pid);
+	why = ipcfs_caller_interrupt(pid, false);
+	assert_false(ends);
+	ends = ipcfs_caller_ends(pid);
+	child_end(pid);
+	assert_true(ends);
+	assert_true(interrupted);
+	assert_int_equal(why, IPCFS_INTERRUPT_END);
 }
 
 static bool take_odd_name(void)
@@ -222,7 +283,7 @@ static void dying(void **state)
 	child_end(odd);
 	assert_int_equal(ipcfs_caller_state(gettid()), IPCFS_CALLER_RUNNING);
 	assert_int_equal(ipcfs_caller_state(pid_of_nobody()), IPCFS_CALLER_KILLED);
-	/* Nobody knows. */
+	/* It cannot be told. */
 	assert_int_equal(ipcfs_caller_state(0), IPCFS_CALLER_RUNNING);
 
 	check_zombie(nothing, 0, false);
@@ -232,7 +293,7 @@ static void dying(void **state)
 	check_zombie(nothing, SIGTERM, true);
 	check_zombie(nothing, SIGINT, true);
 	check_zombie(start_thread, SIGKILL, true);
-	/* The kernel ends the thread that waits as by SIGKILL. */
+	/* The kernel ends the waiting thread as by SIGKILL. */
 	check_zombie(let_thread_exit, 0, false);
 }
 
@@ -250,11 +311,13 @@ int main(void)
 		cmocka_unit_test(pending_signals),
 		cmocka_unit_test(what_is_caught_does_not_end),
 		cmocka_unit_test(pending_for_the_thread),
+		cmocka_unit_test(why_a_wait_was_interrupted),
+		cmocka_unit_test(a_stopped_child_that_is_to_end),
 		cmocka_unit_test(dying),
 		cmocka_unit_test(gone_is_interrupted),
 	};
 
-	/* So that no child of a child is left behind. */
+	/* So that no grandchild is left behind. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	return cmocka_run_group_tests_name("signals", tests, NULL, NULL);
 }

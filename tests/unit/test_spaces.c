@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "backends/kinds.h"
-#include "backends/space.h"
-#include "fs/object.h"
+#include "backends/contract/classes.h"
+#include "backends/space/reference.h"
+#include "fs/tree/object.h"
 
 static void the_same_reference_is_another_object_in_another_space(void **state)
 {
@@ -33,12 +33,12 @@ static void the_same_reference_is_another_object_in_another_space(void **state)
 	assert_ptr_equal(first->space, one);
 	assert_ptr_equal(second->space, two);
 	assert_ptr_equal(ipcfs_object_get(&objects, one, &ipcfs_sysv_msg, &ref), first);
-	ipcfs_object_put(&objects, first);
-	ipcfs_object_put(&objects, first);
-	ipcfs_object_put(&objects, second);
+	ipcfs_object_unref(&objects, first);
+	ipcfs_object_unref(&objects, first);
+	ipcfs_object_unref(&objects, second);
 	ipcfs_objects_destroy(&objects);
-	ipcfs_space_put(one);
-	ipcfs_space_put(two);
+	ipcfs_space_unref(one);
+	ipcfs_space_unref(two);
 }
 
 static void a_space_is_open_for_as_long_as_an_object_is_in_use(void **state)
@@ -56,10 +56,10 @@ static void a_space_is_open_for_as_long_as_an_object_is_in_use(void **state)
 	object = ipcfs_object_get(&objects, space, &ipcfs_sysv_msg, &ref);
 	assert_non_null(object);
 	assert_ptr_equal(ipcfs_object_get(&objects, space, &ipcfs_sysv_msg, &ref), object);
-	ipcfs_space_put(space);
-	ipcfs_object_put(&objects, object);
+	ipcfs_space_unref(space);
+	ipcfs_object_unref(&objects, object);
 	assert_true(fcntl(root, F_GETFD) >= 0);
-	ipcfs_object_put(&objects, object);
+	ipcfs_object_unref(&objects, object);
 	assert_int_equal(fcntl(root, F_GETFD), -1);
 	ipcfs_objects_destroy(&objects);
 }

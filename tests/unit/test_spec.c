@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Specifications, against a table of kinds of this file's own. */
+/* Specifications, with a table of classes of this file's own. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "fs/spec.h"
+#include "fs/control/spec.h"
 
 static int any_name(const char *name)
 {
@@ -21,45 +21,54 @@ static int short_name(const char *name)
 	return strlen(name) > 10 ? -ENAMETOOLONG : strncmp(name, "0x", 2) ? -EINVAL : 0;
 }
 
-static const struct ipcfs_backend mq = {
+static const struct ipcfs_class mq = {
 	.family = "posix",
-	.class_name = "mq",
+	.name = "mq",
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_MESSAGES | IPCFS_SPEC_MAX_MESSAGE,
 	.check_name = any_name,
 };
 
-static const struct ipcfs_backend msg = {
+static const struct ipcfs_class msg = {
 	.family = "sysv",
-	.class_name = "msg",
+	.name = "msg",
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_BYTES,
 	.check_name = short_name,
 };
 
-static const struct ipcfs_backend shm = {
+static const struct ipcfs_class shm = {
 	.family = "posix",
-	.class_name = "shm",
+	.name = "shm",
 	.spec_keys = IPCFS_SPEC_MODE | IPCFS_SPEC_SIZE,
 	.check_name = any_name,
 };
 
-static const struct ipcfs_backend sem = {
+static const struct ipcfs_class sem = {
 	.family = "sysv",
-	.class_name = "sem",
+	.name = "sem",
 	.spec_keys = IPCFS_SPEC_VALUES,
 	.check_name = any_name,
 };
 
-static const struct ipcfs_backend bare = {
+static const struct ipcfs_class bare = {
 	.family = "none",
-	.class_name = "mq",
+	.name = "mq",
 	.check_name = any_name,
 };
 
-const struct ipcfs_backend *const ipcfs_backends[] = { &mq, &msg, &shm, &sem, &bare, NULL };
+static const struct ipcfs_class broker = {
+	.family = "amqp",
+	.name = "main",
+	.spec_keys = IPCFS_SPEC_BROKER,
+	.check_name = any_name,
+};
+
+const struct ipcfs_class *ipcfs_classes[] = { &mq, &msg, &shm, &sem, &bare, &broker, NULL };
+
+static struct ipcfs_refusal reason;
 
 static int parse(const char *line, struct ipcfs_spec *spec)
 {
-	return ipcfs_spec_parse(line, strlen(line), spec);
+	return ipcfs_spec_parse(line, strlen(line), spec, &reason);
 }
 
 static void check_errors(const char *const *lines, size_t count, int want)
@@ -82,7 +91,7 @@ static void plain_lines(void **state)
 
 	(void)state;
 	assert_int_equal(parse("posix/mq/jobs", &spec), 0);
-	assert_ptr_equal(spec.backend, &mq);
+	assert_ptr_equal(spec.class, &mq);
 	assert_string_equal(spec.name, "jobs");
 	assert_int_equal(spec.given, 0);
 	assert_int_equal(spec.mode, 0600);
@@ -96,11 +105,42 @@ static void plain_lines(void **state)
 	assert_int_equal(spec.max_message, 4096);
 
 	assert_int_equal(parse(" \t sysv/msg/0x51\t\tmode=0 \t qbytes=1M ", &spec), 0);
-	assert_ptr_equal(spec.backend, &msg);
+	assert_ptr_equal(spec.class, &msg);
 	assert_string_equal(spec.name, "0x51");
 	assert_int_equal(spec.given, IPCFS_SPEC_MODE | IPCFS_SPEC_MAX_BYTES);
 	assert_int_equal(spec.mode, 0);
 	assert_int_equal(spec.max_bytes, 1 << 20);
+}
+
+static void queues_of_brokers(void **state)
+{
+	static const char *const malformed[] = {
+		"amqp/main/q type=stream",   "amqp/main/q type=",      "amqp/main/q type=quorumx",
+		"amqp/main/q dead=",	     "amqp/main/q ttl=1s",     "amqp/main/q mode=0600",
+		"amqp/main/q prio=1 prio=1", "posix/mq/q type=quorum", "amqp/main/q dead=a/b",
+	};
+	static const char *const beyond[] = {
+		"amqp/main/q prio=256",	      "amqp/main/q prio=0",
+		"amqp/main/q ttl=4294967296", "amqp/main/q maxlen=9223372036854775808",
+		"amqp/main/q redeliver=0",
+	};
+	struct ipcfs_spec spec;
+
+	(void)state;
+	assert_int_equal(parse("amqp/main/q type=classic maxlen=1K maxbytes=2 ttl=3 dead=a\\040b "
+			       "redeliver=4 prio=255",
+			       &spec),
+			 0);
+	assert_int_equal(spec.given, IPCFS_SPEC_BROKER);
+	assert_string_equal(spec.broker.type, "classic");
+	assert_string_equal(spec.broker.dead, "a b");
+	assert_true(spec.broker.max_length == 1024 && spec.broker.max_bytes == 2);
+	assert_true(spec.broker.ttl == 3 && spec.broker.redeliver == 4);
+	assert_int_equal(spec.broker.priorities, 255);
+	assert_int_equal(parse("amqp/main/q", &spec), 0);
+	assert_int_equal(spec.given, 0);
+	CHECK_ERRORS(malformed, -EINVAL);
+	CHECK_ERRORS(beyond, -ERANGE);
 }
 
 static void sizes(void **state)
@@ -148,7 +188,7 @@ static void lines_with_nothing_to_do(void **state)
 
 	(void)state;
 	CHECK_ERRORS(lines, 1);
-	assert_int_equal(ipcfs_spec_parse(NULL, 0, &(struct ipcfs_spec){ 0 }), 1);
+	assert_int_equal(ipcfs_spec_parse(NULL, 0, &(struct ipcfs_spec){ 0 }, &reason), 1);
 }
 
 static void malformed_lines(void **state)
@@ -242,18 +282,18 @@ static void long_names(void **state)
 	assert_int_equal(strlen(spec.name), 255);
 	line[head + 255] = 'n';
 	assert_int_equal(parse(line, &spec), -ENAMETOOLONG);
-	/* An escape counts as the one byte it stands for. */
+	/* An escape counts as the one byte that it stands for. */
 	memcpy(line + head + 252, "\\040nn", 7);
 	assert_int_equal(parse(line, &spec), 0);
 	assert_int_equal(strlen(spec.name), 255);
 	assert_int_equal(spec.name[252], ' ');
-	/* What is malformed besides is malformed. */
+	/* If it is also malformed, it is malformed. */
 	memset(line + head, 'n', 300);
 	strcpy(line + head + 300, "\\");
 	assert_int_equal(parse(line, &spec), -EINVAL);
-	/* The class has a word, too. */
+	/* The class decides, too. */
 	assert_int_equal(parse("sysv/msg/0x123456789", &spec), -ENAMETOOLONG);
-	/* There is no class with such a name. */
+	/* No class has such a name. */
 	memset(line, 'f', 300);
 	strcpy(line + 300, "/mq/x");
 	assert_int_equal(parse(line, &spec), -EINVAL);
@@ -292,10 +332,10 @@ static void embedded_nul(void **state)
 
 		memcpy(copy, line, sizeof(line));
 		copy[i] = '\0';
-		assert_int_equal(ipcfs_spec_parse(copy, sizeof(line) - 1, &spec), -EINVAL);
+		assert_int_equal(ipcfs_spec_parse(copy, sizeof(line) - 1, &spec, &reason), -EINVAL);
 	}
-	assert_int_equal(ipcfs_spec_parse(line, sizeof(line), &spec), -EINVAL);
-	assert_int_equal(ipcfs_spec_parse("", 1, &spec), -EINVAL);
+	assert_int_equal(ipcfs_spec_parse(line, sizeof(line), &spec, &reason), -EINVAL);
+	assert_int_equal(ipcfs_spec_parse("", 1, &spec, &reason), -EINVAL);
 }
 
 static void classes(void **state)
@@ -308,19 +348,8 @@ static void classes(void **state)
 	assert_null(ipcfs_class_find("", ""));
 }
 
-static void escaping_is_plain(void **state)
-{
-	struct ipcfs_text out = { 0 };
-
-	(void)state;
-	assert_int_equal(ipcfs_spec_escape("a b\t#\\~!\n\177\303\244=", &out), 0);
-	assert_int_equal(ipcfs_text_add(&out, "", 1), 0);
-	assert_string_equal(out.data, "a\\040b\\011\\043\\134~!\\012\\177\\303\\244=");
-	ipcfs_text_free(&out);
-}
-
-/* Every byte that a name can have, alone and between others, is read back as it was. */
-static void escaping_comes_back(void **state)
+/* An escape can name any byte that a name can have. */
+static void escapes_name_every_byte(void **state)
 {
 	char all[NAME_MAX + 1];
 	size_t size = 0;
@@ -340,10 +369,9 @@ static void escaping_comes_back(void **state)
 		if (i == size)
 			name = all;
 		assert_int_equal(ipcfs_text_add(&out, "posix/mq/", 9), 0);
-		assert_int_equal(ipcfs_spec_escape(name, &out), 0);
-		for (size_t at = 0; at < out.size; at++)
-			assert_true(out.data[at] > ' ' && out.data[at] <= '~');
-		assert_int_equal(ipcfs_spec_parse(out.data, out.size, &spec), 0);
+		for (const char *at = name; *at; at++)
+			assert_int_equal(ipcfs_text_printf(&out, "\\%03o", (unsigned char)*at), 0);
+		assert_int_equal(ipcfs_spec_parse(out.data, out.size, &spec, &reason), 0);
 		assert_string_equal(spec.name, name);
 		ipcfs_text_free(&out);
 	}
@@ -374,10 +402,80 @@ static void values_are_a_list(void **state)
 	check_errors(large, sizeof(large) / sizeof(*large), -ERANGE);
 }
 
+static void value_is_one(void **state)
+{
+	static const char *const bad[] = { "sysv/sem/a value=1,2",
+					   "sysv/sem/a value=", "sysv/sem/a value=1 values=1",
+					   "posix/mq/a value=1" };
+	struct ipcfs_spec spec;
+	uint32_t value;
+
+	(void)state;
+	CHECK_ERRORS(bad, -EINVAL);
+	assert_int_equal(parse("sysv/sem/a value=7", &spec), 0);
+	assert_int_equal(spec.given, IPCFS_SPEC_VALUES);
+	assert_int_equal(spec.values.size, sizeof(value));
+	memcpy(&value, spec.values.data, sizeof(value));
+	assert_int_equal(value, 7);
+	ipcfs_spec_free(&spec);
+}
+
+static void refusals_name_the_word(void **state)
+{
+	static const struct {
+		const char *line, *word, *why;
+	} refused[] = {
+		{ "posix/mq",
+		  "posix/mq: ", "classes posix/mq sysv/msg posix/shm sysv/sem none/mq" },
+		{ "posix/none/x", "posix/none/x: ", "posix/shm" },
+		{ "posix/mq/..  mode=0600", "posix/mq/..: ", "name" },
+		{ "sysv/msg/0x12345678901", "sysv/msg/0x12345678901: ", "too long" },
+		{ "posix/mq/x mode=0600 color=red",
+		  "color=red: ", "posix/mq: mode maxmsg msgsize" },
+		{ "posix/mq/x maxmsg", "maxmsg: ", "KEY=VALUE" },
+		{ "posix/mq/x maxmsg=1 maxmsg=2", "maxmsg=2: ", "twice" },
+		{ "posix/mq/x mode=rw", "mode=rw: ", "0660" },
+		{ "posix/mq/x maxmsg=ten", "maxmsg=ten: ", "number" },
+		{ "posix/mq/x maxmsg=0", "maxmsg=0: ", "from 1 to 9223372036854775807" },
+		{ "sysv/sem/x values=2147483648", "values=2147483648: ", "from 0 to 2147483647" },
+		{ "sysv/sem/x values=1,", "values=1,: ", "commas" },
+		{ "sysv/sem/x value=1,2", "value=1,2: ", "one number" },
+		{ "posix/mq/x a\033[2Jb", "a\\033[2Jb: ", "KEY=VALUE" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct ipcfs_spec spec;
+
+		memset(&reason, 0, sizeof(reason));
+		assert_true(parse(refused[i].line, &spec) < 0);
+		if (strncmp(reason.text, refused[i].word, strlen(refused[i].word)) != 0 ||
+		    !strstr(reason.text, refused[i].why))
+			fail_msg("'%s' is refused with '%s'", refused[i].line, reason.text);
+	}
+}
+
+static void refusals_have_one_length(void **state)
+{
+	char line[5000];
+	struct ipcfs_spec spec;
+
+	(void)state;
+	memset(line, '\001', sizeof(line));
+	memcpy(line, "posix/mq/x ", 11);
+	assert_int_equal(ipcfs_spec_parse(line, sizeof(line), &spec, &reason), -EINVAL);
+	assert_true(strnlen(reason.text, sizeof(reason.text)) < sizeof(reason.text));
+	assert_memory_equal(reason.text, "\\001\\001", 8);
+	assert_non_null(strstr(reason.text, "\\001...: KEY"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_a_list),
+		cmocka_unit_test(value_is_one),
+		cmocka_unit_test(refusals_name_the_word),
+		cmocka_unit_test(refusals_have_one_length),
 		cmocka_unit_test(plain_lines),
 		cmocka_unit_test(lines_with_nothing_to_do),
 		cmocka_unit_test(malformed_lines),
@@ -386,9 +484,9 @@ int main(void)
 		cmocka_unit_test(escapes),
 		cmocka_unit_test(embedded_nul),
 		cmocka_unit_test(classes),
-		cmocka_unit_test(escaping_is_plain),
-		cmocka_unit_test(escaping_comes_back),
+		cmocka_unit_test(escapes_name_every_byte),
 		cmocka_unit_test(sizes),
+		cmocka_unit_test(queues_of_brokers),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backends/sysv_key.h"
+#include "backends/sysv/sysv_key.h"
 
 static void keys_have_many_spellings(void **state)
 {

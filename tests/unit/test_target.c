@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which processes can be the target, and that none takes the place of another. */
+/* Which processes can be the target; no other process can take the place of the target. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "backends/target.h"
+#include "backends/space/target.h"
 
 static pid_t start_child(void)
 {
@@ -106,7 +106,7 @@ static void a_thread_is_none(void **state)
 	assert_int_equal(result, -EINVAL);
 }
 
-/* Where kernel threads can be seen the first of them is 2. */
+/* Where kernel threads can be seen, the first one is 2. */
 static void a_kernel_thread_is_none(void **state)
 {
 	char name[32] = "";

@@ -8,12 +8,12 @@
 
 #include <cmocka.h>
 
-#include "backends/text.h"
+#include "backends/contract/text.h"
 
 static void assert_holds(const struct ipcfs_text *text, const char *expected)
 {
 	assert_int_equal(text->size, strlen(expected));
-	assert_true(text->size <= text->room);
+	assert_true(text->size <= text->capacity);
 	if (text->size)
 		assert_memory_equal(text->data, expected, text->size);
 }
@@ -46,7 +46,7 @@ static void add_keeps_every_byte(void **state)
 		assert_true(text.data[i] == (char)(i * 7));
 	ipcfs_text_free(&text);
 	assert_null(text.data);
-	assert_int_equal(text.room, 0);
+	assert_int_equal(text.capacity, 0);
 }
 
 static void reserve_promises_room(void **state)
@@ -57,7 +57,7 @@ static void reserve_promises_room(void **state)
 	(void)state;
 	assert_int_equal(ipcfs_text_add(&text, "abc", 3), 0);
 	assert_int_equal(ipcfs_text_reserve(&text, 5000), 0);
-	assert_true(text.room - text.size >= 5000);
+	assert_true(text.capacity - text.size >= 5000);
 	assert_holds(&text, "abc");
 	data = text.data;
 	for (int i = 0; i < 5000; i++)
@@ -135,7 +135,7 @@ static void pair_quotes_what_needs_it(void **state)
 	}
 }
 
-/* Every byte that can be in a name comes through a shell unchanged. */
+/* Every byte that can be in a name passes through a shell unchanged. */
 static void pair_can_be_sourced(void **state)
 {
 	static const char print[] = "printf %s \"$key\"";

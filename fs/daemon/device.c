@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+#include "fs/daemon/device.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "fs/base/answered.h"
+#include "fs/base/counters.h"
+#include "fs/base/fuse_header.h"
+
+#define SHORT_MAX 256 /* bytes */
+
+static size_t size_of(const struct iovec *parts, int count)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	return size;
+}
+
+static ssize_t send_short(int fd, const struct iovec *parts, int count)
+{
+	char bytes[SHORT_MAX];
+	size_t size = 0;
+	ssize_t done;
+	int error;
+
+	for (int i = 0; i < count; i++) {
+		if (parts[i].iov_len)
+			memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
+		size += parts[i].iov_len;
+	}
+	done = write(fd, bytes, size);
+	error = errno;
+	explicit_bzero(bytes, size); /* it may have been a message */
+	errno = error;
+	return done;
+}
+
+/*
+ * Counts the error of a reply, unless another thread has answered the request. The count is there
+ * before the caller learns of the error. libfuse has the whole header in one part.
+ */
+static void count_error(const struct iovec *parts)
+{
+	if (parts[0].iov_len >= IPCFS_FUSE_ANSWER_SIZE && !ipcfs_answered())
+		ipcfs_count_error(ipcfs_fuse_header_error(parts[0].iov_base));
+}
+
+static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
+{
+	size_t size = size_of(parts, count);
+	ssize_t done;
+
+	(void)arg;
+	if (size <= SHORT_MAX) {
+		count_error(parts);
+		return send_short(fd, parts, count);
+	}
+	done = writev(fd, parts, count); /* it tells of no error: an error has no bytes */
+	/* Another process truncated the segment. The kernel has answered the request with EIO. */
+	if (done < 0 && errno == EFAULT)
+		return (ssize_t)size;
+	return done;
+}
+
+static ssize_t read_request(int fd, void *bytes, size_t size, void *arg)
+{
+	(void)arg;
+	return read(fd, bytes, size);
+}
+
+int ipcfs_device_use(struct fuse_session *session)
+{
+	const struct fuse_custom_io io = { .writev = send_reply, .read = read_request };
+
+	return fuse_session_custom_io(session, &io, fuse_session_fd(session)) ? -ENOMEM : 0;
+}

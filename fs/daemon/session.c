@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+#include "fs/daemon/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/base/log.h"
+#include "fs/daemon/covers.h"
+#include "fs/daemon/daemonize.h"
+#include "fs/daemon/device.h"
+#include "fs/daemon/mountpoint.h"
+#include "fs/daemon/notify.h"
+#include "fs/daemon/session_threads.h"
+#include "fs/daemon/unmounter.h"
+
+#define DEADLINE_US (800 * 1000) /* for the end of the process */
+
+struct session {
+	struct fuse_session *fuse;
+	const struct ipcfs_session_hooks *hooks;
+	const char *mountpoint;
+	uint64_t mount_id;		  /* 0: unknown */
+	struct ipcfs_unmounter unmounter; /* of an ordinary user's mount */
+	struct ipcfs_covers *covers;	  /* NULL: mounts of others are not watched */
+	bool foreground;
+	struct ipcfs_session_threads *threads;
+};
+
+/* The path that the forced end still has to unmount. Set and cleared by end_session only. */
+static const char *volatile mounted;
+
+static void end_now(int signal)
+{
+	(void)signal;
+	_exit(0);
+}
+
+static void end_by_force(int signal)
+{
+	const struct sigaction now = { .sa_handler = end_now };
+
+	(void)signal;
+	if (mounted != NULL)
+		(void)ipcfs_mountpoint_umount(mounted);
+	/*
+	 * A thread that waits for a lock of the kernel keeps the process. Its requests, the lock of
+	 * the access control lists and the keeper's socket must not wait for it.
+	 */
+	(void)sigaction(SIGABRT, &now, NULL); /* of a thread that can't leave a namespace then */
+	(void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	_exit(0);
+}
+
+static void wake_up(int signal)
+{
+	(void)signal;
+}
+
+/* Tells whether this mount still is the one at the mount point: after umount -l it is not. */
+static bool is_mounted_there(const struct session *session)
+{
+	return session->mount_id == 0 ||
+	       ipcfs_mountpoint_id(session->mountpoint) == session->mount_id;
+}
+
+/*
+ * Replaces the connection by the write end of a pipe without a reader. libfuse sees an error on it,
+ * and then does not unmount another mount that is at the mount point now.
+ */
+static int make_look_dead(struct session *session)
+{
+	int ends[2], result = 0;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	close(ends[0]);
+	if (dup2(ends[1], fuse_session_fd(session->fuse)) < 0)
+		result = -errno;
+	close(ends[1]);
+	return result;
+}
+
+static void unmount(struct session *session)
+{
+	if (session->unmounter.fd >= 0) {
+		/* Closes the connection first: requests of the program would not be answered. */
+		if (make_look_dead(session) == 0)
+			fuse_session_unmount(session->fuse);
+		if (is_mounted_there(session) && ipcfs_unmounter_detach(&session->unmounter) < 0)
+			ipcfs_log(LOG_WARNING, "%s: can't unmount", session->mountpoint);
+		ipcfs_unmounter_end(&session->unmounter);
+		return;
+	}
+	/*
+	 * Before libfuse, which leaves the mount alone when the connection was cut through
+	 * /sys/fs/fuse, and does not cut it itself.
+	 */
+	if (session->mount_id != 0 && is_mounted_there(session))
+		(void)ipcfs_mountpoint_detach(session->mountpoint);
+	/* Closes /dev/fuse, which fails every request that is left. */
+	if (is_mounted_there(session) || make_look_dead(session) == 0)
+		fuse_session_unmount(session->fuse);
+	mounted = NULL;
+}
+
+/* Ends the session within DEADLINE_US. */
+static void end_session(struct session *session)
+{
+	struct sigaction by_force = { .sa_handler = end_by_force };
+	struct itimerval deadline = { .it_value.tv_usec = DEADLINE_US };
+	sigset_t alarm;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigaction(SIGALRM, &by_force, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+	setitimer(ITIMER_REAL, &deadline, NULL);
+	if (session->mount_id != 0 && is_mounted_there(session))
+		mounted = session->mountpoint;
+
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_STOPPING);
+	session->hooks->stop(session->hooks->arg);
+	ipcfs_session_threads_stop(session->threads);
+	unmount(session);
+	ipcfs_covers_stop(session->covers);
+}
+
+/* Starts a process that can unmount, if this one will not be able to. */
+static int start_unmounter(struct session *session)
+{
+	if (ipcfs_mountpoint_privileged())
+		return 0;
+	return ipcfs_unmounter_start(session->mountpoint, &session->unmounter);
+}
+
+/*
+ * Sets signal masks and handlers. Call before there are threads. *taken: the signals that end
+ * the session, SIGHUP and SIGCHLD; *before: the old mask.
+ */
+static void block_signals(sigset_t *taken, sigset_t *before)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = wake_up };
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+	sigset_t kick;
+
+	sigemptyset(taken);
+	sigaddset(taken, SIGTERM);
+	sigaddset(taken, SIGINT);
+	/* Blocked, so signalfd(2) takes it although it is ignored, by nohup(1) too. */
+	sigaddset(taken, SIGHUP);
+	sigaddset(taken, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, taken, before);
+
+	sigaction(SIGCHLD, &usual, NULL); /* ignored, it would not come */
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* beyond RLIMIT_FSIZE: an error instead */
+	sigaction(SIGUSR1, &wake, NULL);
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+}
+
+/* Returns a pending signal. 0: there is none. */
+static int take_signal(int signals)
+{
+	struct signalfd_siginfo info;
+
+	return read(signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+/* Reads the settings again, and tells the service manager before and after. */
+static void reload(const struct session *session)
+{
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_RELOADING);
+	session->hooks->reload(session->hooks->arg);
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_READY);
+}
+
+/*
+ * Waits until a signal, the end of hooks->process or a session thread ends the session. An error of
+ * signalfd(2): it can't wait.
+ */
+static int wait_for_end(struct session *session, const sigset_t *taken)
+{
+	enum { SIGNALS, PROCESS, COUNT };
+	struct pollfd events[COUNT] = {
+		[SIGNALS] = { .events = POLLIN },
+		[PROCESS] = { .fd = session->hooks->process, .events = POLLIN },
+	};
+	sigset_t waited = *taken, kick;
+	int signal;
+
+	/* Blocked only now: the threads that were made before need it unblocked. */
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &kick, NULL);
+	sigaddset(&waited, SIGUSR1);
+	events[SIGNALS].fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (events[SIGNALS].fd < 0)
+		return -errno;
+	while (!fuse_session_exited(session->fuse)) {
+		if (poll(events, COUNT, -1) < 0)
+			continue;
+		if (events[PROCESS].revents) {
+			ipcfs_log(LOG_NOTICE, "the target process has ended");
+			break;
+		}
+		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
+		if (signal == SIGHUP)
+			reload(session);
+		else if (signal == SIGCHLD)
+			session->hooks->children(session->hooks->arg);
+		else if (signal > 0 && signal != SIGUSR1)
+			break;
+	}
+	close(events[SIGNALS].fd);
+	return 0;
+}
+
+/*
+ * Serves requests until the session ends. `ready` is that of ipcfs_daemonize_fork. A negative errno,
+ * which was logged: they could not be served.
+ */
+static int serve(struct session *session, int ready, const sigset_t *taken)
+{
+	int result = ipcfs_session_threads_serve_init(session->threads);
+
+	if (result == 0)
+		result = ipcfs_session_threads_start(session->threads);
+	if (result < 0) {
+		ipcfs_log(LOG_ERR, "can't serve requests: %s", strerror(-result));
+		return result;
+	}
+	session->covers = ipcfs_covers_start(session->mountpoint);
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_READY);
+	else
+		ipcfs_daemonize_ready(ready);
+	result = wait_for_end(session, taken);
+	if (result < 0)
+		ipcfs_log(LOG_ERR, "waiting for signals: %s", strerror(-result));
+	return result;
+}
+
+int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool foreground,
+		      const struct ipcfs_session_hooks *hooks)
+{
+	struct session session = {
+		.fuse = fuse,
+		.hooks = hooks,
+		.mountpoint = mountpoint,
+		.mount_id = ipcfs_mountpoint_id(mountpoint),
+		.foreground = foreground,
+		.unmounter = { .fd = -1 },
+	};
+	sigset_t taken, before;
+	int ready = -1, result;
+
+	fflush(NULL);
+	block_signals(&taken, &before);
+	if (!foreground) {
+		result = ipcfs_daemonize_fork(&ready);
+		if (result < 0) {
+			/* In the parent, which unmounts if the child crashed. */
+			if (result != -ECHILD && result != -EOWNERDEAD && result != -EINTR)
+				ipcfs_log(LOG_ERR, "can't go into the background: %s",
+					  strerror(-result));
+			unmount(&session);
+			pthread_sigmask(SIG_SETMASK, &before, NULL);
+			return result;
+		}
+	}
+
+	session.threads = ipcfs_session_threads_create(fuse, hooks, pthread_self());
+	result = session.threads ? start_unmounter(&session) : -ENOMEM;
+	if (result == 0)
+		result = ipcfs_device_use(fuse);
+	if (result == 0)
+		result = hooks->start(hooks->arg, fuse);
+	if (result < 0) {
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
+		unmount(&session);
+		goto out;
+	}
+	result = serve(&session, ready, &taken);
+	end_session(&session);
+	if (result == 0 && ipcfs_session_threads_error(session.threads)) {
+		result = ipcfs_session_threads_error(session.threads);
+		ipcfs_log(LOG_ERR, "reading requests: %s", strerror(-result));
+	}
+out:
+	if (session.threads)
+		ipcfs_session_threads_destroy(session.threads);
+	return result;
+}

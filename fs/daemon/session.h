@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Room fs/daemon: the process: command line, configuration, mount, session, privileges.
+ * May be called by no room; main.c is the program.
+ * May call every room of fs/, and backends/contract.
+ *
+ * The session, from mounting to unmounting: threads read requests from /dev/fuse
+ * (session_threads.h), and the main thread waits for the end.
+ *
+ * Signals while it runs: SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked in all threads. SIGTERM
+ * and SIGINT end the session, SIGHUP calls the reload hook, SIGCHLD the children hook. SIGPIPE and
+ * SIGXFSZ are ignored. SIGUSR1 has an empty handler and interrupts system calls. It is unblocked in
+ * the session threads and in every thread that the start hook or a handler makes, so that a room can
+ * interrupt its own threads with pthread_kill.
+ */
+#ifndef IPCFS_SESSION_H
+#define IPCFS_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fuse_session;
+
+struct ipcfs_session_hooks {
+	/*
+	 * Starts threads. Called after the fork, before the first request. A negative errno: it
+	 * failed.
+	 */
+	int (*start)(void *arg, struct fuse_session *session);
+	/* Answers every parked request, as the session ends. Later requests get no answer. */
+	void (*stop)(void *arg);
+	/*
+	 * Tells whether to handle a request, as the kernel wrote it. False: it was answered. Called
+	 * by all session threads.
+	 */
+	bool (*admit)(void *arg, const void *request, size_t size);
+	/*
+	 * Called by the same thread before its next request: it was handled, parked or refused, or
+	 * SIGUSR1 came instead.
+	 */
+	void (*done)(void *arg);
+	/* Called by a session thread that ends. */
+	void (*leave)(void *arg);
+	/* Reads the settings again. Called by the main thread at SIGHUP. */
+	void (*reload)(void *arg);
+	/* Looks after child processes. Called by the main thread at SIGCHLD. */
+	void (*children)(void *arg);
+	void *arg;
+	/* A pidfd of a process whose end ends the session; -1: none. */
+	int process;
+};
+
+/*
+ * Serves a session that is mounted on `mountpoint`, an absolute path, until it is unmounted, a
+ * signal ends it (see above), or hooks->process ends. Then unmounts, even while files are open. A
+ * negative errno, which was logged: requests could not be served.
+ *
+ * Unless `foreground`, forks first. The parent exits with 0 when the kernel's INIT request was
+ * answered, or returns an error when the child ends before. In the foreground, the service manager
+ * is told about start and end (notify.h).
+ *
+ * From the beginning of the end on the process has 800 ms; then it exits with 0 in any case.
+ */
+int ipcfs_session_run(struct fuse_session *session, const char *mountpoint, bool foreground,
+		      const struct ipcfs_session_hooks *hooks);
+
+#endif

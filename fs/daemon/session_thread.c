@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* One session thread: its requests, one after the other. */
+#define FUSE_USE_VERSION 314
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/contract/caller.h"
+#include "fs/base/clear_stack.h"
+#include "fs/base/counters.h"
+#include "fs/base/fuse_header.h"
+#include "fs/daemon/session.h"
+#include "fs/daemon/session_inside.h"
+#include "fs/daemon/session_threads.h"
+
+/* A thread gives memory of requests above this size back when only smaller ones follow. */
+#define BUFFER_KEEP (128 * 1024)
+#define SMALL_MAX 64 /* smaller requests in a row before that */
+
+#define MEMORY_MS 10 /* until a request is read again for which there was no memory */
+
+/* Sizes of a thread's requests. */
+struct request_sizes {
+	size_t large;	/* bytes of its buffer that have to be given back; 0: none */
+	unsigned small; /* small requests since the last large one */
+};
+
+/* Clears message bytes from the thread's buffer, and gives memory of large requests back. */
+static void clear_request(const struct fuse_buf *buf, struct request_sizes *sizes)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start, end;
+
+	if (buf->mem == NULL || (buf->flags & FUSE_BUF_IS_FD))
+		return;
+	explicit_bzero(buf->mem, buf->size);
+	if (buf->size > BUFFER_KEEP) {
+		if (buf->size > sizes->large)
+			sizes->large = buf->size;
+		sizes->small = 0;
+		return;
+	}
+	if (sizes->large == 0 || ++sizes->small < SMALL_MAX)
+		return;
+	start = ((uintptr_t)buf->mem + page - 1) & ~(page - 1);
+	end = ((uintptr_t)buf->mem + sizes->large) & ~(page - 1);
+	sizes->large = 0;
+	/* If this fails, the pages only stay in use. */
+	if (start < end)
+		(void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+/*
+ * Returns whether the payer has less than its share of the threads, in all and for the node. Call
+ * with the lock held.
+ */
+static bool has_share(const void *arg, uid_t payer, uint64_t node)
+{
+	const struct ipcfs_session_threads *threads = arg;
+	unsigned all = 0, at_node = 0;
+
+	if (payer == IPCFS_SESSION_NOBODY)
+		return true;
+	for (unsigned i = 0; i < IPCFS_SESSION_THREADS_MAX; i++) {
+		const struct session_thread *other = &threads->all[i];
+
+		if (other->payer != payer || !(atomic_load(&other->turns.now) & 1))
+			continue;
+		all++;
+		at_node += other->node == node;
+	}
+	return all < IPCFS_SESSION_SHARE && at_node < IPCFS_SESSION_NODE_SHARE;
+}
+
+static void begin_turn(struct session_thread *self, const void *request, size_t size)
+{
+	self->head = (struct ipcfs_fuse_header){ 0 };
+	if (size >= IPCFS_FUSE_HEADER_SIZE)
+		ipcfs_fuse_header_read(request, &self->head);
+	atomic_store_explicit(&self->unique, self->head.unique, memory_order_relaxed);
+	atomic_store_explicit(&self->uid, self->head.uid, memory_order_relaxed);
+	atomic_store_explicit(&self->late, ipcfs_fuse_header_late(request, size),
+			      memory_order_relaxed);
+	atomic_fetch_add(&self->turns.now, 1);
+}
+
+/* Begins a turn, and wakes the watcher if it sleeps. */
+static void begin(struct session_thread *self, const void *request, size_t size)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+
+	begin_turn(self, request, size);
+	ipcfs_count_request(self->head.opcode);
+	if (!atomic_load(&threads->asleep))
+		return;
+	pthread_mutex_lock(&threads->lock);
+	atomic_store(&threads->asleep, false);
+	pthread_cond_signal(&threads->wake);
+	pthread_mutex_unlock(&threads->lock);
+}
+
+/* The counterpart of begin. */
+static void end(struct session_thread *self)
+{
+	ipcfs_clear_stack();
+	self->threads->hooks->done(self->threads->hooks->arg);
+	if (self->payer != IPCFS_SESSION_NOBODY) { /* only this thread writes it */
+		pthread_mutex_lock(&self->threads->lock);
+		self->payer = IPCFS_SESSION_NOBODY;
+		pthread_mutex_unlock(&self->threads->lock);
+	}
+	atomic_fetch_add(&self->turns.now, 1);
+}
+
+/*
+ * Counts a request for its payer. 0: this thread handles it.
+ *   -EINPROGRESS: it was put aside.
+ *   Errors of ipcfs_aside_put.
+ */
+static int count(struct session_thread *self, const void *request, size_t size, uid_t payer)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	int err = 0;
+
+	pthread_mutex_lock(&threads->lock);
+	self->payer = IPCFS_SESSION_NOBODY;
+	if (has_share(threads, payer, self->head.node)) {
+		self->payer = payer;
+		self->node = self->head.node;
+	} else {
+		err = ipcfs_aside_put(&threads->aside, request, size, payer);
+		atomic_store(&threads->any_aside, threads->aside.first != NULL);
+	}
+	pthread_mutex_unlock(&threads->lock);
+	return err;
+}
+
+/* Notes that a request is interrupted. False: it is not aside. */
+static bool interrupt_aside(struct ipcfs_session_threads *threads, uint64_t unique)
+{
+	bool aside;
+
+	pthread_mutex_lock(&threads->lock);
+	aside = ipcfs_aside_interrupt(&threads->aside, unique);
+	pthread_mutex_unlock(&threads->lock);
+	return aside;
+}
+
+/*
+ * Looks at a request that came while others are held up. Returns whether this thread handles it;
+ * otherwise it is aside, or was answered.
+ */
+static bool take_share(struct session_thread *self, const void *request, size_t size)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	const struct ipcfs_fuse_header *head = &self->head;
+	uid_t payer = IPCFS_SESSION_NOBODY;
+	int err;
+
+	if (head->interrupts && interrupt_aside(threads, head->interrupts))
+		return false;
+	if (ipcfs_fuse_header_subject(request, size) != IPCFS_FUSE_ON_NOTHING)
+		payer = ipcfs_authority_payer(head->tid, head->uid);
+	err = count(self, request, size, payer);
+	if (err && err != -EINPROGRESS)
+		ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), head->unique, err);
+	return !err;
+}
+
+static void handle(const struct ipcfs_session_threads *threads, const struct fuse_buf *buf)
+{
+	if (threads->hooks->admit(threads->hooks->arg, buf->mem, buf->size))
+		fuse_session_process_buf(threads->fuse, buf);
+}
+
+/* Takes and handles one request. 1: go on; 0: the session has ended; or a negative errno. */
+static int serve(struct session_thread *self, struct fuse_buf *buf, struct request_sizes *sizes)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	int size = fuse_session_receive_buf(threads->fuse, buf);
+
+	switch (size) {
+	case -EINTR:
+		threads->hooks->done(threads->hooks->arg);
+		return 1;
+	case -EAGAIN:
+		return 1;
+	case -ENOMEM:
+		/* The request stays in the kernel until there is memory for it. */
+		nanosleep(&(struct timespec){ .tv_nsec = MEMORY_MS * 1000000 }, NULL);
+		return 1;
+	case -ENODEV:
+	case -ECONNABORTED:
+		return 0;
+	}
+	if (size <= 0)
+		return size;
+	if (buf->flags & FUSE_BUF_IS_FD)
+		return -EPROTO; /* splicing was not asked for */
+	begin(self, buf->mem, (size_t)size);
+	if (atomic_load(&threads->running) <= threads->ready ||
+	    take_share(self, buf->mem, (size_t)size))
+		handle(threads, buf);
+	end(self);
+	clear_request(buf, sizes);
+	return 1;
+}
+
+/* Takes a request that is aside, and whose payer has less than its share now. NULL: none. */
+static struct ipcfs_aside_request *take_aside(struct session_thread *self)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	struct ipcfs_aside_request *request;
+
+	pthread_mutex_lock(&threads->lock);
+	request = ipcfs_aside_take(&threads->aside, has_share, threads);
+	atomic_store(&threads->any_aside, threads->aside.first != NULL);
+	if (request) {
+		self->payer = request->payer;
+		self->node = request->node;
+		begin_turn(self, request->bytes, request->size);
+	}
+	pthread_mutex_unlock(&threads->lock);
+	return request;
+}
+
+/* Handles a request that was aside. False: there is none for which it is time. */
+static bool serve_aside(struct session_thread *self)
+{
+	char interrupt[IPCFS_FUSE_INTERRUPT_SIZE] __attribute__((aligned(8)));
+	struct ipcfs_aside_request *request = take_aside(self);
+	struct fuse_buf buf = { .mem = interrupt, .size = sizeof(interrupt) };
+
+	if (!request)
+		return false;
+	if (request->interrupted) {
+		/* libfuse keeps it for the request that follows */
+		ipcfs_fuse_header_interrupt(interrupt, request->unique);
+		fuse_session_process_buf(self->threads->fuse, &buf);
+	}
+	buf = (struct fuse_buf){ .mem = request->bytes, .size = request->size };
+	handle(self->threads, &buf);
+	end(self);
+	ipcfs_aside_free(request);
+	return true;
+}
+
+/* Ends this thread's part if there are more threads than wanted. Returns whether it did. */
+static bool is_superfluous(struct session_thread *self)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	bool ends;
+
+	if (atomic_load(&threads->running) <= atomic_load(&threads->wanted) ||
+	    atomic_load(&threads->any_aside))
+		return false;
+	pthread_mutex_lock(&threads->lock);
+	ends = threads->running > threads->wanted && !threads->aside.first;
+	if (ends) {
+		threads->running--;
+		self->state = SESSION_THREAD_ENDED;
+	}
+	pthread_mutex_unlock(&threads->lock);
+	return ends;
+}
+
+void *ipcfs_session_thread_run(void *arg)
+{
+	struct session_thread *self = arg;
+	struct ipcfs_session_threads *threads = self->threads;
+	struct fuse_buf buf = { .mem = NULL };
+	struct request_sizes sizes = { 0 };
+	int result = 1, none = 0;
+	bool superfluous = false;
+
+	self->tid = gettid();
+	ipcfs_answered_init(&self->turns);
+	while (result > 0 && !superfluous && !fuse_session_exited(threads->fuse)) {
+		if (!atomic_load(&threads->any_aside) || !serve_aside(self))
+			result = serve(self, &buf, &sizes);
+		superfluous = is_superfluous(self);
+	}
+	threads->hooks->leave(threads->hooks->arg);
+	free(buf.mem);
+	if (superfluous)
+		return NULL;
+	if (result < 0)
+		atomic_compare_exchange_strong(&threads->error, &none, result);
+	fuse_session_exit(threads->fuse);
+	pthread_kill(threads->main, SIGUSR1);
+	return NULL;
+}
+
+int ipcfs_session_threads_serve_init(struct ipcfs_session_threads *threads)
+{
+	struct session_thread self = { .threads = threads, .payer = IPCFS_SESSION_NOBODY };
+	struct fuse_buf buf = { .mem = NULL };
+	struct request_sizes sizes = { 0 };
+	int result = serve(&self, &buf, &sizes);
+
+	while (result == 1 && buf.size == 0)
+		result = serve(&self, &buf, &sizes);
+	free(buf.mem);
+	if (result < 0)
+		return result;
+	if (result == 0)
+		return -ENODEV;
+	return fuse_session_exited(threads->fuse) ? -EPROTO : 0;
+}

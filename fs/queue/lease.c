@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/queue/lease.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <utlist.h>
+
+#include "backends/contract/fault.h"
+#include "fs/access/caller.h"
+#include "fs/base/log.h"
+#include "fs/base/log_share.h"
+#include "fs/queue/lease_dead.h"
+#include "fs/queue/lease_item.h"
+#include "fs/queue/lease_verdict.h"
+#include "fs/queue/transfer.h"
+#include "fs/request/file_check.h"
+#include "fs/request/reply.h"
+#include "fs/request/tell.h"
+#include "fs/wait/waits.h"
+
+/* Returns whether the queue has a place for leased messages, and counts their deliveries. */
+static bool counts_itself(const struct ipcfs_object *object)
+{
+	return object->class->queue->lease;
+}
+
+/*
+ * Notes a lease of the message that the waiter has received. It is not the file's yet. NULL: no
+ * memory.
+ */
+static struct ipcfs_lease *lease_new(const struct ipcfs_queue_waiter *waiter)
+{
+	const struct ipcfs_taken *taken = (const void *)waiter->taken.data;
+	struct ipcfs_object *object = waiter->base.object;
+	struct ipcfs_lease *lease = malloc(sizeof(*lease));
+
+	if (!lease)
+		return NULL;
+	*lease = (struct ipcfs_lease){
+		.holder = { .pid = waiter->base.file->opener.tid,
+			    .taker = waiter->base.tid,
+			    .uid = waiter->base.file->opener.uid,
+			    .since = ipcfs_clock_ns() },
+		.mark = { .type = taken->type },
+		.size = taken->size,
+		.kept = waiter->kept,
+		.token = taken->token,
+		.deliveries = waiter->deliveries,
+		.node = waiter->base.file->node,
+	};
+	if (!counts_itself(object))
+		lease->mark = ipcfs_message_mark(taken->type, waiter->data.data, taken->size);
+	pthread_mutex_lock(&object->queue.lock);
+	if (!counts_itself(object))
+		lease->deliveries = ipcfs_deliveries_of(&object->queue.deliveries, &lease->mark) +
+				    1;
+	DL_APPEND(object->queue.leases, lease);
+	pthread_mutex_unlock(&object->queue.lock);
+	return lease;
+}
+
+static void lease_free(struct ipcfs_object *object, struct ipcfs_lease *lease)
+{
+	pthread_mutex_lock(&object->queue.lock);
+	DL_DELETE(object->queue.leases, lease);
+	pthread_mutex_unlock(&object->queue.lock);
+	free(lease);
+}
+
+/* Notes that the message comes back, or, if it does not, forgets it. */
+static void count_delivery(const struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+			   const struct ipcfs_lease *lease, bool returns)
+{
+	const struct ipcfs_delivery delivery = {
+		.mark = lease->mark,
+		.count = lease->deliveries,
+		.uid = lease->holder.uid,
+	};
+
+	if (counts_itself(object))
+		return;
+	pthread_mutex_lock(&object->queue.lock);
+	if (returns)
+		ipcfs_deliveries_note(&object->queue.deliveries, &delivery, fs->quota);
+	else
+		ipcfs_deliveries_drop(&object->queue.deliveries, &lease->mark, fs->quota);
+	pthread_mutex_unlock(&object->queue.lock);
+}
+
+static bool has_lease(struct ipcfs_file *file)
+{
+	bool leased;
+
+	pthread_mutex_lock(&file->lock);
+	leased = file->queue.lease != NULL;
+	pthread_mutex_unlock(&file->lock);
+	return leased;
+}
+
+/* Takes the lease out of the file, and its message into *text. NULL: the file has none. */
+static struct ipcfs_lease *detach(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
+				  struct ipcfs_text *text)
+{
+	struct ipcfs_lease *lease;
+
+	pthread_mutex_lock(&file->lock);
+	lease = file->queue.lease;
+	if (lease) {
+		*text = file->text;
+		file->text = (struct ipcfs_text){ 0 };
+		file->at = 0;
+		file->queue.lease = NULL;
+		(void)ipcfs_file_charge(fs, file); /* fewer bytes never fail */
+	}
+	pthread_mutex_unlock(&file->lock);
+	return lease;
+}
+
+/*
+ * Has the message kept that the waiter has received, or leased by the queue itself: data has then
+ * what the queue says about it, behind the message. Errors as of `keep` and `lease`.
+ */
+static int keep(struct ipcfs_queue_waiter *waiter)
+{
+	const struct ipcfs_queue_ops *queue = waiter->base.object->class->queue;
+	const struct ipcfs_taken *taken = (const void *)waiter->taken.data;
+	struct ipcfs_text buffer = { 0 };
+	struct ipcfs_message *message;
+	int err;
+
+	if (queue->lease)
+		return queue->lease(waiter->base.handle, taken->token, &waiter->data,
+				    &waiter->deliveries);
+	message = ipcfs_transfer_message(&buffer, taken->size);
+	if (!message)
+		return -ENOMEM;
+	message->type = taken->type;
+	if (taken->size)
+		memcpy(message->text, waiter->data.data + taken->start, taken->size);
+	buffer.size = sizeof(*message) + taken->size;
+	err = queue->keep(waiter->base.file->handle[IPCFS_SEND], message, taken->size,
+			  &waiter->kept);
+	ipcfs_text_free(&buffer);
+	return err;
+}
+
+/*
+ * Counts a lease that is attempted, and its bytes, before a message is taken: one that the opener
+ * cannot pay for stays where it is. Where the queue takes it back as it was, the bytes are counted
+ * when it has come: its largest message may be much longer.
+ * -EAGAIN, -EDQUOT, -ENOMEM: as ipcfs_quota_lease.
+ */
+static int reserve(struct ipcfs_queue_waiter *waiter)
+{
+	struct ipcfs_quota *quota = waiter->base.fs->quota;
+	uid_t uid = waiter->base.file->opener.uid;
+	size_t bytes = IPCFS_LEASE_BYTES + 2 * waiter->base.object->queue.largest_message;
+	int err = ipcfs_quota_lease(quota, uid);
+
+	if (err || counts_itself(waiter->base.object))
+		return err;
+	err = ipcfs_quota_charge(quota, uid, bytes);
+	if (err)
+		ipcfs_quota_lease_failed(quota, uid);
+	else
+		waiter->reserved = bytes;
+	return err;
+}
+
+/* Gives the bytes back: a file or a returning message is charged, or nothing is taken. */
+static void unreserve(struct ipcfs_queue_waiter *waiter)
+{
+	if (waiter->reserved)
+		ipcfs_quota_release(waiter->base.fs->quota, waiter->base.file->opener.uid,
+				    waiter->reserved);
+	waiter->reserved = 0;
+}
+
+/* Keeps a message that was received. The lease counts even before that may take its time. */
+static int keep_counted(struct ipcfs_queue_waiter *waiter)
+{
+	struct ipcfs_quota *quota = waiter->base.fs->quota;
+	uid_t uid = waiter->base.file->opener.uid;
+	int err;
+
+	ipcfs_quota_leased(quota, uid);
+	err = keep(waiter);
+	if (err)
+		ipcfs_quota_lease_ended(quota, uid);
+	return err;
+}
+
+/*
+ * Attempts to take a message, as ipcfs_transfer_receive does. Takes none, and returns 0, if another
+ * read of the open file has taken one meanwhile.
+ * -EAGAIN: also if the opener has too many leases with those that are being attempted.
+ * -EDQUOT: the opener has too many leases. -EMFILE: the broker's connection has.
+ * -ENOLCK: the message can't be kept, and went back to the tail of the queue.
+ */
+static ssize_t attempt_lease(struct ipcfs_waiter *base, bool wait)
+{
+	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
+	ssize_t err;
+
+	if (has_lease(base->file))
+		return 0;
+	err = reserve(waiter);
+	if (err)
+		return err;
+	err = ipcfs_transfer_receive(base, wait);
+	if (err)
+		ipcfs_quota_lease_failed(base->fs->quota, base->file->opener.uid);
+	else
+		err = keep_counted(waiter);
+	if (!err)
+		return 0;
+	ipcfs_transfer_put_back_all(waiter);
+	unreserve(waiter);
+	return err;
+}
+
+/* Takes an empty message. For struct ipcfs_waiter_ops. Errors as of attempt_lease. */
+static int accept_lease(struct ipcfs_waiter *base, long type)
+{
+	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
+	int err = has_lease(base->file) ? -EAGAIN : reserve(waiter);
+
+	if (err)
+		return err;
+	err = ipcfs_transfer_accept_uncounted(base, type);
+	if (err)
+		ipcfs_quota_lease_failed(base->fs->quota, base->file->opener.uid);
+	else
+		err = keep_counted(waiter);
+	if (!err) {
+		ipcfs_transfer_count(base->object, IPCFS_MOVE_RECEIVED);
+		return 0;
+	}
+	ipcfs_text_cut(&waiter->taken, 0); /* the caller has the message */
+	unreserve(waiter);
+	return err;
+}
+
+/*
+ * Makes the received message the file's, and what is known about it. The read gets the first bytes
+ * of the message, *fits of them.
+ * -EEXIST: another read of the open file was first.
+ * -ENOMEM: also if max_bytes is reached.
+ */
+static int attach(struct ipcfs_queue_waiter *waiter, size_t *fits)
+{
+	struct ipcfs_lease *lease = lease_new(waiter);
+	struct ipcfs_file *file = waiter->base.file;
+	const struct ipcfs_actor actor = ipcfs_actor_opener(file, waiter->base.tid);
+	int err;
+
+	if (!lease)
+		return -ENOMEM;
+	pthread_mutex_lock(&file->lock);
+	err = file->queue.lease ? -EEXIST : 0;
+	if (!err) {
+		file->queue.lease = lease; /* counts, too */
+		err = ipcfs_file_reserve(waiter->base.fs, file, waiter->data.size);
+		if (err)
+			file->queue.lease = NULL;
+	}
+	if (!err) {
+		(void)ipcfs_text_add(&file->text, waiter->data.data, waiter->data.size);
+		*fits = lease->size < waiter->size ? lease->size : waiter->size;
+		file->at = *fits;
+		file->queue.end = lease->size;
+		(void)ipcfs_file_charge(waiter->base.fs, file); /* the copy, too: as was reserved */
+	}
+	pthread_mutex_unlock(&file->lock);
+	if (err) {
+		lease_free(waiter->base.object, lease);
+		return err;
+	}
+	ipcfs_text_cut(&waiter->taken, 0); /* the open file has the message now */
+	ipcfs_tell(waiter->base.fs, waiter->base.object, IPCFS_EVENT_LEASED, &actor, NULL);
+	return 0;
+}
+
+/*
+ * Answers a read. A message that the reader can't get, as after it was killed, goes back to the
+ * queue. Where another read of the open file has a message, this one is at its end.
+ */
+static void answer_lease(struct ipcfs_waiter *base, ssize_t result)
+{
+	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
+	bool received = waiter->taken.size > 0;
+	int err = (int)result;
+	size_t fits = 0;
+
+	(void)ipcfs_fault("lease.answer");
+	unreserve(waiter);
+	if (!err && fuse_req_interrupted(base->req) && ipcfs_caller_ends(base->tid))
+		err = -EINTR;
+	if (!err && received)
+		err = attach(waiter, &fits);
+	if (err && received) {
+		ipcfs_transfer_put_back_all(waiter);
+		ipcfs_quota_lease_ended(base->fs->quota, base->file->opener.uid);
+	}
+	if (err && err != -EEXIST)
+		ipcfs_reply_error(base->req, err);
+	else
+		ipcfs_reply_bytes(base->req, waiter->data.data, fits);
+	ipcfs_transfer_clear(waiter);
+}
+
+const struct ipcfs_waiter_ops ipcfs_lease_read_ops = {
+	.size = sizeof(struct ipcfs_queue_waiter),
+	.attempt = attempt_lease,
+	.answer = answer_lease,
+	.accept = accept_lease,
+};
+
+/* Ends a lease whose message is done, was sent elsewhere, or is the broker's again. */
+static void end(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	struct ipcfs_text text = { 0 };
+	struct ipcfs_lease *lease = detach(fs, file, &text);
+
+	if (object->class->queue->forget)
+		object->class->queue->forget(lease->kept);
+	count_delivery(fs, object, lease, false);
+	ipcfs_quota_lease_ended(fs->quota, lease->holder.uid);
+	lease_free(object, lease);
+	ipcfs_text_free(&text);
+}
+
+/* Notes that the message of a lease is back in its queue, and ends the lease. */
+static void returned(struct ipcfs_filesystem *fs, const struct ipcfs_file *file,
+		     struct ipcfs_lease *lease)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	const struct ipcfs_actor actor = ipcfs_actor_opener(file, lease->holder.taker);
+
+	object->queue.leases_returned++;
+	ipcfs_quota_lease_ended(fs->quota, lease->holder.uid);
+	ipcfs_tell(fs, object, IPCFS_EVENT_RETURNED, &actor, NULL);
+	lease_free(object, lease);
+}
+
+/* Sends the message of a lease to its queue's tail. The text is the waiter's afterwards. */
+static void send_back(struct ipcfs_filesystem *fs, const struct ipcfs_file *file,
+		      const struct ipcfs_lease *lease, const struct ipcfs_text *text)
+{
+	struct ipcfs_queue_waiter waiter = {
+		.base = { .fs = fs,
+			  .object = ipcfs_file_object(fs, file),
+			  .uid = file->opener.uid,
+			  .first = true },
+		.data = *text,
+		.type = lease->mark.type,
+		.kept = lease->kept,
+		.framing = IPCFS_FRAMING_NONE,
+		.last = true,
+		.returns = true,
+	};
+
+	waiter.base.charged = ipcfs_quota_charge_kept(fs->quota, waiter.base.uid,
+						      waiter.data.capacity + waiter.data.size +
+							      IPCFS_LEASE_BYTES);
+	ipcfs_transfer_send_detached(&waiter);
+}
+
+void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	struct ipcfs_text text = { 0 };
+	struct ipcfs_lease *lease = detach(fs, file, &text);
+
+	if (!lease)
+		return;
+	(void)ipcfs_fault("lease.return");
+	ipcfs_transfer_count(object, IPCFS_MOVE_RETURNED);
+	count_delivery(fs, object, lease, true);
+	if (object->class->queue->lease) {
+		object->class->queue->give_back(file->handle[IPCFS_RECEIVE], lease->token);
+		ipcfs_text_free(&text);
+	} else {
+		send_back(fs, file, lease, &text);
+	}
+	/* only then, so that who sees in status that the lease has ended finds the message */
+	returned(fs, file, lease);
+}
+
+/* Logs the queue and the size of a message that is dropped. */
+static void log_drop(const struct ipcfs_object *object, const struct ipcfs_file *file)
+{
+	static struct ipcfs_log_share logged = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	unsigned long left_out;
+
+	if (!ipcfs_log_may(&logged, &left_out))
+		return;
+	if (left_out)
+		ipcfs_log(LOG_NOTICE, "%lu messages that were dropped as dead were not logged",
+			  left_out);
+	ipcfs_log(LOG_NOTICE, "a message of %s/%s/%s is dropped as dead, by uid %u: %zu bytes",
+		  object->class->family, object->class->name, object->ref.name, file->opener.uid,
+		  file->text.size);
+}
+
+/* Sends the message of the file's lease to another queue. Errors as ipcfs_lease_dead. */
+static int send_elsewhere(fuse_req_t req, struct ipcfs_file *file, const char *queue)
+{
+	const struct ipcfs_lease *lease = file->queue.lease;
+	const struct ipcfs_text message = { .data = file->text.data, .size = lease->size };
+
+	return ipcfs_lease_dead(req, file, lease->mark.type, &message, queue);
+}
+
+/*
+ * Tells the queue the verdict on the message that it has leased, and ends the lease, after an error,
+ * too. Errors as of `settle`.
+ */
+static int settle(struct ipcfs_filesystem *fs, struct ipcfs_file *file, enum ipcfs_settlement how)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	struct ipcfs_lease *lease = file->queue.lease;
+	struct ipcfs_text text = { 0 };
+	int err = object->class->queue->settle(file->handle[IPCFS_RECEIVE], lease->token, how);
+
+	if (!err && how != IPCFS_SETTLE_AGAIN) {
+		end(fs, file);
+		return 0;
+	}
+	ipcfs_transfer_count(object, IPCFS_MOVE_RETURNED);
+	(void)detach(fs, file, &text);
+	ipcfs_text_free(&text);
+	returned(fs, file, lease);
+	return err;
+}
+
+/* Does what a verdict says where the queue has leased the message. Errors as ipcfs_lease_write. */
+static int judge_leased(fuse_req_t req, struct ipcfs_file *file,
+			const struct ipcfs_lease_verdict *verdict)
+{
+	enum ipcfs_settlement how = IPCFS_SETTLE_DONE;
+	int err = 0;
+
+	if (verdict->verdict == IPCFS_VERDICT_AGAIN)
+		how = IPCFS_SETTLE_AGAIN;
+	else if (verdict->verdict == IPCFS_VERDICT_DEAD && !*verdict->queue)
+		how = IPCFS_SETTLE_DEAD;
+	else if (verdict->verdict == IPCFS_VERDICT_DEAD)
+		err = send_elsewhere(req, file, verdict->queue);
+	return err ? err : settle(ipcfs_of(req), file, how);
+}
+
+/* Does what a verdict says. Errors as ipcfs_lease_write. */
+static int judge(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_lease_verdict *verdict)
+{
+	struct ipcfs_filesystem *fs = ipcfs_of(req);
+	int err = 0;
+
+	/* The kernel sends one write of an open file at a time: the lease stays. */
+	if (!has_lease(file))
+		return -EPERM;
+	if (ipcfs_file_object(fs, file)->class->queue->lease)
+		return judge_leased(req, file, verdict);
+	if (verdict->verdict == IPCFS_VERDICT_AGAIN) {
+		ipcfs_lease_release(fs, file);
+		return 0;
+	}
+	if (verdict->verdict == IPCFS_VERDICT_DEAD && !*verdict->queue)
+		log_drop(ipcfs_file_object(fs, file), file);
+	else if (verdict->verdict == IPCFS_VERDICT_DEAD)
+		err = send_elsewhere(req, file, verdict->queue);
+	if (!err)
+		end(fs, file);
+	return err;
+}
+
+void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io)
+{
+	struct ipcfs_lease_verdict verdict;
+	int err = ipcfs_lease_verdict_parse(io->bytes, io->size, &verdict);
+
+	if (!err)
+		err = judge(req, file, &verdict);
+	ipcfs_reply_write(req, err, io->size);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases: a read of `lease` takes a message out of its queue, and the open file has it until a
+ * verdict is written or the file is closed for the last time. A message without a verdict goes back
+ * to its queue. A lease is a rest (file->text) that is kept when it was read.
+ *
+ * Queues of the kernel have no place for such a message: the daemon sends one that goes back, and
+ * has it kept (`keep`) for its own end. A broker has a place: it is told of the lease (`lease`) and
+ * of the verdict (`settle`), and has the message again by itself when it loses the daemon. Behind
+ * the message, file->text has then what the broker says about it.
+ */
+#ifndef IPCFS_LEASE_H
+#define IPCFS_LEASE_H
+
+#include "fs/queue/queue_waiter.h"
+
+/* The operations of a read of lease. */
+extern const struct ipcfs_waiter_ops ipcfs_lease_read_ops;
+
+/*
+ * Handles a write, which is one verdict, and answers it:
+ * -EINVAL, -ENAMETOOLONG: it is none. As after each error, nothing is changed.
+ * -EPERM: no message is leased, or the writer has a right that the opener did not have.
+ * -ENOENT, -EACCES: `dead QUEUE`: there is no such queue, or the writer may not send there.
+ * -EMSGSIZE, -EAGAIN: `dead QUEUE`: the message is too long for it, or it has no room now.
+ * -EHOSTDOWN, -EINTR: `dead QUEUE`, of a broker: the message may be there all the same.
+ * -ENOMEM
+ * After the errors of `settle` the file has no lease any more.
+ */
+void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io);
+
+/*
+ * Gives what the file has leased, if anything, back to its queue. Call while the file's handles are
+ * open.
+ */
+void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+
+/*
+ * Returns how often the message was handed out that a file of this node has. 0: none has one, or
+ * the queue does not count.
+ */
+uint64_t ipcfs_lease_deliveries(struct ipcfs_object *object, uint64_t node);
+
+/* Returns how many messages of the queue are leased. Linear in them. */
+size_t ipcfs_lease_count(struct ipcfs_object *object);
+
+/*
+ * Appends the lines of status about leases.
+ * -ENOMEM
+ */
+int ipcfs_lease_status(struct ipcfs_object *object, struct ipcfs_text *out);
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/tree/object.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "fs/access/quota.h"
+
+#define SPARES_MAX 64 /* semaphores that stay open */
+#define KEPT_MAX 4096 /* bounds the objects kept of queues that were removed without the mount */
+
+int ipcfs_objects_init(struct ipcfs_objects *objects)
+{
+	int err;
+
+	*objects = (struct ipcfs_objects){ 0 };
+	err = ipcfs_table_init(&objects->numbers, sizeof(struct ipcfs_object *));
+	if (!err)
+		pthread_mutex_init(&objects->lock, NULL);
+	return err;
+}
+
+/* Opens the object by its class. */
+static int open_handle(const struct ipcfs_object *object, enum ipcfs_direction direction,
+		       int *handle)
+{
+	const struct ipcfs_class *class = object->class;
+
+	if (class->segment)
+		return class->segment->open(object->space, &object->ref, direction == IPCFS_SEND,
+					    handle);
+	if (class->semaphore)
+		return class->semaphore->open(object->space, &object->ref, handle);
+	return class->queue->open(object->space, &object->ref, direction, handle);
+}
+
+static void close_handle(const struct ipcfs_class *class, int handle)
+{
+	if (class->segment)
+		class->segment->close(handle);
+	else if (class->semaphore)
+		class->semaphore->close(handle);
+	else
+		class->queue->close(handle);
+}
+
+/* Tells whether status has something of the object that nobody else knows: one of `kept`. */
+static bool has_news(const struct ipcfs_object *object)
+{
+	return object->queue.returned || object->queue.leases_returned || object->semaphore.deaths;
+}
+
+/* Gives back what users pay for the object. Call with the lock held, or at the end. */
+static void drop_charges(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	struct ipcfs_charge *charge, *next;
+
+	if (object->segment.charges) {
+		DL_DELETE2(objects->charged, object, prev_charged, next_charged);
+		objects->charged_count--;
+	}
+	LL_FOREACH_SAFE (object->segment.charges, charge, next) {
+		ipcfs_quota_memory_freed(objects->quota, charge->uid,
+					 charge->bytes + IPCFS_CHARGE_BYTES);
+		free(charge);
+	}
+	object->segment.charges = NULL;
+}
+
+static void object_free(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	for (int i = 0; i < 2; i++)
+		if (object->side[i].users)
+			close_handle(object->class, object->side[i].handle);
+	ipcfs_deliveries_free(&object->queue.deliveries, objects->quota);
+	pthread_mutex_destroy(&object->queue.lock);
+	pthread_mutex_destroy(&object->semaphore.lock);
+	ipcfs_space_unref(object->space);
+	ipcfs_table_free(&objects->numbers, object->number);
+	free(object);
+}
+
+void ipcfs_objects_destroy(struct ipcfs_objects *objects)
+{
+	struct ipcfs_object *object, *next;
+
+	if (!objects->numbers.chunks)
+		return;
+	HASH_ITER (hh, objects->table, object, next) {
+		HASH_DEL(objects->table, object);
+		drop_charges(objects, object);
+		object_free(objects, object);
+	}
+	ipcfs_table_destroy(&objects->numbers);
+	pthread_mutex_destroy(&objects->lock);
+}
+
+struct ipcfs_object *ipcfs_object_at(const struct ipcfs_objects *objects, uint32_t number)
+{
+	struct ipcfs_object *const *item = ipcfs_table_at(&objects->numbers, number);
+
+	return item ? *item : NULL;
+}
+
+/* Adds an object to the table. NULL: no memory. Call with the lock held. */
+static struct ipcfs_object *object_add(struct ipcfs_objects *objects,
+				       const struct ipcfs_object_key *id, struct ipcfs_space *space,
+				       const struct ipcfs_ref *ref)
+{
+	struct ipcfs_object *object = calloc(1, sizeof(*object)), **item;
+
+	if (!object)
+		return NULL;
+	item = ipcfs_table_new(&objects->numbers, &object->number);
+	if (!item) {
+		free(object);
+		return NULL;
+	}
+	object->id = *id;
+	HASH_ADD(hh, objects->table, id, sizeof(object->id), object);
+	if (!object->hh.tbl) {
+		ipcfs_table_free(&objects->numbers, object->number);
+		free(object);
+		return NULL;
+	}
+	object->space = space;
+	object->class = id->class;
+	object->ref = *ref;
+	object->semaphore.generation = objects->generation;
+	pthread_mutex_init(&object->queue.lock, NULL);
+	pthread_mutex_init(&object->semaphore.lock, NULL);
+	ipcfs_space_ref(space);
+	*item = object;
+	return object;
+}
+
+/* Takes a reference, perhaps the first one to an object that is kept. Call with the lock held. */
+static void take_reference(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	if (object->references == 0 && has_news(object))
+		objects->kept--;
+	object->references++;
+}
+
+struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects, struct ipcfs_space *space,
+				      const struct ipcfs_class *class, const struct ipcfs_ref *ref)
+{
+	const struct ipcfs_object_key id = { space, class, ref->serial, ref->key };
+	struct ipcfs_object *object;
+
+	pthread_mutex_lock(&objects->lock);
+	HASH_FIND(hh, objects->table, &id, sizeof(id), object);
+	if (!object)
+		object = object_add(objects, &id, space, ref);
+	if (object)
+		take_reference(objects, object);
+	pthread_mutex_unlock(&objects->lock);
+	return object;
+}
+
+struct ipcfs_object *ipcfs_object_known(struct ipcfs_objects *objects, struct ipcfs_space *space,
+					const struct ipcfs_class *class,
+					const struct ipcfs_ref *ref)
+{
+	const struct ipcfs_object_key id = { space, class, ref->serial, ref->key };
+	struct ipcfs_object *object;
+
+	pthread_mutex_lock(&objects->lock);
+	HASH_FIND(hh, objects->table, &id, sizeof(id), object);
+	if (object)
+		take_reference(objects, object);
+	pthread_mutex_unlock(&objects->lock);
+	return object;
+}
+
+void ipcfs_object_ref(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	pthread_mutex_lock(&objects->lock);
+	object->references++;
+	pthread_mutex_unlock(&objects->lock);
+}
+
+/* Takes an object out of the spares. The caller drops the spare's use. Call with the lock held. */
+static void take_from_spares(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	DL_DELETE2(objects->spares, object, prev_spare, next_spare);
+	objects->spare_count--;
+	object->spare = false;
+}
+
+/*
+ * Adds an object to the spares, which take over its last use of the handle. If there are too
+ * many, returns the oldest, whose use the caller drops; otherwise NULL. Call with the lock held.
+ */
+static struct ipcfs_object *add_to_spares(struct ipcfs_objects *objects,
+					  struct ipcfs_object *object)
+{
+	DL_APPEND2(objects->spares, object, prev_spare, next_spare);
+	object->spare = true;
+	if (++objects->spare_count <= SPARES_MAX)
+		return NULL;
+	object = objects->spares;
+	take_from_spares(objects, object);
+	return object;
+}
+
+/*
+ * Ends the object's use of its handle as a spare, if it is one. Returns whether the handle is to be
+ * closed, without the lock. Call with the lock held.
+ */
+static bool drop_spare(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	if (!object->spare)
+		return false;
+	take_from_spares(objects, object);
+	return --object->side[IPCFS_SEND].users == 0;
+}
+
+/* Call with the lock held. */
+static void note_generation(struct ipcfs_objects *objects, uint64_t generation)
+{
+	if (generation > objects->generation)
+		objects->generation = generation;
+}
+
+void ipcfs_objects_note_generation(struct ipcfs_objects *objects, uint64_t generation)
+{
+	pthread_mutex_lock(&objects->lock);
+	note_generation(objects, generation);
+	pthread_mutex_unlock(&objects->lock);
+}
+
+/* Takes an object without references out of the table. Call with the lock held. */
+static void take_out(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	HASH_DEL(objects->table, object);
+	if (object->spare)
+		take_from_spares(objects, object);
+	drop_charges(objects, object);
+	note_generation(objects, object->semaphore.generation);
+}
+
+/*
+ * Tells whether an object without references is kept. Charges need no limit of their own: they count
+ * for max_bytes. Call with the lock held.
+ */
+static bool is_worth_keeping(const struct ipcfs_objects *objects, const struct ipcfs_object *object)
+{
+	if (object->removed)
+		return false;
+	return object->segment.charges || (has_news(object) && objects->kept < KEPT_MAX);
+}
+
+void ipcfs_object_unref(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	const struct ipcfs_class *class;
+	bool last, unused = false;
+	int handle;
+
+	if (!object)
+		return;
+	pthread_mutex_lock(&objects->lock);
+	class = object->class;
+	handle = object->side[IPCFS_SEND].handle;
+	last = --object->references == 0;
+	if (last && is_worth_keeping(objects, object)) {
+		objects->kept += has_news(object);
+		/* what is kept is not in use: a semaphore may be removed by others */
+		unused = drop_spare(objects, object);
+		last = false;
+	}
+	if (last)
+		take_out(objects, object);
+	pthread_mutex_unlock(&objects->lock);
+	if (last)
+		object_free(objects, object);
+	else if (unused)
+		close_handle(class, handle);
+}
+
+void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *object)
+{
+	bool unused;
+	int handle;
+
+	pthread_mutex_lock(&objects->lock);
+	handle = object->side[IPCFS_SEND].handle;
+	object->removed = true;
+	unused = drop_spare(objects, object);
+	pthread_mutex_unlock(&objects->lock);
+	if (unused)
+		close_handle(object->class, handle);
+}
+
+int ipcfs_object_open(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		      enum ipcfs_direction direction, int *handle)
+{
+	int fresh, err;
+	bool spare;
+
+	pthread_mutex_lock(&objects->lock);
+	if (object->side[direction].users) {
+		object->side[direction].users++;
+		*handle = object->side[direction].handle;
+		pthread_mutex_unlock(&objects->lock);
+		return 0;
+	}
+	pthread_mutex_unlock(&objects->lock);
+
+	err = open_handle(object, direction, &fresh);
+	if (err)
+		return err;
+
+	pthread_mutex_lock(&objects->lock);
+	spare = object->side[direction].users > 0; /* another thread has opened it meanwhile */
+	if (!spare)
+		object->side[direction].handle = fresh;
+	object->side[direction].users++;
+	*handle = object->side[direction].handle;
+	pthread_mutex_unlock(&objects->lock);
+	if (spare)
+		close_handle(object->class, fresh);
+	return 0;
+}
+
+void ipcfs_object_close(struct ipcfs_objects *objects, struct ipcfs_object *object,
+			enum ipcfs_direction direction)
+{
+	const struct ipcfs_class *class = object->class;
+	int handle = -1;
+	bool last;
+
+	pthread_mutex_lock(&objects->lock);
+	if (class->semaphore && !object->removed && !object->spare &&
+	    object->side[direction].users == 1 && !ipcfs_space_has_ended(object->space))
+		object = add_to_spares(objects, object);
+	last = object && --object->side[direction].users == 0;
+	if (last) {
+		/* the object may be an older spare, which can be freed once the lock is released */
+		class = object->class;
+		handle = object->side[direction].handle;
+	}
+	pthread_mutex_unlock(&objects->lock);
+	if (last)
+		close_handle(class, handle);
+}
+
+int ipcfs_object_perm(const struct ipcfs_object *object, int handle, struct ipcfs_perm *perm)
+{
+	const struct ipcfs_class *class = object->class;
+	struct ipcfs_info info;
+	int err;
+
+	if (class->queue)
+		return class->queue->perm(handle, perm);
+	if (class->semaphore)
+		return class->semaphore->perm(handle, perm);
+	err = class->segment->fstat(handle, &info);
+	if (!err)
+		*perm = info.perm;
+	return err;
+}
+
+int ipcfs_object_fstat(struct ipcfs_objects *objects, struct ipcfs_object *object,
+		       struct ipcfs_info *info)
+{
+	int direction = IPCFS_RECEIVE, handle, err;
+
+	pthread_mutex_lock(&objects->lock);
+	if (!object->side[direction].users)
+		direction = IPCFS_SEND;
+	err = object->side[direction].users ? 0 : -ENOENT;
+	if (!err)
+		object->side[direction].users++; /* so that no other thread closes it meanwhile */
+	handle = object->side[direction].handle;
+	pthread_mutex_unlock(&objects->lock);
+	if (err)
+		return err;
+	err = object->class->segment->fstat(handle, info);
+	ipcfs_object_close(objects, object, direction);
+	return err;
+}
+
+const struct ipcfs_space *ipcfs_object_enter(const struct ipcfs_object *object)
+{
+	const struct timespec moment = { .tv_nsec = 1000 * 1000 };
+	const struct ipcfs_space *before;
+
+	/* in another namespace the call would be made on another object */
+	while (ipcfs_space_enter(object->class->bound ? object->space : NULL, &before))
+		(void)nanosleep(&moment, NULL);
+	return before;
+}
+
+/*
+ * Takes an object of this space that has no references out of the table and the spares. NULL:
+ * there is none. Call with the lock held.
+ */
+static struct ipcfs_object *take_kept(struct ipcfs_objects *objects,
+				      const struct ipcfs_space *space)
+{
+	struct ipcfs_object *object, *next;
+
+	HASH_ITER (hh, objects->table, object, next) {
+		if (object->space != space || object->references)
+			continue;
+		take_out(objects, object);
+		objects->kept -= has_news(object);
+		return object;
+	}
+	return NULL;
+}
+
+/* Closes the spare handles of objects of this space. */
+static void close_spares(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+{
+	const struct ipcfs_class *class = NULL;
+	struct ipcfs_object *object;
+	int handle = -1;
+	bool last;
+
+	do {
+		last = false;
+		pthread_mutex_lock(&objects->lock);
+		DL_SEARCH_SCALAR2(objects->spares, object, space, space, next_spare);
+		if (object) {
+			take_from_spares(objects, object);
+			class = object->class;
+			handle = object->side[IPCFS_SEND].handle;
+			last = --object->side[IPCFS_SEND].users == 0;
+		}
+		pthread_mutex_unlock(&objects->lock);
+		if (last)
+			close_handle(class, handle);
+	} while (object);
+}
+
+void ipcfs_objects_ended(struct ipcfs_objects *objects, const struct ipcfs_space *space)
+{
+	struct ipcfs_object *object;
+
+	close_spares(objects, space);
+	do {
+		pthread_mutex_lock(&objects->lock);
+		object = take_kept(objects, space);
+		pthread_mutex_unlock(&objects->lock);
+		if (object)
+			object_free(objects, object);
+	} while (object);
+}

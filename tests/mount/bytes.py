@@ -1,0 +1,286 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""bytes.py MOUNT KIND: one user keeps as much as it may of one kind of thing, which the daemon keeps for it.
+
+The mount has max_bytes=LIMIT. The user is refused at LIMIT with ENOMEM, another one is not. When all is closed
+the user may keep as much again, three times in turn. Root has made the objects: see bytes.bats.
+"""
+import ctypes
+import errno
+import fcntl
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+import time
+
+MOUNT, KIND = sys.argv[1], sys.argv[2]
+LIMIT = 256 * 1024
+USER, OTHER = 1234, 1235
+SLOW = int(os.environ.get('SLOW', '1'))
+QUEUE = MOUNT + '/posix/mq/queue'
+READ, WRITE, BOTH, NONBLOCK = os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_NONBLOCK
+made = 0
+waiters = set() # processes
+PR_SET_PDEATHSIG = 1
+
+
+def put(path, data, flags=WRITE):
+    """An open file to which the data was written."""
+    fd = os.open(path, flags)
+    try:
+        for at in range(0, len(data), 512):
+            os.write(fd, data[at:at + 512])
+    except OSError:
+        close([fd])
+        raise
+    return fd
+
+
+def got(path, size):
+    """An open file of which some bytes were read."""
+    fd = os.open(path, READ)
+    try:
+        os.read(fd, size)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def rest():
+    """The rest of a message. One that the limit refuses goes back to its queue."""
+    os.close(put(QUEUE + '/packets', b'x' * 500))
+    fd = os.open(QUEUE + '/msg', READ)
+    try:
+        os.read(fd, 1)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def reader():
+    """A process that takes the messages that closes send, so that none has to wait for room."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30 * SLOW) # if the test fails, nobody ends it
+        fd = os.open(QUEUE + '/packets', READ)
+        while os.read(fd, 8192):
+            pass
+    return pid
+
+
+def drain():
+    """Takes what the queue has, and what the daemon sends as soon as there is room."""
+    more = True
+    while more:
+        fd = os.open(QUEUE + '/drain', READ)
+        more = bool(os.read(fd, 1 << 20))
+        os.close(fd)
+
+
+def paths(kept):
+    """Paths of made objects, which are not read; the objects go at once."""
+    global made
+    fd = kept[0] if kept else os.open(MOUNT + '/create', BOTH)
+    kept[:] = [fd]
+    made += 1
+    name = 'path%d' % made + 'x' * 200
+    try:
+        os.write(fd, b'posix/sem/%s\n' % name.encode())
+    except OSError:
+        assert not os.path.exists('/dev/shm/sem.' + name), 'it was made'
+        raise
+    os.unlink('/dev/shm/sem.' + name)
+    return None
+
+
+def waiting(number):
+    """Returns whether so many wait in read(2), as root is told."""
+    user = os.geteuid()
+    os.seteuid(0)
+    with open(MOUNT + '/posix/mq/empty/status') as status:
+        told = 'waiting_readers=%d\n' % number in status.readlines()
+    os.seteuid(user)
+    return told
+
+
+def until(condition):
+    """Waits until it holds."""
+    end = time.monotonic() + 10 * SLOW
+    while not condition():
+        assert time.monotonic() < end, 'too late'
+        time.sleep(0.002)
+
+
+def waiter():
+    """A process that waits in read(2), or the error by which it is refused."""
+    ready, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.close(ready)
+        try:
+            fd = os.open(MOUNT + '/posix/mq/empty/msg', READ)
+            os.read(fd, 1)
+        except OSError as error:
+            os.write(tell, b'%d' % error.errno)
+        os._exit(0)
+    os.close(tell)
+    waiters.add(pid)
+    until(lambda: waiting(len(waiters)) or select.select([ready], [], [], 0)[0])
+    if select.select([ready], [], [], 0)[0]:
+        number = int(os.read(ready, 10) or 0)
+        os.waitpid(pid, 0)
+        waiters.remove(pid)
+        os.close(ready)
+        raise OSError(number, os.strerror(number))
+    os.close(ready)
+    return -pid
+
+
+def node(kept):
+    """A name that was not looked up before."""
+    global made
+    made += 1
+    return os.open(QUEUE + '/prio/%d' % made, os.O_PATH)
+
+
+def object_node(kept):
+    global made
+    made += 1
+    return os.open(MOUNT + '/posix/shm/s%d' % (made % 1200), os.O_PATH)
+
+
+def lock():
+    fd = os.open(MOUNT + '/posix/shm/segment/data', BOTH)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_SH, 1, len(os.listdir('/proc/self/fd')))
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def poller():
+    fd = os.open(MOUNT + '/posix/mq/empty/msg', READ)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll(0)
+    return fd
+
+
+def refused(kept):
+    """Reasons why lines of `create` were refused, which are not read."""
+    fd = os.open(MOUNT + '/create', BOTH)
+    kept.append(fd)
+    for _ in range(40):
+        try:
+            os.write(fd, b'posix/mq/' + b'x' * 300 + b'\n')
+        except OSError as error:
+            assert error.errno in (errno.EINVAL, errno.ENAMETOOLONG), error
+    return None
+
+
+# name: (what keeps one of them, the most of them that fit into LIMIT, the least that have to)
+KINDS = {
+    'listing': (lambda kept: got_listing(), 40, 1),
+    'status': (lambda kept: got(MOUNT + '/sysv/sem/0x00000051/status', 100), 60, 8),
+    'values': (lambda kept: put(MOUNT + '/sysv/sem/0x00000051/values', b'0 ' * 2000, WRITE), 64, 30),
+    'msg': (lambda kept: put(QUEUE + '/msg', b'x' * 4000), 64, 30),
+    'lines': (lambda kept: put(QUEUE + '/lines', b'x' * 4000), 64, 30),
+    'records': (lambda kept: put(QUEUE + '/records', struct.pack('<II', 8192, 1) + b'x' * 3992), 64, 30),
+    'rest': (lambda kept: rest(), 170, 100),
+    'paths': (paths, 1200, 400),
+    'refused': (refused, 250, 5),
+    'nodes': (node, 2048, 500),
+    'objects': (object_node, 512, 120),
+    'waiters': (lambda kept: waiter(), 128, 60),
+    'pollers': (lambda kept: poller(), 256, 100),
+    'locks': (lambda kept: lock(), 20, 8),
+    'files': (lambda kept: os.open(QUEUE + '/packets', WRITE), 256, 100),
+}
+
+
+def got_listing():
+    fd = os.open(MOUNT + '/posix/shm', READ | os.O_DIRECTORY)
+    try:
+        os.listdir(fd)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def close(kept):
+    for fd in kept:
+        if fd is None:
+            continue
+        if fd >= 0:
+            try:
+                os.close(fd)
+            except OSError as error: # what it closes is no whole line or record
+                assert KIND in ('values', 'records') and error.errno == errno.EINVAL, error
+            continue
+        os.kill(-fd, signal.SIGKILL)
+        os.waitpid(-fd, 0)
+        waiters.remove(-fd)
+        until(lambda: waiting(len(waiters)))
+    kept.clear()
+
+
+def as_user(user, call, *args):
+    os.seteuid(user)
+    try:
+        return call(*args)
+    finally:
+        os.seteuid(0)
+
+
+def fill(keep, most):
+    """Keeps until the limit refuses one more. Returns what is kept, and the number of those that succeeded."""
+    kept, number = [], 0
+    try:
+        while number <= most:
+            fd = keep(kept)
+            number += 1
+            if fd is not None:
+                kept.append(fd)
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, 'number %d: %s' % (number, error)
+        return kept, number
+    raise AssertionError('the limit refused nothing of %d' % number)
+
+
+def main():
+    keep, most, least = KINDS[KIND]
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
+    counts, taker = [], reader() if KIND in ('msg', 'lines') else 0
+    for _ in range(3):
+        if KIND == 'rest':
+            drain()
+        # What the user closed before comes back soon: the kernel forgets nodes when it gets to it.
+        end = time.monotonic() + 10 * SLOW
+        while True:
+            kept, number = as_user(USER, fill, keep, most)
+            if number >= least or time.monotonic() > end:
+                break
+            as_user(USER, close, kept)
+            time.sleep(0.02)
+        assert number >= least, 'only %d' % number
+        others = []
+        fd = as_user(OTHER, keep, others)
+        as_user(OTHER, close, others + ([fd] if fd is not None and fd not in others else []))
+        as_user(USER, close, kept)
+        counts.append(number)
+    print(KIND, counts)
+    if taker:
+        os.kill(taker, signal.SIGKILL)
+
+
+main()
