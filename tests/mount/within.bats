@@ -388,7 +388,7 @@ unfinished_line() {
 many() {
 	local threads jobs=() i
 	for i in {1..40}; do
-		background_output cat "$Q/within/$((i % 7 + 2)).$i/msg"
+		background_output cat "$Q/within/$((i % 7 + 60)).$i/msg" # a slow machine starts them in seconds
 		jobs+=("$JOB")
 	done
 	wait_parked 40
