@@ -2,6 +2,9 @@
 # What the suites share. Every test has a daemon of its own, in the IPC namespace that
 # tests/env/isolate made for the suite. teardown asserts that the daemon exits 0 and that no
 # sanitizer complained.
+#
+# A process costs some 10 ms here, and this runs for every test in every build: what bash can do
+# itself starts none.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 SHELLS=(bash dash 'busybox sh')
@@ -63,18 +66,23 @@ teardown() {
 	common_teardown
 }
 
+# Ordinary users may be unable to reach the build directory, so the programs are copied.
+once_per_file() {
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" 2>/dev/null
+	mkdir "$BATS_FILE_TMPDIR/bin"
+	cp "$PEERS/mqtool" "$PEERS/coherence" "$IPCFS" "$BATS_FILE_TMPDIR/bin/"
+	mkfifo "$BATS_FILE_TMPDIR/never"
+}
+
 common_setup() {
 	MNT=$BATS_TEST_TMPDIR/mnt LOG=$BATS_TEST_TMPDIR/log
 	DAEMON='' Q=''
 	JOBS=()
+	[ -p "$BATS_FILE_TMPDIR/never" ] || once_per_file
 	remember
-	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" 2>/dev/null
-	chmod 1777 "$BATS_TEST_TMPDIR"
-	mkdir "$MNT" "$BATS_TEST_TMPDIR/reports" "$BATS_TEST_TMPDIR/bin"
-	mkfifo "$BATS_TEST_TMPDIR/never"
-	chmod 1777 "$BATS_TEST_TMPDIR/reports"
-	# Ordinary users may be unable to reach the build directory.
-	cp "$PEERS/mqtool" "$PEERS/coherence" "$IPCFS" "$BATS_TEST_TMPDIR/bin/"
+	mkdir "$MNT" "$BATS_TEST_TMPDIR"/{bin,mqueue,reports}
+	chmod 1777 "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/reports"
+	ln "$BATS_FILE_TMPDIR"/bin/* "$BATS_TEST_TMPDIR/bin/"
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH
 	local log=log_path=$BATS_TEST_TMPDIR/reports/sanitizer
 	export ASAN_OPTIONS="$log:exitcode=99:${ASAN_OPTIONS-}"
@@ -97,7 +105,8 @@ common_teardown() {
 	end_processes || status=1
 	unmount
 	remove_objects
-	if cat "$BATS_TEST_TMPDIR"/reports/* 2>/dev/null; then
+	if any_in "$BATS_TEST_TMPDIR/reports"; then
+		cat "$BATS_TEST_TMPDIR"/reports/*
 		status=1
 	fi
 	[ "$status" = 0 ] || cat "$LOG"
@@ -106,46 +115,77 @@ common_teardown() {
 
 LIMITS=(kernel/{msgmax,msgmnb,msgmni,sem,shmmax,shmall,shmmni} fs/mqueue/{queues_max,msg_max,msgsize_max})
 
+# any_in DIRECTORY: something is in it.
+any_in() {
+	compgen -G "$1/*" >/dev/null || compgen -G "$1/.[!.]*" >/dev/null
+}
+
 # What teardown leaves unchanged.
 remember() {
-	local name
-	PROCESSES=" $(cd /proc && echo [0-9]*) "
-	MOUNTS=" $(cut -d ' ' -f 1 /proc/self/mountinfo | paste -s -d ' ') "
+	local name value processes=(/proc/[0-9]*)
+	PROCESSES=" ${processes[*]#/proc/} "
+	MOUNTS=' '
+	while read -r value _; do
+		MOUNTS+="$value "
+	done </proc/self/mountinfo
 	VALUES=()
 	for name in "${LIMITS[@]}"; do
-		VALUES+=("$(cat "/proc/sys/$name")")
+		read -r value <"/proc/sys/$name"
+		VALUES+=("$value")
 	done
 }
 
-# Prints the ids of the processes that this test has started.
-begun() {
+# Sets BEGUN to the ids of the processes that this test has started.
+find_begun() {
 	local process pid line
+	BEGUN=()
 	for process in /proc/[0-9]*; do
 		pid=${process#/proc/}
 		[[ $PROCESSES != *" $pid "* && $pid != "$$" && $pid != "$BASHPID" ]] || continue
 		# A process that has ended has no command line.
+		line=''
 		read -r -d '' line 2>/dev/null <"$process/cmdline"
-		[ -z "$line" ] || echo "$pid"
+		[ -z "$line" ] || BEGUN+=("$pid")
 	done
+}
+
+none_begun() {
+	find_begun
+	[ ${#BEGUN[@]} = 0 ]
 }
 
 # A test that succeeded must leave no process, except processes that end by themselves.
 end_processes() {
 	local pid status=0
-	[ -z "${BATS_TEST_COMPLETED-}" ] || wait_until '[ -z "$(begun)" ]' 5 || status=1
-	for pid in $(begun); do
+	[ -z "${BATS_TEST_COMPLETED-}" ] || wait_until none_begun 5 || status=1
+	find_begun
+	for pid in "${BEGUN[@]}"; do
 		[ "$status" = 0 ] || ps -o pid=,args= -p "$pid"
 		kill -KILL "$pid" 2>/dev/null
 	done
 	return "$status"
 }
 
-# Prints what this test has mounted, the last mount first.
+# Unmounts what this test has mounted, the last mount first.
 unmount() {
-	local id target
+	local id target i targets=()
 	while read -r id _ _ _ target _; do
-		[[ $MOUNTS == *" $id "* ]] || printf '%b\0' "$target"
-	done </proc/self/mountinfo | tac -s '' | xargs -r0 -n 1 umount -l 2>/dev/null
+		[[ $MOUNTS == *" $id "* ]] || targets+=("$target")
+	done </proc/self/mountinfo
+	for ((i = ${#targets[@]} - 1; i >= 0; i--)); do
+		printf -v target %b "${targets[i]}"
+		umount -l "$target" 2>/dev/null
+	done
+}
+
+# Tells whether there is a System V object.
+any_sysv() {
+	local table lines
+	for table in /proc/sysvipc/*; do
+		mapfile -t lines <"$table"
+		[ ${#lines[@]} = 1 ] || return 0 # the first line names the columns
+	done
+	return 1
 }
 
 # Makes everything as in a new IPC namespace. /dev/shm and the state directory are the suite's own;
@@ -155,11 +195,16 @@ remove_objects() {
 	for i in "${!LIMITS[@]}"; do
 		echo "${VALUES[i]}" >"/proc/sys/${LIMITS[i]}"
 	done
-	ipcrm --all
-	find /dev/shm /run/ipcfs-state -mindepth 1 -delete
-	mkdir -p "$view"
+	if any_sysv; then
+		ipcrm --all
+	fi
+	if any_in /dev/shm || any_in /run/ipcfs-state; then
+		find /dev/shm /run/ipcfs-state -mindepth 1 -delete
+	fi
 	mount -t mqueue mqueue "$view"
-	find "$view" -mindepth 1 -delete
+	if any_in "$view"; then
+		find "$view" -mindepth 1 -delete
+	fi
 	umount "$view"
 }
 
@@ -171,8 +216,17 @@ start_mount() {
 start_daemon() {
 	ipcfs -f "$@" >"$LOG" 2>&1 3>&- 4>&- &
 	DAEMON=$!
-	wait_until 'is_ready || ! running "$DAEMON"' || return 1
+	wait_until 'is_mounted && is_ready || ! running "$DAEMON"' || return 1
 	running "$DAEMON" || { cat "$LOG"; return 1; }
+}
+
+# is_mounted: something is mounted on $MNT, as the kernel says without asking the daemon.
+is_mounted() {
+	local target
+	while read -r _ _ _ _ target _; do
+		[ "$target" != "$MNT" ] || return 0
+	done </proc/self/mountinfo
+	return 1
 }
 
 # Asks the daemon: the root's attributes alone may come from the kernel's cache, left by a dead
@@ -186,7 +240,7 @@ is_ready() {
 stop_mount() {
 	kill -TERM "$DAEMON"
 	daemon_ends || return 1
-	! mountpoint -q "$MNT"
+	! is_mounted
 }
 
 # daemon_ends [SECONDS]: asserts that it ends, with status 0.
@@ -231,16 +285,17 @@ show_threads() {
 
 # wait_until CONDITION [SECONDS]
 wait_until() {
-	local end=$((${EPOCHREALTIME/./} + ${2:-10} * SLOW * 1000000))
+	local end=$((${EPOCHREALTIME/./} + ${2:-10} * SLOW * 1000000)) ms=10
 	until eval "$1"; do
 		[ "${EPOCHREALTIME/./}" -lt "$end" ] || { echo "never: $1"; return 1; }
-		pause 0.02
+		pause "0.0$ms"
+		ms=$((ms < 60 ? ms * 3 / 2 : 90)) # a condition may cost more than the wait for it
 	done
 }
 
 # pause SECONDS: sleeps, without a process of its own.
 pause() {
-	read -rt "$1" <>"$BATS_TEST_TMPDIR/never" || :
+	read -rt "$1" <>"$BATS_FILE_TMPDIR/never" || :
 }
 
 # meanwhile SECONDS: what must not happen has time to. That nothing was done is no condition that

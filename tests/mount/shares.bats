@@ -136,7 +136,7 @@ except OSError as error:
 		for place in "$Q" "$Q/type/1" "$Q/prio/1" "$Q/peek" "$MNT/posix/mq"; do
 			[ -d "$place" ] || continue
 			# fusermount3 wants a user that has a name. It would go on.
-			fails mountpoint as_user 65534 timeout $((5 * SLOW)) stuckfs "$place" "$BATS_TEST_TMPDIR/never"
+			fails mountpoint as_user 65534 timeout $((5 * SLOW)) stuckfs "$place" "$BATS_FILE_TMPDIR/never"
 			not grep -q " $MNT/.* fuse" /proc/self/mountinfo
 		done
 		echo mine >"$Q/msg"

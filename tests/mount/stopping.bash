@@ -30,10 +30,12 @@ waiting_pids() {
 
 # The shells that poll before they read.
 polling_pids() {
-	local pid
-	for pid in $(cat "$JOBS_DIR"/*.pid); do
-		! grep -q -s '^poll_schedule' "/proc/$pid/wchan" || echo "$pid"
+	local file pid states=()
+	for file in "$JOBS_DIR"/*.pid; do
+		read -r pid <"$file"
+		states+=("/proc/$pid/wchan")
 	done
+	grep -l -s '^poll_schedule' "${states[@]}" | cut -d/ -f3
 }
 
 has_stopped() {
@@ -44,7 +46,7 @@ has_stopped() {
 interrupt_jobs() {
 	local pids
 	# A program that exits without closing what it wrote to does not wait.
-	wait_until '[ $(($(parked) + $(polling_pids | wc -l) + $(ended_jobs))) -ge ${#NAMES[@]} ]'
+	wait_until 'find_ended; [ $(($(parked) + $(polling_pids | wc -l) + ENDED)) -ge ${#NAMES[@]} ]'
 	pids=$(waiting_pids; polling_pids)
 	# shellcheck disable=SC2086 # several pids
 	"$1" $pids
@@ -86,8 +88,13 @@ jobs_ended() {
 	done
 }
 
-ended_jobs() {
-	find "$JOBS_DIR" -name '*.status' | wc -l
+# Sets ENDED to how many jobs have ended.
+find_ended() {
+	local name
+	ENDED=0
+	for name in "${NAMES[@]}"; do
+		[ ! -e "$JOBS_DIR/$name.status" ] || ENDED=$((ENDED + 1))
+	done
 }
 
 # succeeded: how many jobs have exited 0.
