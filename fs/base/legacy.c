@@ -43,8 +43,8 @@ void ipcfs_legacy_backing(struct ipcfs_legacy *legacy, int id)
 	int32_t none = 0;
 
 	if (legacy)
-		(void)atomic_compare_exchange_strong(
-			&legacy->backings[id % IPCFS_LEGACY_BACKINGS], &none, id);
+		(void)atomic_compare_exchange_strong(&legacy->backings[id % IPCFS_LEGACY_BACKINGS],
+						     &none, id);
 }
 
 void ipcfs_legacy_backing_closed(struct ipcfs_legacy *legacy, int id)
@@ -52,8 +52,8 @@ void ipcfs_legacy_backing_closed(struct ipcfs_legacy *legacy, int id)
 	int32_t noted = id;
 
 	if (legacy)
-		(void)atomic_compare_exchange_strong(
-			&legacy->backings[id % IPCFS_LEGACY_BACKINGS], &noted, 0);
+		(void)atomic_compare_exchange_strong(&legacy->backings[id % IPCFS_LEGACY_BACKINGS],
+						     &noted, 0);
 }
 
 void ipcfs_legacy_wake_pollers(struct ipcfs_legacy *legacy, int device)

@@ -13,7 +13,7 @@
 
 #include "fs/base/table.h"
 
-#define IPCFS_LEGACY_INIT 256	    /* bytes; the kernel's INIT request has 104 */
+#define IPCFS_LEGACY_INIT 256	   /* bytes; the kernel's INIT request has 104 */
 #define IPCFS_LEGACY_BACKINGS 4096 /* backing files that are known; more stay until the unmount */
 
 struct ipcfs_legacy {

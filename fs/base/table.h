@@ -33,12 +33,12 @@ struct ipcfs_table_room {
 
 struct ipcfs_table {
 	pthread_mutex_t lock;
-	size_t item_size; /* bytes, with the slot header, rounded up */
-	uint64_t made;	  /* items since the table was initialised, or before: see continue */
+	size_t item_size;	/* bytes, with the slot header, rounded up */
+	uint64_t made;		/* items since the table was initialised, or before: see continue */
 	_Atomic uint64_t *mark; /* not less than `made`; NULL: no table comes after this one */
-	uint32_t used;	  /* the lowest index that was never handed out */
-	uint32_t first;	  /* no chunk before this one has room */
-	uint32_t spare;	  /* a chunk that is empty and not freed yet; 0: none */
+	uint32_t used;		/* the lowest index that was never handed out */
+	uint32_t first;		/* no chunk before this one has room */
+	uint32_t spare;		/* a chunk that is empty and not freed yet; 0: none */
 	_Atomic(char *) *chunks;
 	struct ipcfs_table_room *room; /* of each chunk */
 	uint32_t nrandom;	       /* unused numbers in `random` */

@@ -126,8 +126,8 @@ static void remember_settings(void *arg)
 {
 	struct ipcfs_service *service = arg;
 	const struct ipcfs_options *options = service->options;
-	const struct ipcfs_settings *now =
-		service->remembers ? &service->latest : &options->settings;
+	const struct ipcfs_settings *now = service->remembers ? &service->latest
+							      : &options->settings;
 	struct ipcfs_settings settings;
 
 	if (!options->config || ipcfs_config_load(options->config, &options->given, &settings))

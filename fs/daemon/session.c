@@ -261,7 +261,8 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 	enum { SIGNALS, PROCESS, SUPERVISOR, COUNT };
 	struct pollfd events[COUNT] = {
 		[SIGNALS] = { .events = POLLIN },
-		[PROCESS] = { .fd = session->hooks->process(session->hooks->arg), .events = POLLIN },
+		[PROCESS] = { .fd = session->hooks->process(session->hooks->arg),
+			      .events = POLLIN },
 		[SUPERVISOR] = { .fd = session->worker.line, .events = POLLIN },
 	};
 	sigset_t waited = *taken, kick;
