@@ -162,6 +162,34 @@ void ipcfs_fuse_header_interrupt(char request[IPCFS_FUSE_INTERRUPT_SIZE], uint64
 	memcpy(request + sizeof(in), &interrupt, sizeof(interrupt));
 }
 
+bool ipcfs_fuse_header_poll(const void *request, size_t size, uint64_t *file, uint64_t *pollers)
+{
+	struct fuse_in_header in;
+	struct fuse_poll_in poll;
+
+	if (size < sizeof(in) + sizeof(poll))
+		return false;
+	memcpy(&in, request, sizeof(in));
+	if (in.opcode != FUSE_POLL)
+		return false;
+	memcpy(&poll, (const char *)request + sizeof(in), sizeof(poll));
+	*file = poll.fh;
+	*pollers = poll.kh;
+	return poll.flags & FUSE_POLL_SCHEDULE_NOTIFY;
+}
+
+void ipcfs_fuse_header_wake(int fd, uint64_t pollers)
+{
+	const struct {
+		struct fuse_out_header out;
+		struct fuse_notify_poll_wakeup_out wakeup;
+	} notice = { { .len = sizeof(notice), .error = FUSE_NOTIFY_POLL }, { .kh = pollers } };
+
+	/* Any other error means that nobody polls, or that the mount is gone. */
+	while (write(fd, &notice, sizeof(notice)) < 0 && errno == EINTR)
+		;
+}
+
 void ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err)
 {
 	const struct fuse_out_header out = { .len = sizeof(out), .error = err, .unique = unique };

@@ -61,6 +61,15 @@ void ipcfs_fuse_header_interrupt(char request[IPCFS_FUSE_INTERRUPT_SIZE], uint64
  */
 int ipcfs_fuse_header_error(const void *answer);
 
+/*
+ * Reads a POLL request that asks for a notification: the handle of the open file, and the number by
+ * which the kernel knows those who poll it. False: it is another request.
+ */
+bool ipcfs_fuse_header_poll(const void *request, size_t size, uint64_t *file, uint64_t *pollers);
+
+/* Tells the kernel on `fd`, the connection, to wake those who poll a file. */
+void ipcfs_fuse_header_wake(int fd, uint64_t pollers);
+
 /* Answers request `unique` with a negative errno on `fd`, the connection. */
 void ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err);
 

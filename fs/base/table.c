@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define MARK_STEP 4096 /* numbers that one store to the mark covers */
+
 /* Stands in front of each item. */
 struct slot {
 	alignas(max_align_t) uint64_t number; /* 0: the item is free */
@@ -62,10 +64,24 @@ static struct slot *slot_at(const struct ipcfs_table *table, uint32_t index)
 	return (struct slot *)(void *)(chunk + index % IPCFS_TABLE_CHUNK * table->item_size);
 }
 
+void ipcfs_table_continue(struct ipcfs_table *table, _Atomic uint64_t *mark)
+{
+	uint64_t before = atomic_load(mark);
+
+	pthread_mutex_lock(&table->lock);
+	table->mark = mark;
+	if (table->made < before)
+		table->made = before;
+	pthread_mutex_unlock(&table->lock);
+}
+
 /* Sets the number that no other item gets. Call with table->lock held. */
 static void set_number(struct ipcfs_table *table, struct slot *slot, uint32_t index)
 {
 	slot->number = table->made++ * IPCFS_TABLE_MAX + index;
+	/* before the kernel learns the number: a process that is killed leaves the mark */
+	if (table->mark && table->made > atomic_load(table->mark))
+		atomic_store(table->mark, table->made + MARK_STEP);
 }
 
 /*

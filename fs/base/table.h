@@ -15,6 +15,7 @@
 #define IPCFS_TABLE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,11 +33,12 @@ struct ipcfs_table_room {
 
 struct ipcfs_table {
 	pthread_mutex_t lock;
-	size_t item_size; /* bytes, with the slot header, rounded up */
-	uint64_t made;	  /* items since the table was initialised */
-	uint32_t used;	  /* the lowest index that was never handed out */
-	uint32_t first;	  /* no chunk before this one has room */
-	uint32_t spare;	  /* a chunk that is empty and not freed yet; 0: none */
+	size_t item_size;	/* bytes, with the slot header, rounded up */
+	uint64_t made;		/* items since the table was initialised, or before: see continue */
+	_Atomic uint64_t *mark; /* not less than `made`; NULL: no table comes after this one */
+	uint32_t used;		/* the lowest index that was never handed out */
+	uint32_t first;		/* no chunk before this one has room */
+	uint32_t spare;		/* a chunk that is empty and not freed yet; 0: none */
 	_Atomic(char *) *chunks;
 	struct ipcfs_table_room *room; /* of each chunk */
 	uint32_t nrandom;	       /* unused numbers in `random` */
@@ -46,6 +48,12 @@ struct ipcfs_table {
 /* Initialises a table of items of `item_size` bytes. Free with ipcfs_table_destroy. -ENOMEM. */
 int ipcfs_table_init(struct ipcfs_table *table, size_t item_size);
 void ipcfs_table_destroy(struct ipcfs_table *table);
+
+/*
+ * Gives further items no number that a table with the same mark gave to one, in this process or in
+ * another one that has ended. *mark, 0 in the beginning, is not owned.
+ */
+void ipcfs_table_continue(struct ipcfs_table *table, _Atomic uint64_t *mark);
 
 /*
  * Returns a new item, all zeros, and its index. NULL: no memory, or there are four million items.

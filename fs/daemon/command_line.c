@@ -34,6 +34,7 @@ enum key {
 	KEY_NAMESPACES,
 	KEY_DEFAULT_PERMISSIONS,
 	KEY_INOTIFY,
+	KEY_SUPERVISE,
 	KEY_REEXPORT,
 	KEY_NO_LINKS,
 	KEY_REMOUNT,
@@ -53,6 +54,7 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("default_permissions", KEY_DEFAULT_PERMISSIONS),
 	FUSE_OPT_KEY("inotify", KEY_INOTIFY), FUSE_OPT_KEY("reexport", KEY_REEXPORT),
 	FUSE_OPT_KEY("nosymfollow", KEY_NO_LINKS), FUSE_OPT_KEY("remount", KEY_REMOUNT),
+	FUSE_OPT_KEY("supervise", KEY_SUPERVISE),
 
 	/* Options of libfuse. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
@@ -299,6 +301,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 	case KEY_INOTIFY:
 		options->inotify = true;
 		return 0;
+	case KEY_SUPERVISE:
+		options->supervise = true;
+		return 0;
 	case KEY_REEXPORT:
 		options->reexport = true;
 		return 0;
@@ -428,6 +433,7 @@ void ipcfs_options_help(void)
 	       "                           ns/ those that it may see (implies allow_other)\n"
 	       "    -o inotify             inotify(7) on the mount tells of objects that direct\n"
 	       "                           callers make and remove, too\n"
+	       "    -o supervise           keep the mount if the process that serves it is killed\n"
 	       "    -o reexport            for virtiofsd and 9p: pread(2) and pwrite(2) work on all\n"
 	       "                           files\n"
 	       "    -o ro                  read-only: nothing can be sent, received or changed\n"

@@ -75,10 +75,9 @@ int ipcfs_daemonize_fork(int *ready)
 	return 0;
 }
 
-void ipcfs_daemonize_ready(int ready)
+void ipcfs_daemonize_leave(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	ssize_t put;
 
 	ipcfs_log_background();
 	if (null < 0) {
@@ -93,6 +92,13 @@ void ipcfs_daemonize_ready(int ready)
 		if (null > STDERR_FILENO)
 			close(null);
 	}
+}
+
+void ipcfs_daemonize_ready(int ready)
+{
+	ssize_t put;
+
+	ipcfs_daemonize_leave();
 	do
 		put = write(ready, "", 1);
 	while (put < 0 && errno == EINTR);

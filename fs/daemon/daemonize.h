@@ -23,4 +23,7 @@ int ipcfs_daemonize_fork(int *ready);
  */
 void ipcfs_daemonize_ready(int ready);
 
+/* Does the first two things alone: in a child of the child, while the parent waits. */
+void ipcfs_daemonize_leave(void);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -11,8 +12,12 @@
 #include "fs/base/answered.h"
 #include "fs/base/counters.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/legacy.h"
 
 #define SHORT_MAX 256 /* bytes */
+
+static struct ipcfs_legacy *legacy; /* not owned; NULL: no worker comes after this one */
+static bool replaying;		    /* answers are dropped */
 
 static size_t size_of(const struct iovec *parts, int count)
 {
@@ -58,6 +63,8 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 	ssize_t done;
 
 	(void)arg;
+	if (replaying)
+		return (ssize_t)size;
 	if (size <= SHORT_MAX) {
 		count_error(parts);
 		return send_short(fd, parts, count);
@@ -71,13 +78,30 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 
 static ssize_t read_request(int fd, void *bytes, size_t size, void *arg)
 {
+	ssize_t got = read(fd, bytes, size);
+
 	(void)arg;
-	return read(fd, bytes, size);
+	if (got > 0 && legacy)
+		ipcfs_legacy_request(legacy, bytes, (size_t)got);
+	return got;
 }
 
-int ipcfs_device_use(struct fuse_session *session)
+int ipcfs_device_replay_init(struct fuse_session *session)
+{
+	char request[IPCFS_LEGACY_INIT] __attribute__((aligned(8)));
+	const struct fuse_buf buf = { .mem = request, .size = atomic_load(&legacy->init_size) };
+
+	memcpy(request, legacy->init, sizeof(request));
+	replaying = true;
+	fuse_session_process_buf(session, &buf);
+	replaying = false;
+	return fuse_session_exited(session) ? -EPROTO : 0;
+}
+
+int ipcfs_device_use(struct fuse_session *session, struct ipcfs_legacy *of)
 {
 	const struct fuse_custom_io io = { .writev = send_reply, .read = read_request };
 
+	legacy = of;
 	return fuse_session_custom_io(session, &io, fuse_session_fd(session)) ? -ENOMEM : 0;
 }

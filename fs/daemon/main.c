@@ -27,18 +27,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "backends/contract/amqp.h"
-#include "backends/contract/contract.h"
+#include "fs/base/legacy.h"
 #include "fs/base/log.h"
-#include "fs/daemon/amqp_config.h"
+#include "fs/daemon/brokers.h"
 #include "fs/daemon/command_line.h"
-#include "fs/daemon/config.h"
-#include "fs/daemon/echo.h"
 #include "fs/daemon/explain.h"
 #include "fs/daemon/mount_program.h"
 #include "fs/daemon/mountpoint.h"
-#include "fs/daemon/privilege.h"
-#include "fs/daemon/sandbox.h"
+#include "fs/daemon/service.h"
 #include "fs/daemon/session.h"
 #include "fs/ops/filesystem.h"
 
@@ -143,178 +139,6 @@ static int close_on_exec(int fd)
 	return 0;
 }
 
-/* The argument of the session's hooks. */
-struct service {
-	struct ipcfs_filesystem *fs;
-	const struct ipcfs_options *options;
-	const char *mountpoint;
-	dev_t device;
-};
-
-#ifdef IPCFS_AMQP
-/* Adds the connections to brokers. A negative errno was logged, but for -ENOMEM. */
-static int load_brokers(const struct ipcfs_options *options)
-{
-	return options->amqp ? ipcfs_amqp_config_load(options->amqp) : 0;
-}
-
-static int start_brokers(void)
-{
-	int result = ipcfs_amqp_fork();
-
-	if (result < 0)
-		ipcfs_log(LOG_ERR, "the process that starts ipcfs-amqp: %s", strerror(-result));
-	return result;
-}
-
-static int serve_brokers(void)
-{
-	return ipcfs_amqp_start();
-}
-
-static void stop_brokers(void)
-{
-	ipcfs_amqp_stop();
-}
-
-static void reload_brokers(const struct ipcfs_options *options)
-{
-	if (options->amqp)
-		ipcfs_amqp_config_reload(options->amqp);
-}
-#else
-static int load_brokers(const struct ipcfs_options *options)
-{
-	(void)options;
-	return 0;
-}
-
-static int start_brokers(void)
-{
-	return 0;
-}
-
-static int serve_brokers(void)
-{
-	return 0;
-}
-
-static void stop_brokers(void)
-{
-}
-
-static void reload_brokers(const struct ipcfs_options *options)
-{
-	(void)options;
-}
-#endif
-
-static int start_echo(const struct service *service)
-{
-	int result = ipcfs_echo_start(ipcfs_filesystem_echo(service->fs), service->mountpoint,
-				      service->device);
-
-	if (result < 0)
-		ipcfs_log(LOG_ERR, "the process for inotify(7): %s", strerror(-result));
-	return result;
-}
-
-/*
- * Gives up privileges, as the mount is made and everything that needs them is open, and starts
- * threads.
- */
-static int start_service(void *arg, struct fuse_session *session)
-{
-	const struct service *service = arg;
-	const char *audit = service->options->audit;
-	int result = start_brokers();
-
-	if (result == 0)
-		result = ipcfs_privilege_drop(audit != NULL && strcmp(audit, "audit") == 0);
-	if (result == 0)
-		result = ipcfs_sandbox_enter(service->options->namespaces, service->options->debug);
-	if (result < 0)
-		return result;
-	result = ipcfs_holds_start(ipcfs_sandbox_keeper);
-	if (result < 0)
-		ipcfs_log(LOG_WARNING, "the process that keeps holds: %s", strerror(-result));
-	result = ipcfs_leases_start(ipcfs_sandbox_leases);
-	if (result < 0)
-		ipcfs_log(LOG_WARNING, "the process that keeps leased messages: %s",
-			  strerror(-result));
-	result = service->options->inotify ? start_echo(service) : 0;
-	if (result == 0)
-		result = ipcfs_filesystem_start(service->fs, session);
-	return result ? result : serve_brokers();
-}
-
-static void stop_service(void *arg)
-{
-	ipcfs_filesystem_stop(((struct service *)arg)->fs);
-	stop_brokers();
-}
-
-static void finish_request(void *arg)
-{
-	ipcfs_filesystem_done(((struct service *)arg)->fs);
-}
-
-static void leave_requests(void *arg)
-{
-	ipcfs_filesystem_leave(((struct service *)arg)->fs);
-}
-
-static bool admit_request(void *arg, const void *request, size_t size)
-{
-	return ipcfs_filesystem_admit(((struct service *)arg)->fs, request, size);
-}
-
-/*
- * Reads the configuration files again, if there are any. After an error no setting of that file is
- * changed. The log says what was done.
- */
-static void reload_settings(void *arg)
-{
-	const struct service *service = arg;
-	const struct ipcfs_options *options = service->options;
-	struct ipcfs_settings settings;
-	int err;
-
-	reload_brokers(options);
-	if (!options->config && !options->amqp)
-		ipcfs_log(LOG_NOTICE, "SIGHUP: there is no config= to read again");
-	if (!options->config)
-		return;
-	err = ipcfs_config_load(options->config, &options->given, &settings);
-	if (!err) {
-		err = ipcfs_filesystem_set(service->fs, &settings);
-		if (err == -EPERM)
-			ipcfs_log(
-				LOG_ERR,
-				"%s: neither allow_uid nor allow_gid is left. To let everybody in, "
-				"start ipcfs again",
-				options->config);
-		ipcfs_settings_free(&settings);
-	}
-	if (err)
-		ipcfs_log(LOG_ERR, "the settings are unchanged");
-	else
-		ipcfs_log(LOG_NOTICE, "%s was read again", options->config);
-}
-
-static void replace_keepers(void *arg)
-{
-	int err = ipcfs_holds_check();
-
-	(void)arg;
-	if (err)
-		ipcfs_log(LOG_WARNING, "the process that keeps holds: %s", strerror(-err));
-	err = ipcfs_leases_check();
-	if (err)
-		ipcfs_log(LOG_WARNING, "the process that keeps leased messages: %s",
-			  strerror(-err));
-}
-
 /* Returns the device number of the mount, without asking it. 0: unknown. */
 static dev_t device_of(const char *mountpoint)
 {
@@ -329,59 +153,69 @@ static dev_t device_of(const char *mountpoint)
 	return device;
 }
 
-static int mount_and_serve(struct fuse_session *session, struct ipcfs_filesystem *fs,
-			   const char *mountpoint, const struct ipcfs_options *options)
+/* Sets up a new mount. A negative errno was logged. */
+static int set_up_mount(struct fuse_session *session, struct ipcfs_service *service)
 {
-	struct service service = { .fs = fs, .options = options, .mountpoint = mountpoint };
-	const struct ipcfs_session_hooks hooks = {
-		.start = start_service,
-		.stop = stop_service,
-		.admit = admit_request,
-		.done = finish_request,
-		.leave = leave_requests,
-		.reload = reload_settings,
-		.children = replace_keepers,
-		.arg = &service,
-		.process = ipcfs_filesystem_target(fs),
-	};
+	const struct ipcfs_options *options = service->options;
 	int result;
 
-	if (fuse_session_mount(session, mountpoint) < 0) {
-		ipcfs_explain_mount(mountpoint);
-		return ipcfs_mountpoint_privileged() ? -EIO : -EPERM;
-	}
-	service.device = device_of(mountpoint);
-	ipcfs_filesystem_set_device(fs, service.device);
-	if (!ipcfs_filesystem_has_queues(fs))
-		ipcfs_explain_queues();
+	service->device = device_of(service->mountpoint);
+	ipcfs_filesystem_set_device(service->fs, service->device);
 	/* A program that inherited the descriptor would keep the connection open. */
 	result = close_on_exec(fuse_session_fd(session));
 	if (result == 0 && options->no_links)
-		result = ipcfs_mountpoint_forbid_links(mountpoint, options->settings.read_only);
-	if (result < 0) {
+		result = ipcfs_mountpoint_forbid_links(service->mountpoint,
+						       options->settings.read_only);
+	if (result < 0)
 		ipcfs_log(LOG_ERR, "can't set up the mount: %s", strerror(-result));
+	return result;
+}
+
+static int mount_and_serve(struct fuse_session *session, struct ipcfs_service *service,
+			   struct ipcfs_legacy *legacy)
+{
+	const struct ipcfs_session_hooks hooks = ipcfs_service_hooks(service);
+	int result;
+
+	if (fuse_session_mount(session, service->mountpoint) < 0) {
+		ipcfs_explain_mount(service->mountpoint);
+		return ipcfs_mountpoint_privileged() ? -EIO : -EPERM;
+	}
+	result = set_up_mount(session, service);
+	if (result < 0) {
 		fuse_session_unmount(session);
 		return result;
 	}
-	return ipcfs_session_run(session, mountpoint, options->foreground, &hooks);
+	return ipcfs_session_run(session, service->mountpoint, service->options->foreground, legacy,
+				 &hooks);
 }
 
-static void explain_failure(int error, const struct ipcfs_options *options)
+/*
+ * Makes the file system: open, unless workers open it. *legacy: for the workers. A negative errno was
+ * logged.
+ */
+static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **legacy)
 {
-	if (error == -ECANCELED)
-		return; /* the reason was logged */
-	if (options->target && error != -ENOMEM)
-		ipcfs_explain_target(options->target, -error);
-	else if (options->namespaces && error == -EPERM)
-		ipcfs_log(LOG_ERR, "can't show all IPC namespaces: that takes the capabilities "
-				   "CAP_SYS_ADMIN and CAP_SYS_PTRACE");
-	else
-		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-error));
+	const struct ipcfs_options *options = service->options;
+
+	*legacy = options->supervise ? ipcfs_legacy_create() : NULL;
+	if (!options->supervise || *legacy)
+		service->fs = ipcfs_filesystem_create(*legacy);
+	if (!service->fs) {
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	if (!options->supervise)
+		return ipcfs_service_open(service);
+	if (options->target)
+		service->target = (int)syscall(SYS_pidfd_open, options->target, 0);
+	return 0;
 }
 
 static int run(struct fuse_args *args, const struct ipcfs_options *options)
 {
-	struct ipcfs_filesystem *fs = NULL;
+	struct ipcfs_service service = { .options = options, .target = -1 };
+	struct ipcfs_legacy *legacy = NULL;
 	struct fuse_session *session = NULL;
 	char *mountpoint = NULL;
 	int result;
@@ -393,32 +227,30 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 	result = ipcfs_explain_check_proc();
 	if (result < 0)
 		return result;
-	result = load_brokers(options);
+	result = ipcfs_brokers_load(options);
 	if (result < 0)
 		return result;
 	result = ipcfs_mountpoint_prepare(options->mountpoint, &mountpoint);
 	if (result < 0)
 		return result;
+	service.mountpoint = mountpoint;
 	result = ipcfs_explain_check_device();
+	if (result == 0)
+		result = make_service(&service, &legacy);
 	if (result < 0)
 		goto out;
-	result = ipcfs_filesystem_create(options, &fs);
-	if (result < 0) {
-		explain_failure(result, options);
-		goto out;
-	}
-	session = fuse_session_new(args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops), fs);
+	session = fuse_session_new(args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops),
+				   service.fs);
 	if (session == NULL) {
 		ipcfs_log(LOG_ERR, "can't make a session");
 		result = -EINVAL;
 		goto out;
 	}
-	result = mount_and_serve(session, fs, mountpoint, options);
+	result = mount_and_serve(session, &service, legacy);
 out:
 	if (session != NULL)
 		fuse_session_destroy(session);
-	if (fs != NULL)
-		ipcfs_filesystem_destroy(fs);
+	ipcfs_service_free(&service);
 	free(mountpoint);
 	return result;
 }

@@ -17,6 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/base/legacy.h"
 #include "fs/base/log.h"
 #include "fs/daemon/covers.h"
 #include "fs/daemon/daemonize.h"
@@ -24,6 +25,7 @@
 #include "fs/daemon/mountpoint.h"
 #include "fs/daemon/notify.h"
 #include "fs/daemon/session_threads.h"
+#include "fs/daemon/supervisor.h"
 #include "fs/daemon/unmounter.h"
 
 #define DEADLINE_US (800 * 1000) /* for the end of the process */
@@ -36,7 +38,12 @@ struct session {
 	struct ipcfs_unmounter unmounter; /* of an ordinary user's mount */
 	struct ipcfs_covers *covers;	  /* NULL: mounts of others are not watched */
 	bool foreground;
+	int ready; /* of ipcfs_daemonize_fork; -1: nobody waits for it any more */
 	struct ipcfs_session_threads *threads;
+	struct ipcfs_legacy *legacy; /* NULL: there is no supervisor */
+	struct ipcfs_worker worker;
+	bool is_worker;
+	bool orphaned; /* the worker's supervisor has ended */
 };
 
 /* The path that the forced end still has to unmount. Set and cleared by end_session only. */
@@ -95,6 +102,12 @@ static int make_look_dead(struct session *session)
 
 static void unmount(struct session *session)
 {
+	if (session->is_worker) {
+		/* The supervisor unmounts. Without one, an ordinary user's mount stays, and is dead. */
+		if (session->orphaned && is_mounted_there(session))
+			(void)ipcfs_mountpoint_umount(session->mountpoint);
+		return;
+	}
 	if (session->unmounter.fd >= 0) {
 		/* Closes the connection first: requests of the program would not be answered. */
 		if (make_look_dead(session) == 0)
@@ -116,8 +129,8 @@ static void unmount(struct session *session)
 	mounted = NULL;
 }
 
-/* Ends the session within DEADLINE_US. */
-static void end_session(struct session *session)
+/* Has the process end within DEADLINE_US, and tells the service manager. */
+static void begin_end(struct session *session)
 {
 	struct sigaction by_force = { .sa_handler = end_by_force };
 	struct itimerval deadline = { .it_value.tv_usec = DEADLINE_US };
@@ -128,11 +141,15 @@ static void end_session(struct session *session)
 	sigaction(SIGALRM, &by_force, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	setitimer(ITIMER_REAL, &deadline, NULL);
-	if (session->mount_id != 0 && is_mounted_there(session))
+	if (!session->is_worker && session->mount_id != 0 && is_mounted_there(session))
 		mounted = session->mountpoint;
-
-	if (session->foreground)
+	if (session->foreground && !session->is_worker)
 		ipcfs_notify(IPCFS_NOTICE_STOPPING);
+}
+
+static void end_session(struct session *session)
+{
+	begin_end(session);
 	session->hooks->stop(session->hooks->arg);
 	ipcfs_session_threads_stop(session->threads);
 	unmount(session);
@@ -182,14 +199,57 @@ static int take_signal(int signals)
 	return read(signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
-/* Reads the settings again, and tells the service manager before and after. */
-static void reload(const struct session *session)
+/* Tells everyone who waits for it that the mount answers, or has other settings. */
+static void tell_ready(void *arg)
 {
-	if (session->foreground)
+	struct session *session = arg;
+
+	if (session->foreground) {
+		ipcfs_notify(IPCFS_NOTICE_READY);
+	} else if (session->ready >= 0) {
+		ipcfs_daemonize_ready(session->ready);
+		session->ready = -1;
+	}
+}
+
+/* The same, in the process that serves. */
+static void tell_served(struct session *session)
+{
+	if (!session->is_worker) {
+		tell_ready(session);
+		return;
+	}
+	if (session->ready >= 0) {
+		close(session->ready);
+		session->ready = -1;
+		ipcfs_daemonize_leave();
+	}
+	ipcfs_worker_ready(&session->worker);
+}
+
+/* Reads the settings again, and tells the service manager before and after. */
+static void reload(struct session *session)
+{
+	if (session->foreground && !session->is_worker)
 		ipcfs_notify(IPCFS_NOTICE_RELOADING);
 	session->hooks->reload(session->hooks->arg);
+	tell_served(session);
+}
+
+/* For struct ipcfs_supervisor_hooks. */
+static void remember(void *arg)
+{
+	const struct session *session = arg;
+
 	if (session->foreground)
-		ipcfs_notify(IPCFS_NOTICE_READY);
+		ipcfs_notify(IPCFS_NOTICE_RELOADING);
+	session->hooks->remember(session->hooks->arg);
+}
+
+/* For struct ipcfs_supervisor_hooks. */
+static void supervisor_ends(void *arg)
+{
+	begin_end(arg);
 }
 
 /*
@@ -198,10 +258,12 @@ static void reload(const struct session *session)
  */
 static int wait_for_end(struct session *session, const sigset_t *taken)
 {
-	enum { SIGNALS, PROCESS, COUNT };
+	enum { SIGNALS, PROCESS, SUPERVISOR, COUNT };
 	struct pollfd events[COUNT] = {
 		[SIGNALS] = { .events = POLLIN },
-		[PROCESS] = { .fd = session->hooks->process, .events = POLLIN },
+		[PROCESS] = { .fd = session->hooks->process(session->hooks->arg),
+			      .events = POLLIN },
+		[SUPERVISOR] = { .fd = session->worker.line, .events = POLLIN },
 	};
 	sigset_t waited = *taken, kick;
 	int signal;
@@ -221,6 +283,11 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 			ipcfs_log(LOG_NOTICE, "the target process has ended");
 			break;
 		}
+		if (events[SUPERVISOR].revents) {
+			ipcfs_log(LOG_ERR, "the supervisor was killed: the mount ends");
+			session->orphaned = true;
+			break;
+		}
 		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
 		if (signal == SIGHUP)
 			reload(session);
@@ -233,13 +300,21 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 	return 0;
 }
 
-/*
- * Serves requests until the session ends. `ready` is that of ipcfs_daemonize_fork. A negative errno,
- * which was logged: they could not be served.
- */
-static int serve(struct session *session, int ready, const sigset_t *taken)
+/* Serves INIT, which the kernel sends once. */
+static int serve_init(struct session *session)
 {
-	int result = ipcfs_session_threads_serve_init(session->threads);
+	if (session->legacy && atomic_load(&session->legacy->init_size))
+		return ipcfs_device_replay_init(session->fuse);
+	return ipcfs_session_threads_serve_init(session->threads);
+}
+
+/*
+ * Serves requests until the session ends. A negative errno, which was logged: they could not be
+ * served.
+ */
+static int serve(struct session *session, const sigset_t *taken)
+{
+	int result = serve_init(session);
 
 	if (result == 0)
 		result = ipcfs_session_threads_start(session->threads);
@@ -248,18 +323,90 @@ static int serve(struct session *session, int ready, const sigset_t *taken)
 		return result;
 	}
 	session->covers = ipcfs_covers_start(session->mountpoint);
-	if (session->foreground)
-		ipcfs_notify(IPCFS_NOTICE_READY);
-	else
-		ipcfs_daemonize_ready(ready);
+	if (session->legacy)
+		ipcfs_legacy_wake_pollers(session->legacy, fuse_session_fd(session->fuse));
+	tell_served(session);
 	result = wait_for_end(session, taken);
 	if (result < 0)
 		ipcfs_log(LOG_ERR, "waiting for signals: %s", strerror(-result));
 	return result;
 }
 
+/*
+ * Goes into the background. In the parent a negative errno, which was logged: the mount, if the child
+ * left one, is unmounted.
+ */
+static int go_background(struct session *session)
+{
+	int result = ipcfs_daemonize_fork(&session->ready);
+
+	if (result == 0)
+		return 0;
+	if (result != -ECHILD && result != -EOWNERDEAD && result != -EINTR)
+		ipcfs_log(LOG_ERR, "can't go into the background: %s", strerror(-result));
+	unmount(session); /* the child may have crashed */
+	return result;
+}
+
+/* Closes what only the supervisor has, and opens the file system. A negative errno was logged. */
+static int begin_worker(struct session *session)
+{
+	session->is_worker = true;
+	if (session->unmounter.fd >= 0)
+		close(session->unmounter.fd);
+	session->unmounter.fd = -1;
+	return session->hooks->open(session->hooks->arg, session->worker.reloaded);
+}
+
+/* Returns 1 in the process that serves the mount. Else the mount has ended: 0 or a negative errno. */
+static int supervise(struct session *session, const sigset_t *taken)
+{
+	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, supervisor_ends,
+						      session };
+	int result;
+
+	if (!session->legacy)
+		return 1;
+	result = ipcfs_supervise(fuse_session_fd(session->fuse), taken, &hooks, &session->worker);
+	if (result == 1)
+		return 1;
+	begin_end(session);
+	unmount(session);
+	return result;
+}
+
+/* Serves the mount from the start of the service to its end. */
+static int run(struct session *session, const sigset_t *taken)
+{
+	const struct ipcfs_session_hooks *hooks = session->hooks;
+	int result = 0;
+
+	session->threads = ipcfs_session_threads_create(session->fuse, hooks, pthread_self());
+	if (!session->threads)
+		result = -ENOMEM;
+	if (result == 0)
+		result = ipcfs_device_use(session->fuse, session->legacy);
+	if (result == 0)
+		result = hooks->start(hooks->arg, session->fuse);
+	if (result < 0) {
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
+		unmount(session);
+		goto out;
+	}
+	result = serve(session, taken);
+	end_session(session);
+	if (result == 0 && ipcfs_session_threads_error(session->threads)) {
+		result = ipcfs_session_threads_error(session->threads);
+		ipcfs_log(LOG_ERR, "reading requests: %s", strerror(-result));
+	}
+out:
+	if (session->threads)
+		ipcfs_session_threads_destroy(session->threads);
+	return result;
+}
+
 int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool foreground,
-		      const struct ipcfs_session_hooks *hooks)
+		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks)
 {
 	struct session session = {
 		.fuse = fuse,
@@ -267,45 +414,30 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.mountpoint = mountpoint,
 		.mount_id = ipcfs_mountpoint_id(mountpoint),
 		.foreground = foreground,
+		.ready = -1,
 		.unmounter = { .fd = -1 },
+		.legacy = legacy,
+		.worker = { .line = -1 },
 	};
 	sigset_t taken, before;
-	int ready = -1, result;
+	int result;
 
 	fflush(NULL);
 	block_signals(&taken, &before);
-	if (!foreground) {
-		result = ipcfs_daemonize_fork(&ready);
-		if (result < 0) {
-			/* In the parent, which unmounts if the child crashed. */
-			if (result != -ECHILD && result != -EOWNERDEAD && result != -EINTR)
-				ipcfs_log(LOG_ERR, "can't go into the background: %s",
-					  strerror(-result));
-			unmount(&session);
-			pthread_sigmask(SIG_SETMASK, &before, NULL);
-			return result;
-		}
+	result = foreground ? 0 : go_background(&session);
+	if (result < 0) {
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		return result;
 	}
-
-	session.threads = ipcfs_session_threads_create(fuse, hooks, pthread_self());
-	result = session.threads ? start_unmounter(&session) : -ENOMEM;
-	if (result == 0)
-		result = ipcfs_device_use(fuse);
-	if (result == 0)
-		result = hooks->start(hooks->arg, fuse);
+	result = start_unmounter(&session);
 	if (result < 0) {
 		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
 		unmount(&session);
-		goto out;
+		return result;
 	}
-	result = serve(&session, ready, &taken);
-	end_session(&session);
-	if (result == 0 && ipcfs_session_threads_error(session.threads)) {
-		result = ipcfs_session_threads_error(session.threads);
-		ipcfs_log(LOG_ERR, "reading requests: %s", strerror(-result));
-	}
-out:
-	if (session.threads)
-		ipcfs_session_threads_destroy(session.threads);
-	return result;
+	result = supervise(&session, &taken);
+	if (result != 1)
+		return result;
+	result = legacy ? begin_worker(&session) : 0;
+	return result ? result : run(&session, &taken);
 }

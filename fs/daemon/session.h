@@ -20,8 +20,16 @@
 #include <stddef.h>
 
 struct fuse_session;
+struct ipcfs_legacy;
 
 struct ipcfs_session_hooks {
+	/*
+	 * Opens the file system, in each worker of a supervisor; not called without one. `reloaded`:
+	 * SIGHUP has come since the start. A negative errno, which was logged.
+	 */
+	int (*open)(void *arg, bool reloaded);
+	/* Remembers settings for the workers to come. Called by the supervisor at SIGHUP. */
+	void (*remember)(void *arg);
 	/*
 	 * Starts threads. Called after the fork, before the first request. A negative errno: it
 	 * failed.
@@ -45,14 +53,14 @@ struct ipcfs_session_hooks {
 	void (*reload)(void *arg);
 	/* Looks after child processes. Called by the main thread at SIGCHLD. */
 	void (*children)(void *arg);
+	/* Returns a pidfd of a process whose end ends the session; -1: none. */
+	int (*process)(void *arg);
 	void *arg;
-	/* A pidfd of a process whose end ends the session; -1: none. */
-	int process;
 };
 
 /*
  * Serves a session that is mounted on `mountpoint`, an absolute path, until it is unmounted, a
- * signal ends it (see above), or hooks->process ends. Then unmounts, even while files are open. A
+ * signal ends it (see above), or that of hooks->process ends. Then unmounts, even while files are open. A
  * negative errno, which was logged: requests could not be served.
  *
  * Unless `foreground`, forks first. The parent exits with 0 when the kernel's INIT request was
@@ -60,8 +68,11 @@ struct ipcfs_session_hooks {
  * is told about start and end (notify.h).
  *
  * From the beginning of the end on the process has 800 ms; then it exits with 0 in any case.
+ *
+ * Unless `legacy` is NULL, this process becomes a supervisor (supervisor.h), and the function returns
+ * in each worker too. Call it with an open file system if it is NULL.
  */
 int ipcfs_session_run(struct fuse_session *session, const char *mountpoint, bool foreground,
-		      const struct ipcfs_session_hooks *hooks);
+		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "fs/base/answered.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/legacy.h"
 #include "fs/base/log.h"
 #include "fs/control/events.h"
 #include "fs/ops/ops.h"
@@ -136,17 +137,43 @@ static void count_elsewhere(const struct ipcfs_filesystem *fs)
 			ipcfs_space_own(ipcfs_classes[i]->space, owner, keep_owner);
 }
 
-int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **out)
+struct ipcfs_filesystem *ipcfs_filesystem_create(struct ipcfs_legacy *legacy)
+{
+	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
+
+	if (fs)
+		fs->legacy = legacy;
+	return fs;
+}
+
+/* Makes the tables. Their numbers go on after those of the worker before. */
+static int make_tables(struct ipcfs_filesystem *fs)
+{
+	int err = ipcfs_objects_init(&fs->objects);
+
+	fs->objects.quota = fs->quota;
+	if (!err)
+		err = ipcfs_table_init(&fs->files, sizeof(struct ipcfs_file));
+	if (!err)
+		err = ipcfs_nodes_init(&fs->nodes, &fs->objects, fs->registry, fs->quota);
+	if (!err && fs->legacy) {
+		ipcfs_table_continue(&fs->files, &fs->legacy->files);
+		ipcfs_table_continue(&fs->nodes.table, &fs->legacy->nodes);
+	}
+	return err;
+}
+
+/* Frees what ipcfs_filesystem_open has made. */
+static void close_filesystem(struct ipcfs_filesystem *fs);
+
+int ipcfs_filesystem_open(struct ipcfs_filesystem *fs, const struct ipcfs_options *options)
 {
 	const struct ipcfs_settings *settings = &options->settings;
-	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
 	const struct ipcfs_registry_hooks hooks = { namespace_began, namespace_ended, forget_view,
 						    fs };
 	struct ipcfs_space *space;
 	int err;
 
-	if (!fs)
-		return -ENOMEM;
 	fs->settings = *settings;
 	fs->kernel_answers = options->default_permissions;
 	fs->reexport = options->reexport;
@@ -160,7 +187,7 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 		err = open_space(options, &space);
 	if (err) {
 		free_limits(fs);
-		free(fs);
+		fs->quota = NULL;
 		return err;
 	}
 	ipcfs_buffers_init(&fs->buffers);
@@ -170,20 +197,13 @@ int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_fi
 	if (!err)
 		count_elsewhere(fs);
 	if (!err)
-		err = ipcfs_objects_init(&fs->objects);
-	fs->objects.quota = fs->quota;
-	if (!err)
-		err = ipcfs_table_init(&fs->files, sizeof(struct ipcfs_file));
-	if (!err)
-		err = ipcfs_nodes_init(&fs->nodes, &fs->objects, fs->registry, fs->quota);
+		err = make_tables(fs);
 	if (!err)
 		err = ipcfs_waits_create(fs, ipcfs_transfer_unclaimed, &fs->waits);
 	if (!err && options->audit)
 		err = open_audit(fs, options);
 	if (err)
-		ipcfs_filesystem_destroy(fs);
-	else
-		*out = fs;
+		close_filesystem(fs);
 	return err;
 }
 
@@ -222,6 +242,8 @@ int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 	int err = ipcfs_waits_watch(fs->waits, home->ipc);
 
 	fs->session = session;
+	if (fs->legacy)
+		ipcfs_backing_close_old(fs->legacy, fuse_session_fd(session));
 	if (!err)
 		err = ipcfs_registry_start(fs->registry);
 	if (!err)
@@ -331,7 +353,7 @@ static void close_all(struct ipcfs_filesystem *fs)
 	}
 }
 
-void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
+static void close_filesystem(struct ipcfs_filesystem *fs)
 {
 	fs->session = NULL; /* the session has ended: nothing can be sent to the kernel */
 	if (fs->files.chunks && fs->waits)
@@ -345,6 +367,13 @@ void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
 	ipcfs_events_destroy(&fs->events);
 	ipcfs_registry_destroy(fs->registry);
 	free_limits(fs);
+	fs->quota = NULL;
+}
+
+void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs)
+{
+	if (fs->quota)
+		close_filesystem(fs);
 	free(fs);
 }
 

@@ -13,16 +13,23 @@ struct fuse_session;
 struct ipcfs_echo;
 struct fuse_lowlevel_ops;
 struct ipcfs_filesystem;
+struct ipcfs_legacy;
 
 /*
- * Makes a file system. Must be called while the process has one thread. Free it with
- * ipcfs_filesystem_destroy.
+ * Makes a file system that is not open yet. `legacy`, which is not owned, is for the worker that comes
+ * after this one; NULL: none does. Free it with ipcfs_filesystem_destroy. NULL: there is no memory.
+ */
+struct ipcfs_filesystem *ipcfs_filesystem_create(struct ipcfs_legacy *legacy);
+
+/*
+ * Opens a file system, in the process that will serve it, while that has one thread. After an error
+ * it is as before.
  * -ECANCELED: the audit's file or service can't be used. The reason was logged.
  * -ENOMEM.
  * With options->target, the errors of ipcfs_space_join. With options->namespaces, those of
  * ipcfs_space_open_home. Otherwise those of ipcfs_space_open.
  */
-int ipcfs_filesystem_create(const struct ipcfs_options *options, struct ipcfs_filesystem **fs);
+int ipcfs_filesystem_open(struct ipcfs_filesystem *fs, const struct ipcfs_options *options);
 
 /*
  * Applies those of the settings that can change during a mount. After an error none is applied.
@@ -52,7 +59,9 @@ bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 void ipcfs_filesystem_done(void *fs);
 void ipcfs_filesystem_leave(void *fs);
 
-/* Frees the file system. Call after the session has ended and its threads were joined. */
+/*
+ * Frees the file system, open or not. Call after the session has ended and its threads were joined.
+ */
 void ipcfs_filesystem_destroy(struct ipcfs_filesystem *fs);
 
 #endif

@@ -22,6 +22,7 @@ struct ipcfs_options {
 	bool namespaces;	  /* all IPC namespaces are shown */
 	bool default_permissions; /* the kernel checks the shown modes */
 	bool reexport;		  /* files without offsets ignore offsets, and don't refuse them */
+	bool supervise;		  /* the mount outlives the process that serves it */
 	bool inotify;		  /* inotify(7) tells what direct callers do, too */
 	bool no_links;		  /* the kernel follows no symbolic link of the mount */
 	bool sloppy;		  /* unknown options are ignored */

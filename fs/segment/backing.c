@@ -7,6 +7,8 @@
 #ifdef IPCFS_PASSTHROUGH
 #include <sys/ioctl.h>
 
+#include "fs/base/legacy.h"
+
 /*
  * Defined as <linux/fuse.h> of Linux 6.9 defines them. That header is not included: on the build
  * machine it may be older than the kernel that ipcfs runs on, and it conflicts with the header of
@@ -43,6 +45,16 @@ void ipcfs_backing_close(int device, int id)
 	(void)ioctl(device, BACKING_CLOSE, &number);
 }
 
+void ipcfs_backing_close_old(struct ipcfs_legacy *legacy, int device)
+{
+	for (size_t i = 0; i < IPCFS_LEGACY_BACKINGS; i++) {
+		int id = atomic_exchange(&legacy->backings[i], 0);
+
+		if (id)
+			ipcfs_backing_close(device, id);
+	}
+}
+
 #else
 
 bool ipcfs_backing_possible(void)
@@ -61,5 +73,11 @@ void ipcfs_backing_close(int device, int id)
 {
 	(void)device;
 	(void)id;
+}
+
+void ipcfs_backing_close_old(struct ipcfs_legacy *legacy, int device)
+{
+	(void)legacy;
+	(void)device;
 }
 #endif

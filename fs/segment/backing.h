@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+struct ipcfs_legacy;
+
 /* Returns whether the daemon was built with a libfuse that can negotiate it. */
 bool ipcfs_backing_possible(void);
 
@@ -23,5 +25,8 @@ int ipcfs_backing_open(int device, int fd);
 
 /* Releases a backing id. */
 void ipcfs_backing_close(int device, int id);
+
+/* Releases those that a worker before this one had, and that are known. */
+void ipcfs_backing_close_old(struct ipcfs_legacy *legacy, int device);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "backends/contract/fault.h"
 #include "fs/access/access.h"
+#include "fs/base/legacy.h"
 #include "fs/request/file_check.h"
 #include "fs/request/judge.h"
 #include "fs/request/reply.h"
@@ -54,6 +55,13 @@ static int share_backing(struct ipcfs_filesystem *fs, struct ipcfs_object *objec
 	return id;
 }
 
+/* Has the kernel drop a backing file that it got. */
+static void drop_backing(struct ipcfs_filesystem *fs, int id)
+{
+	ipcfs_backing_close(fuse_session_fd(fs->session), id);
+	ipcfs_legacy_backing_closed(fs->legacy, id);
+}
+
 /* Has the kernel read, write and map the segment without asking the daemon, if it can. */
 static void open_backing(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
@@ -72,9 +80,10 @@ static void open_backing(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 			fs->passthrough = false; /* no other file can have it either */
 		return;
 	}
+	ipcfs_legacy_backing(fs->legacy, id);
 	file->segment.backing = share_backing(fs, ipcfs_file_object(fs, file), id);
 	if (file->segment.backing != id) /* another open registered one first */
-		ipcfs_backing_close(fuse_session_fd(fs->session), id);
+		drop_backing(fs, id);
 }
 
 /* Ends the file's use of the backing id, and releases the id with its last user. */
@@ -88,7 +97,7 @@ static void close_backing(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 	last = --ipcfs_file_object(fs, file)->backing.users == 0;
 	pthread_mutex_unlock(&fs->objects.lock);
 	if (last && fs->session)
-		ipcfs_backing_close(fuse_session_fd(fs->session), file->segment.backing);
+		drop_backing(fs, file->segment.backing);
 	file->segment.backing = 0;
 }
 

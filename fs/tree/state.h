@@ -15,6 +15,7 @@
 #include "fs/tree/node.h"
 #include "fs/tree/object.h"
 
+struct ipcfs_legacy;
 struct ipcfs_waits;
 
 struct ipcfs_filesystem {
@@ -23,6 +24,7 @@ struct ipcfs_filesystem {
 	struct ipcfs_gate gate;
 	struct ipcfs_registry *registry; /* the IPC namespaces */
 	struct fuse_session *session;	 /* not owned */
+	struct ipcfs_legacy *legacy;	 /* for the next worker; not owned; NULL: there is none */
 	dev_t device;			 /* of the mount; 0: unknown */
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;

@@ -134,6 +134,36 @@ static size_t heap_in_use(void)
 #endif
 }
 
+/* Each life of a process begins with a new table and with what the one before left in the mark. */
+static void numbers_go_on_after_a_death(void **state)
+{
+	_Atomic uint64_t mark = 0;
+	uint64_t most = 0;
+	uint32_t index;
+
+	(void)state;
+	for (int life = 0; life < 5; life++) {
+		struct ipcfs_table next;
+
+		assert_int_equal(ipcfs_table_init(&next, ITEM_SIZE), 0);
+		/* the root of the tree */
+		assert_non_null(ipcfs_table_new(&next, &index));
+		assert_int_equal(ipcfs_table_number(&next, index), 1);
+		ipcfs_table_continue(&next, &mark);
+		for (int i = 0; i < ITEMS; i++) {
+			uint64_t number;
+
+			assert_non_null(ipcfs_table_new(&next, &index));
+			number = ipcfs_table_number(&next, index);
+			assert_true(number > most);
+			assert_null(ipcfs_table_find(&next, most > 1 ? most : 2));
+			most = number;
+			ipcfs_table_free(&next, index);
+		}
+		ipcfs_table_destroy(&next);
+	}
+}
+
 static void empty_chunks_are_freed(void **state)
 {
 	size_t before = heap_in_use();
@@ -154,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(items_stay_where_they_are, start, end),
 		cmocka_unit_test_setup_teardown(indexes_are_low, start, end),
 		cmocka_unit_test_setup_teardown(numbers_never_come_again, start, end),
+		cmocka_unit_test(numbers_go_on_after_a_death),
 		cmocka_unit_test_setup_teardown(empty_chunks_are_freed, start, end),
 	};
 

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/daemon/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/base/clock.h"
+#include "fs/base/log.h"
+
+/* As <linux/fuse.h> has it, which conflicts with the header of libfuse. */
+#define CLONE_DEVICE _IOR(229, 0, uint32_t)
+
+/* So many workers may die in a time before the next one has to wait. */
+#define DEATHS_MAX 10
+#define DEATHS_NS (10LL * 1000 * 1000 * 1000)
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 10000 /* a caller waits no longer for the next worker */
+
+struct supervisor {
+	const struct ipcfs_supervisor_hooks *hooks;
+	int device, signals; /* descriptors */
+	int line;	     /* to the worker; -1: there is none */
+	pid_t worker;	     /* 0: there is none */
+	int status;	     /* of the last worker that ended, as wait(2) has it */
+	bool ready;	     /* some worker was */
+	bool reloaded, ending;
+	unsigned deaths; /* since `since` */
+	int pause;	 /* ms before the next worker; 0: none */
+	uint64_t since;	 /* ns */
+};
+
+/* Returns another descriptor of the connection, or a negative errno. */
+static int clone_device(int device)
+{
+	uint32_t from = (uint32_t)device;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, CLONE_DEVICE, &from) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Leaves the supervisor's descriptors to the supervisor. A negative errno of dup3(2). */
+static int become_worker(const struct supervisor *self, int fresh, int line,
+			 struct ipcfs_worker *worker)
+{
+	close(self->line);
+	close(self->signals);
+	if (dup3(fresh, self->device, O_CLOEXEC) < 0)
+		return -errno;
+	close(fresh);
+	(void)prctl(PR_SET_NAME, "ipcfs-worker");
+	*worker = (struct ipcfs_worker){ .line = line, .reloaded = self->reloaded };
+	return 1;
+}
+
+static void close_line(struct supervisor *self)
+{
+	if (self->line >= 0)
+		close(self->line);
+	self->line = -1;
+}
+
+/* Forks a worker. Returns 1 in it, and 0 in the supervisor, or a negative errno. */
+static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
+{
+	int fresh = clone_device(self->device), ends[2], err = 0;
+
+	if (fresh < 0)
+		return fresh;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+		err = -errno;
+		close(fresh);
+		return err;
+	}
+	self->line = ends[0];
+	self->worker = fork();
+	if (self->worker == 0)
+		return become_worker(self, fresh, ends[1], worker);
+	if (self->worker < 0) {
+		err = -errno;
+		self->worker = 0;
+		close_line(self);
+	}
+	close(ends[1]);
+	close(fresh);
+	return err;
+}
+
+static void pass_on(const struct supervisor *self, int signal)
+{
+	if (self->worker)
+		(void)kill(self->worker, signal); /* it was not waited for: it is there */
+}
+
+/* Notes the end of the worker, if it has ended. */
+static void reap(struct supervisor *self)
+{
+	if (!self->worker || waitpid(self->worker, &self->status, WNOHANG) != self->worker)
+		return;
+	self->worker = 0;
+	close_line(self);
+}
+
+static void take_signal(struct supervisor *self)
+{
+	struct signalfd_siginfo info;
+
+	if (read(self->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		reap(self);
+		break;
+	case SIGHUP:
+		self->hooks->reload(self->hooks->arg);
+		self->reloaded = true;
+		pass_on(self, SIGHUP);
+		break;
+	default:
+		self->ending = true;
+		self->hooks->ending(self->hooks->arg);
+		pass_on(self, SIGTERM);
+	}
+}
+
+/* Reads what the worker says. It says only that it is ready. */
+static void take_word(struct supervisor *self)
+{
+	char byte;
+
+	if (recv(self->line, &byte, 1, MSG_DONTWAIT) != 1) {
+		close_line(self); /* it ends: SIGCHLD follows */
+		return;
+	}
+	self->ready = true;
+	self->hooks->ready(self->hooks->arg);
+}
+
+/* Looks after the worker until it has ended, or, without a worker, until `end` (ns). */
+static void watch(struct supervisor *self, uint64_t end)
+{
+	bool works = self->worker != 0;
+
+	while (works ? self->worker != 0 : !self->ending && ipcfs_clock_ns() < end) {
+		struct pollfd events[] = { { .fd = self->signals, .events = POLLIN },
+					   { .fd = self->line, .events = POLLIN } };
+		uint64_t now = ipcfs_clock_ns();
+		int wait = works ? -1 : end <= now ? 0 : (int)((end - now) / 1000000 + 1);
+
+		if (poll(events, 2, wait) < 0)
+			continue;
+		if (events[1].revents)
+			take_word(self);
+		if (events[0].revents)
+			take_signal(self);
+	}
+}
+
+/* Logs a death, and has the next worker wait if there were too many. */
+static void count_death(struct supervisor *self, int err)
+{
+	uint64_t now = ipcfs_clock_ns();
+
+	if (now - self->since > DEATHS_NS + (uint64_t)self->pause * 1000000) {
+		self->since = now;
+		self->deaths = 0;
+		self->pause = 0;
+	}
+	if (++self->deaths > DEATHS_MAX) {
+		self->pause = self->pause ? 2 * self->pause : PAUSE_MIN_MS;
+		if (self->pause > PAUSE_MAX_MS)
+			self->pause = PAUSE_MAX_MS;
+		self->since = now; /* it begins to count anew when workers live again */
+	}
+	if (err)
+		ipcfs_log(LOG_ERR, "can't start a process that serves the mount: %s",
+			  strerror(-err));
+	else if (WIFSIGNALED(self->status))
+		ipcfs_log(LOG_ERR,
+			  "the process that served the mount was ended by signal %d; the next "
+			  "one starts in %d ms",
+			  WTERMSIG(self->status), self->pause);
+	else
+		ipcfs_log(LOG_ERR,
+			  "the process that served the mount has failed; the next one starts in "
+			  "%d ms",
+			  self->pause);
+}
+
+/* Runs workers, one after the other. 1: this is one. 0: the mount ends. */
+static int run(struct supervisor *self, struct ipcfs_worker *worker)
+{
+	while (!self->ending) {
+		int result = fork_worker(self, worker);
+
+		if (result == 1)
+			return 1;
+		if (!result)
+			watch(self, 0);
+		if (!result && (WIFEXITED(self->status) && WEXITSTATUS(self->status) == 0))
+			return 0;
+		if (self->ending)
+			return 0;
+		if (!self->ready) {
+			if (result || WIFSIGNALED(self->status))
+				count_death(self, result);
+			return result ? result : -ECANCELED;
+		}
+		count_death(self, result);
+		watch(self, ipcfs_clock_ns() + (uint64_t)self->pause * 1000000);
+	}
+	return 0;
+}
+
+int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
+		    struct ipcfs_worker *worker)
+{
+	struct supervisor self = { .hooks = hooks, .device = device, .line = -1 };
+	int result;
+
+	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (self.signals < 0) {
+		result = -errno;
+		ipcfs_log(LOG_ERR, "waiting for signals: %s", strerror(-result));
+		return result;
+	}
+	result = run(&self, worker);
+	if (result != 1)
+		close(self.signals);
+	return result;
+}
+
+void ipcfs_worker_ready(const struct ipcfs_worker *worker)
+{
+	/* EPIPE: the supervisor has ended, which poll(2) tells */
+	(void)send(worker->line, "", 1, MSG_NOSIGNAL);
+}

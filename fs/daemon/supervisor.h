@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: the process that was started, with -o supervise. It keeps the connection to the
+ * kernel, so that the mount lives, and reads no request. It forks a worker that serves the mount, and
+ * another one when the worker is killed or crashes.
+ *
+ * Each worker has a descriptor of its own of the connection (FUSE_DEV_IOC_CLONE of
+ * <linux/fuse.h>). When it is closed, as the worker has ended, the kernel fails the requests that
+ * the worker has read and not answered with ECONNABORTED. The next worker reads the others.
+ */
+#ifndef IPCFS_SUPERVISOR_H
+#define IPCFS_SUPERVISOR_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct ipcfs_supervisor_hooks {
+	/* The worker serves the mount, or has read its settings again. */
+	void (*ready)(void *arg);
+	/* SIGHUP came; the worker gets it next. */
+	void (*reload)(void *arg);
+	/* A signal that ends the mount came; the worker gets it next. */
+	void (*ending)(void *arg);
+	void *arg;
+};
+
+/* The process of a worker. */
+struct ipcfs_worker {
+	int line;      /* to the supervisor: readable when it has ended; -1: this is no worker */
+	bool reloaded; /* SIGHUP has come since the start */
+};
+
+/*
+ * Keeps a worker running. Call while there is one thread, with `signals` blocked: those that end the
+ * mount, SIGHUP and SIGCHLD.
+ *
+ * In each worker returns 1. `device`, the connection, is then the worker's own descriptor of it.
+ *
+ * In the supervisor returns when a worker has ended with exit status 0, or after a signal that ends
+ * the mount: 0. A negative errno: the first worker has failed, which was logged.
+ */
+int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
+		    struct ipcfs_worker *worker);
+
+/* Tells the supervisor that the worker is ready. Its end is seen elsewhere. */
+void ipcfs_worker_ready(const struct ipcfs_worker *worker);
+
+#endif
