@@ -106,6 +106,8 @@ static void unmount(struct session *session)
 		/* The supervisor unmounts. Without one, an ordinary user's mount stays, and is dead. */
 		if (session->orphaned && is_mounted_there(session))
 			(void)ipcfs_mountpoint_umount(session->mountpoint);
+		if (make_look_dead(session) == 0)
+			fuse_session_unmount(session->fuse);
 		return;
 	}
 	if (session->unmounter.fd >= 0) {
@@ -143,7 +145,9 @@ static void begin_end(struct session *session)
 	setitimer(ITIMER_REAL, &deadline, NULL);
 	if (!session->is_worker && session->mount_id != 0 && is_mounted_there(session))
 		mounted = session->mountpoint;
-	if (session->foreground && !session->is_worker)
+	if (session->is_worker)
+		ipcfs_worker_ends(&session->worker);
+	else if (session->foreground)
 		ipcfs_notify(IPCFS_NOTICE_STOPPING);
 }
 
@@ -351,11 +355,18 @@ static int go_background(struct session *session)
 /* Closes what only the supervisor has, and opens the file system. A negative errno was logged. */
 static int begin_worker(struct session *session)
 {
+	int result;
+
 	session->is_worker = true;
 	if (session->unmounter.fd >= 0)
 		close(session->unmounter.fd);
 	session->unmounter.fd = -1;
-	return session->hooks->open(session->hooks->arg, session->worker.reloaded);
+	result = session->hooks->open(session->hooks->arg, session->worker.reloaded);
+	if (result == -ESRCH) /* the target has ended: no other worker will find it */
+		ipcfs_worker_ends(&session->worker);
+	if (result < 0)
+		unmount(session);
+	return result;
 }
 
 /* Returns 1 in the process that serves the mount. Else the mount has ended: 0 or a negative errno. */

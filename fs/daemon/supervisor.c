@@ -20,9 +20,9 @@
 /* As <linux/fuse.h> has it, which conflicts with the header of libfuse. */
 #define CLONE_DEVICE _IOR(229, 0, uint32_t)
 
-/* So many workers may die in a time before the next one has to wait. */
+/* So many workers may die in this time before the next one has to wait. */
 #define DEATHS_MAX 10
-#define DEATHS_NS (10LL * 1000 * 1000 * 1000)
+#define DEATHS_NS (10ULL * 1000 * 1000 * 1000)
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 10000 /* a caller waits no longer for the next worker */
 
@@ -33,11 +33,15 @@ struct supervisor {
 	pid_t worker;	     /* 0: there is none */
 	int status;	     /* of the last worker that ended, as wait(2) has it */
 	bool ready;	     /* some worker was */
-	bool reloaded, ending;
-	unsigned deaths; /* since `since` */
-	int pause;	 /* ms before the next worker; 0: none */
-	uint64_t since;	 /* ns */
+	bool reloaded;
+	bool ending;		     /* no other worker follows */
+	uint64_t deaths[DEATHS_MAX]; /* when the last ones were, in ns; 0: never */
+	unsigned death;		     /* the place of the oldest */
+	int pause;		     /* ms before the next worker; 0: none */
 };
+
+/* What a worker says. */
+enum { WORD_READY = 'r', WORD_ENDS = 'e' };
 
 /* Returns another descriptor of the connection, or a negative errno. */
 static int clone_device(int device)
@@ -138,17 +142,18 @@ static void take_signal(struct supervisor *self)
 	}
 }
 
-/* Reads what the worker says. It says only that it is ready. */
 static void take_word(struct supervisor *self)
 {
-	char byte;
+	char word;
 
-	if (recv(self->line, &byte, 1, MSG_DONTWAIT) != 1) {
+	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
 		close_line(self); /* it ends: SIGCHLD follows */
-		return;
+	} else if (word == WORD_ENDS) {
+		self->ending = true;
+	} else {
+		self->ready = true;
+		self->hooks->ready(self->hooks->arg);
 	}
-	self->ready = true;
-	self->hooks->ready(self->hooks->arg);
 }
 
 /* Looks after the worker until it has ended, or, without a worker, until `end` (ns). */
@@ -171,22 +176,24 @@ static void watch(struct supervisor *self, uint64_t end)
 	}
 }
 
-/* Logs a death, and has the next worker wait if there were too many. */
-static void count_death(struct supervisor *self, int err)
+/* Sets the pause: longer each time, as long as too many workers die. */
+static void set_pause(struct supervisor *self)
 {
-	uint64_t now = ipcfs_clock_ns();
+	uint64_t now = ipcfs_clock_ns(), oldest = self->deaths[self->death];
 
-	if (now - self->since > DEATHS_NS + (uint64_t)self->pause * 1000000) {
-		self->since = now;
-		self->deaths = 0;
+	self->deaths[self->death] = now;
+	self->death = (self->death + 1) % DEATHS_MAX;
+	if (!oldest || now - oldest > DEATHS_NS)
 		self->pause = 0;
-	}
-	if (++self->deaths > DEATHS_MAX) {
+	else
 		self->pause = self->pause ? 2 * self->pause : PAUSE_MIN_MS;
-		if (self->pause > PAUSE_MAX_MS)
-			self->pause = PAUSE_MAX_MS;
-		self->since = now; /* it begins to count anew when workers live again */
-	}
+	if (self->pause > PAUSE_MAX_MS)
+		self->pause = PAUSE_MAX_MS;
+}
+
+/* Logs a death. `err`: no process could be made. */
+static void log_death(const struct supervisor *self, int err)
+{
 	if (err)
 		ipcfs_log(LOG_ERR, "can't start a process that serves the mount: %s",
 			  strerror(-err));
@@ -212,16 +219,15 @@ static int run(struct supervisor *self, struct ipcfs_worker *worker)
 			return 1;
 		if (!result)
 			watch(self, 0);
-		if (!result && (WIFEXITED(self->status) && WEXITSTATUS(self->status) == 0))
+		if (!result && self->status == 0)
 			return 0;
 		if (self->ending)
-			return 0;
-		if (!self->ready) {
-			if (result || WIFSIGNALED(self->status))
-				count_death(self, result);
+			return !result && WIFEXITED(self->status) ? -ECANCELED : 0;
+		set_pause(self);
+		if (self->ready || result || WIFSIGNALED(self->status))
+			log_death(self, result);
+		if (!self->ready)
 			return result ? result : -ECANCELED;
-		}
-		count_death(self, result);
 		watch(self, ipcfs_clock_ns() + (uint64_t)self->pause * 1000000);
 	}
 	return 0;
@@ -245,8 +251,18 @@ int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supe
 	return result;
 }
 
-void ipcfs_worker_ready(const struct ipcfs_worker *worker)
+static void say(const struct ipcfs_worker *worker, char word)
 {
 	/* EPIPE: the supervisor has ended, which poll(2) tells */
-	(void)send(worker->line, "", 1, MSG_NOSIGNAL);
+	(void)send(worker->line, &word, 1, MSG_NOSIGNAL);
+}
+
+void ipcfs_worker_ready(const struct ipcfs_worker *worker)
+{
+	say(worker, WORD_READY);
+}
+
+void ipcfs_worker_ends(const struct ipcfs_worker *worker)
+{
+	say(worker, WORD_ENDS);
 }

@@ -36,13 +36,16 @@ struct ipcfs_worker {
  *
  * In each worker returns 1. `device`, the connection, is then the worker's own descriptor of it.
  *
- * In the supervisor returns when a worker has ended with exit status 0, or after a signal that ends
- * the mount: 0. A negative errno: the first worker has failed, which was logged.
+ * In the supervisor returns when a worker has ended in order, or after a signal that ends the mount:
+ * 0. A negative errno: the first worker has failed, which was logged.
  */
 int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
 		    struct ipcfs_worker *worker);
 
-/* Tells the supervisor that the worker is ready. Its end is seen elsewhere. */
+/* Tells the supervisor that the worker is ready, or that it has read its settings again. */
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);
+
+/* Tells the supervisor that the mount ends with this worker, however it ends from here on. */
+void ipcfs_worker_ends(const struct ipcfs_worker *worker);
 
 #endif
