@@ -445,7 +445,8 @@ static int start(void **unused)
 	answers = calloc(4 * ROUNDS, sizeof(*answers));
 	files_of = calloc(4 * ROUNDS, sizeof(*files_of));
 	ipcfs_settings_init(&options.settings);
-	if (!answers || !files_of || make_objects() || ipcfs_filesystem_create(&options, &fs))
+	fs = ipcfs_filesystem_create(NULL);
+	if (!answers || !files_of || !fs || make_objects() || ipcfs_filesystem_open(fs, &options))
 		return -1;
 	session = fuse_session_new(&args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops), fs);
 	fuse_opt_free_args(&args);
