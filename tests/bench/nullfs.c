@@ -290,6 +290,12 @@ static bool admit(void *arg, const void *request, size_t size)
 	return true;
 }
 
+static int no_process(void *arg)
+{
+	(void)arg;
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct ipcfs_session_hooks hooks = { .start = start,
@@ -297,7 +303,7 @@ int main(int argc, char **argv)
 						   .done = done,
 						   .leave = done,
 						   .admit = admit,
-						   .process = -1 };
+						   .process = no_process };
 	char *fuse_argv[] = { argv[0], NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, fuse_argv);
 	unsigned long count = DIRS_DEFAULT;
@@ -328,7 +334,8 @@ int main(int argc, char **argv)
 	}
 	session = fuse_session_new(&args, &operations, sizeof(operations), &count);
 	if (session != NULL && fuse_session_mount(session, mountpoint) == 0)
-		status = ipcfs_session_run(session, mountpoint, foreground, &hooks) < 0 ? 2 : 0;
+		status = ipcfs_session_run(session, mountpoint, foreground, NULL, &hooks) < 0 ? 2
+											      : 0;
 	if (session != NULL)
 		fuse_session_destroy(session);
 	free(mountpoint);
