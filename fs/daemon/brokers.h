@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The brokers of -o amqp=, for main.c. Without it, and in a build without brokers, nothing is done. */
+/* The brokers of -o amqp=. Without it, and in a build without brokers, nothing is done. */
 #ifndef IPCFS_BROKERS_H
 #define IPCFS_BROKERS_H
 

@@ -43,6 +43,7 @@ struct session {
 	struct ipcfs_legacy *legacy; /* NULL: there is no supervisor */
 	struct ipcfs_worker worker;
 	bool is_worker;
+	bool ending;   /* begin_end was called */
 	bool orphaned; /* the worker's supervisor has ended */
 };
 
@@ -138,6 +139,9 @@ static void begin_end(struct session *session)
 	struct itimerval deadline = { .it_value.tv_usec = DEADLINE_US };
 	sigset_t alarm;
 
+	if (session->ending)
+		return;
+	session->ending = true;
 	sigemptyset(&alarm);
 	sigaddset(&alarm, SIGALRM);
 	sigaction(SIGALRM, &by_force, NULL);

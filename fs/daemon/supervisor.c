@@ -58,18 +58,17 @@ static int clone_device(int device)
 	return err;
 }
 
-/* Leaves the supervisor's descriptors to the supervisor. A negative errno of dup3(2). */
-static int become_worker(const struct supervisor *self, int fresh, int line,
-			 struct ipcfs_worker *worker)
+/* Leaves the supervisor's descriptors to the supervisor. */
+static void become_worker(const struct supervisor *self, int fresh, int line,
+			  struct ipcfs_worker *worker)
 {
 	close(self->line);
 	close(self->signals);
 	if (dup3(fresh, self->device, O_CLOEXEC) < 0)
-		return -errno;
+		_exit(1); /* the supervisor logs it */
 	close(fresh);
 	(void)prctl(PR_SET_NAME, "ipcfs-worker");
 	*worker = (struct ipcfs_worker){ .line = line, .reloaded = self->reloaded };
-	return 1;
 }
 
 static void close_line(struct supervisor *self)
@@ -93,8 +92,10 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	}
 	self->line = ends[0];
 	self->worker = fork();
-	if (self->worker == 0)
-		return become_worker(self, fresh, ends[1], worker);
+	if (self->worker == 0) {
+		become_worker(self, fresh, ends[1], worker);
+		return 1;
+	}
 	if (self->worker < 0) {
 		err = -errno;
 		self->worker = 0;
