@@ -72,20 +72,17 @@ each_semaphore() {
 
 # everywhere_from VALUE EXPECTED SCRIPT: as everywhere, with a semaphore of this value.
 everywhere_from() {
-	local kind uid shell got
-	for kind in "${KINDS[@]}"; do
-		for uid in "${USERS[@]}"; do
-			for shell in "${SHELLS[@]}"; do
-				new_semaphore "$kind" "$1" "$uid"
-				got=$(script "$shell" "$uid" "$3" 2>&1; echo "exit $?")
-				if [ "$got" != "${2:+$2$'\n'}exit 0" ]; then
-					echo "in $shell as $uid with $kind/$NAME:"
-					echo "expected: $2"
-					echo "got: $got"
-					return 1
-				fi
-				rmdir "$O"
-			done
-		done
+	local pair kind uid shell got
+	for pair in "${PAIRS[@]}"; do
+		IFS=: read -r kind uid shell <<<"$pair"
+		new_semaphore "$kind" "$1" "$uid"
+		got=$(script "$shell" "$uid" "$3" 2>&1; echo "exit $?")
+		if [ "$got" != "${2:+$2$'\n'}exit 0" ]; then
+			echo "in $shell as $uid with $kind/$NAME:"
+			echo "expected: $2"
+			echo "got: $got"
+			return 1
+		fi
+		rmdir "$O"
 	done
 }
