@@ -94,6 +94,7 @@ common_setup() {
 # Does all of it, wherever the test ended, so that the next test begins clean.
 common_teardown() {
 	local job status=0
+	trap - DEBUG # bats notes each line by it, which takes its time; what fails here says so itself
 	# Nobody who waits for a daemon that is stopped can be killed.
 	[ -z "$DAEMON" ] || kill -CONT "$DAEMON"
 	for job in "${JOBS[@]}"; do

@@ -191,10 +191,11 @@ readers() {
 # each_file HOW: writers and readers of every file of both sorts of queues. What a shell does depends
 # on the file, and not on the sort of queue behind it, so all shells write and read POSIX queues.
 each_file() {
-	local how=$1 file kind EVERY=("${EVERY[@]}")
+	local how=$1 file kind EVERY=("${EVERY[@]}") files=(msg lines tagged packets records)
+	[ "$SHORT" = 0 ] || [ "$how" = by_signals ] || files=(msg lines)
 	for kind in "${KINDS[@]}"; do
 		[ "$kind" = posix ] || EVERY=(bash dash)
-		for file in msg lines tagged packets records; do
+		for file in "${files[@]}"; do
 			new_queue "$kind"
 			echo "$kind, writers of $file:"
 			writers "$how" "$file"
