@@ -565,12 +565,12 @@ switches() {
 	background as_user 1234 unshare --user sh -c 'until [ "$(id -u)" = 0 ]; do sleep 0.02; done; exec "$@"' sh \
 		python3 -c '
 import os, sys
-for uid in range(1, 601):
+for uid in range(1, 301):
     if os.fork() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        for _ in range(20): # faster than records are made for, on a slow machine, too
+        for _ in range(100): # faster than records are made for, on a slow machine, too
             try:
                 open(sys.argv[1])
             except PermissionError:
