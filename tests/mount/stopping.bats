@@ -102,7 +102,7 @@ storm() {
 		! jobs_ended || break
 	done
 	wait_until jobs_ended 60
-	wait_until '[ "$(messages)" = 0 ] && [ "$(wc -l <"'"$got"'")" -ge $((3 * '$many' - $(cat "$JOBS_DIR"/*.out | wc -l))) ]' ||
+	wait_until '[ "$(messages)" = 0 ] && [ "$(wc -l <"'"$got"'")" -ge $((3 * '$many' - $(cat "$JOBS_DIR"/*.out | wc -l))) ]' 60 ||
 		{ wc -l "$got"; cat "$JOBS_DIR"/*.out; return 1; }
 	kill -KILL "$reader"
 	# Those that were refused have not been sent, and all others once.
