@@ -102,5 +102,5 @@ keeps() {
 	cat "$ATTACKS"
 	echo "$GROWTH KiB more"
 	# Sanitizers keep freed memory.
-	[ "$SLOW" != 1 ] || [ "$GROWTH" -lt 20000 ]
+	[ "$SLOW" != 1 ] || [ "$GROWTH" -lt 40000 ]
 }
