@@ -65,6 +65,11 @@ static void stop_service(void *arg)
 	ipcfs_brokers_stop();
 }
 
+static void succeed(void *arg)
+{
+	ipcfs_filesystem_succeed(((struct ipcfs_service *)arg)->fs);
+}
+
 static void finish_request(void *arg)
 {
 	ipcfs_filesystem_done(((struct ipcfs_service *)arg)->fs);
@@ -211,6 +216,7 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 	return (struct ipcfs_session_hooks){
 		.open = open_service,
 		.start = start_service,
+		.succeed = succeed,
 		.stop = stop_service,
 		.admit = admit_request,
 		.done = finish_request,

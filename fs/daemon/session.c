@@ -308,10 +308,10 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 	return 0;
 }
 
-/* Serves INIT, which the kernel sends once. */
-static int serve_init(struct session *session)
+/* Serves INIT, which the kernel sends once. `again`: to an earlier worker. */
+static int serve_init(const struct session *session, bool again)
 {
-	if (session->legacy && atomic_load(&session->legacy->init_size))
+	if (again)
 		return ipcfs_device_replay_init(session->fuse);
 	return ipcfs_session_threads_serve_init(session->threads);
 }
@@ -322,7 +322,8 @@ static int serve_init(struct session *session)
  */
 static int serve(struct session *session, const sigset_t *taken)
 {
-	int result = serve_init(session);
+	bool succeeds = session->legacy && atomic_load(&session->legacy->init_size);
+	int result = serve_init(session, succeeds);
 
 	if (result == 0)
 		result = ipcfs_session_threads_start(session->threads);
@@ -331,8 +332,8 @@ static int serve(struct session *session, const sigset_t *taken)
 		return result;
 	}
 	session->covers = ipcfs_covers_start(session->mountpoint);
-	if (session->legacy)
-		ipcfs_legacy_wake_pollers(session->legacy, fuse_session_fd(session->fuse));
+	if (succeeds)
+		session->hooks->succeed(session->hooks->arg);
 	tell_served(session);
 	result = wait_for_end(session, taken);
 	if (result < 0)

@@ -35,6 +35,11 @@ struct ipcfs_session_hooks {
 	 * failed.
 	 */
 	int (*start)(void *arg, struct fuse_session *session);
+	/*
+	 * Tells the kernel that what a worker before this one has told it is old. Called once, while
+	 * requests are served.
+	 */
+	void (*succeed)(void *arg);
 	/* Answers every parked request, as the session ends. Later requests get no answer. */
 	void (*stop)(void *arg);
 	/*

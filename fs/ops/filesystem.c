@@ -255,6 +255,14 @@ int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 	return err ? err : ipcfs_waits_start(fs->waits);
 }
 
+void ipcfs_filesystem_succeed(void *arg)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	ipcfs_legacy_wake_pollers(fs->legacy, fuse_session_fd(fs->session));
+	ipcfs_invalidate_all(fs);
+}
+
 void ipcfs_filesystem_stop(void *arg)
 {
 	struct ipcfs_filesystem *fs = arg;

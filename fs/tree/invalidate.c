@@ -155,3 +155,14 @@ bool ipcfs_invalidate_of(struct ipcfs_filesystem *fs, uid_t uid, uint32_t *from,
 
 	return invalidate(&choice, choose_of_uid, from, names);
 }
+
+void ipcfs_invalidate_all(struct ipcfs_filesystem *fs)
+{
+	const struct ipcfs_node_key root = ipcfs_node_at(&fs->nodes, IPCFS_NODE_ROOT_ID)->key;
+	struct ipcfs_node_key key;
+	const char *name;
+
+	for (size_t i = 0; ipcfs_static_tree_at(&root, NULL, i, &name, &key); i++)
+		(void)fuse_lowlevel_notify_inval_entry(fs->session, IPCFS_NODE_ROOT_ID, name,
+						       strlen(name)); /* -ENOENT: not known */
+}

@@ -24,4 +24,11 @@ void ipcfs_invalidate_view(struct ipcfs_filesystem *fs, const struct ipcfs_view 
  */
 bool ipcfs_invalidate_of(struct ipcfs_filesystem *fs, uid_t uid, uint32_t *from, size_t *names);
 
+/*
+ * Tells the kernel to drop all names, which may be of a worker that has ended: it answers mkdir(2) and
+ * rmdir(2) in a directory that it knows by an old number with ESTALE, and looks up again only for
+ * other calls. Must not be called by a thread that handles a request.
+ */
+void ipcfs_invalidate_all(struct ipcfs_filesystem *fs);
+
 #endif

@@ -43,6 +43,19 @@ not_mounted() {
 	silent ls "$MNT/posix/mq"
 }
 
+@test "the first command makes and removes objects" {
+	local i
+	start_mount -o supervise
+	for ((i = 0; i < 5; i++)); do
+		mkdir "$MNT/posix/mq/one$i" "$MNT/sysv/msg/0x0000515$i"
+		kill_worker
+		mkdir "$MNT/posix/mq/two$i"
+		rmdir "$MNT/posix/mq/one$i" "$MNT/posix/mq/two$i"
+		kill_worker
+		rmdir "$MNT/sysv/msg/0x0000515$i"
+	done
+}
+
 @test "an access control list and a limit go on" {
 	start_mount -o supervise
 	new_queue sysv 0 -m 600
