@@ -331,9 +331,9 @@ static int serve(struct session *session, const sigset_t *taken)
 		ipcfs_log(LOG_ERR, "can't serve requests: %s", strerror(-result));
 		return result;
 	}
-	session->covers = ipcfs_covers_start(session->mountpoint);
 	if (succeeds)
 		session->hooks->succeed(session->hooks->arg);
+	session->covers = ipcfs_covers_start(session->mountpoint);
 	tell_served(session);
 	result = wait_for_end(session, taken);
 	if (result < 0)
