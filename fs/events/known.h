@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looks at the objects of a view: compared with the objects as they were last seen, they tell what
- * direct callers have done. What callers of the mount do is noted at once, and no look tells of it
+ * direct callers have done. An act of a caller of the mount is noted at once, and no look tells of it
  * again.
  *
  * Of classes with a trail, its records tell which names were made and removed (known_record.h), and
