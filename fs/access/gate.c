@@ -31,7 +31,7 @@ void ipcfs_gate_destroy(struct ipcfs_gate *gate)
 
 int ipcfs_gate_set(struct ipcfs_gate *gate, const struct ipcfs_settings *settings)
 {
-	bool listed = settings->allow_uid.count || settings->allow_gid.count;
+	bool listed = ipcfs_settings_are_listed(settings);
 	struct ipcfs_ids uids, gids, old;
 
 	if (!listed && atomic_load(&gate->listed))

@@ -108,6 +108,11 @@ void ipcfs_settings_free(struct ipcfs_settings *settings)
 	ids_free(&settings->allow_gid);
 }
 
+bool ipcfs_settings_are_listed(const struct ipcfs_settings *settings)
+{
+	return settings->allow_uid.count || settings->allow_gid.count;
+}
+
 /* Returns the index of the id, or the index at which it has to be inserted. */
 static size_t ids_position(const struct ipcfs_ids *ids, uint32_t id)
 {

@@ -47,6 +47,9 @@ struct ipcfs_settings {
 void ipcfs_settings_init(struct ipcfs_settings *settings);
 void ipcfs_settings_free(struct ipcfs_settings *settings);
 
+/* Returns whether the settings let in only some: allow_uid or allow_gid is given. */
+bool ipcfs_settings_are_listed(const struct ipcfs_settings *settings);
+
 /*
  * Sets one setting: a number or a switch is replaced, ids are added to a list. `value` is NULL if
  * there was no '='; a switch is then on. Names in a list of ids are looked up now, in passwd(5) or

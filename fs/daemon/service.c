@@ -118,11 +118,6 @@ static void reload_settings(void *arg)
 		ipcfs_log(LOG_NOTICE, "%s was read again", options->config);
 }
 
-static bool has_list(const struct ipcfs_settings *settings)
-{
-	return settings->allow_uid.count || settings->allow_gid.count;
-}
-
 /*
  * Reads the configuration file as reload_settings does in the worker, which says that it has. Settings
  * that the worker refuses are not remembered.
@@ -137,7 +132,7 @@ static void remember_settings(void *arg)
 
 	if (!options->config || ipcfs_config_load(options->config, &options->given, &settings))
 		return;
-	if (has_list(now) && !has_list(&settings)) {
+	if (ipcfs_settings_are_listed(now) && !ipcfs_settings_are_listed(&settings)) {
 		ipcfs_settings_free(&settings);
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looks at the objects of a view: compared with the objects as they were last seen, they tell what
- * direct callers have done. An act of a caller of the mount is noted at once, and no look tells of it
- * again.
+ * direct callers have done. An act of a caller of the mount is noted at once, and no look tells of
+ * it again.
  *
  * Of classes with a trail, its records tell which names were made and removed (known_record.h), and
  * the looks tell the rest. They tell of an object that the trail has missed when two looks in a row
