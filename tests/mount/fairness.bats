@@ -90,7 +90,6 @@ shows_target() {
 }
 
 @test "while the directory of the POSIX queues is locked" {
-	mkdir "$BATS_TEST_TMPDIR/mqueue"
 	mount -t mqueue none "$BATS_TEST_TMPDIR/mqueue"
 	beside locked_mqueue "$BATS_TEST_TMPDIR/mqueue"
 }
