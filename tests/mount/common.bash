@@ -356,11 +356,10 @@ parked() {
 	grep -l -s -E 'request_wait_answer|fuse_dev_do_poll_wait' /proc/[0-9]*/task/*/"${PARKED_IN:-stack}" | wc -l
 }
 
-# wait_parked N: asserts that N processes wait, and go on waiting.
+# wait_parked N: asserts that N processes wait, and go on waiting: one whose request is answered at
+# once is seen the first time only.
 wait_parked() {
-	wait_until "[ \$(parked) -ge $1 ]"
-	sleep 0.05 # one that ends at once would have
-	[ "$(parked)" -ge "$1" ]
+	wait_until "[ \$(parked) -ge $1 ] && pause 0.05 && [ \$(parked) -ge $1 ]"
 }
 
 ended() {

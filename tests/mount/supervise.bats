@@ -268,7 +268,7 @@ sender() {
 	start_mount -o supervise
 	private=$(awk '/^Private_(Clean|Dirty)/ { sum += $2 } END { print sum }' "/proc/$DAEMON/smaps_rollup")
 	echo "$private KiB"
-	[[ " $IPCFS_BUILT_WITH " != *" protected-memory "* ]] || [ "$private" -lt 1024 ]
+	[[ " $IPCFS_BUILT_WITH " == *" sanitizer "* ]] || [ "$private" -lt 1024 ]
 	switches=$(grep -h switches "/proc/$DAEMON/status")
 	ls -R "$MNT" >"$BATS_TEST_TMPDIR/listing"
 	sleep 1 # as long as it would do something by itself
