@@ -4,7 +4,7 @@
 
 load containers
 
-SUITES=(bookworm trixie)
+read -ra SUITES <<<"$RELEASES"
 SOURCE=$WORLD/source
 
 teardown() {
@@ -143,6 +143,7 @@ in_nspawn() {
 	rm -r "$XDG_RUNTIME_DIR/ipcfs-state" # the mount came up, and keeps lists there
 }
 
+# bats test_tags=long
 @test "the Containerfile makes an image, and a container of it serves" {
 	local podman context tour
 	STORAGE=$(mktemp -d)

@@ -180,10 +180,12 @@ live_together() {
 	live_together bookworm
 }
 
+# bats test_tags=long
 @test "the same with Debian 13 in them" {
 	live_together trixie
 }
 
+# bats test_tags=long
 @test "the recipe mounts, and the same path does in one container after another" {
 	stop_daemon
 	run env -u IPC "$HOST" "$WORLD/roots/bookworm" "$WORLD/bin/ipcfs" crun systemd-nspawn ipcfs-user@unshare
@@ -218,6 +220,7 @@ look_at_segment() {
 	. "$SEGMENT/status"
 }
 
+# bats test_tags=long
 @test "PostgreSQL in a container, seen from the host, and what it leaves" {
 	local owner
 	PROGRAMS=$(echo "$WORLD"/roots/postgresql/usr/lib/postgresql/*/bin)
