@@ -499,8 +499,9 @@ listen() {
 	new_queue posix
 	requests 1
 	wait_until 'grep -q "^MESSAGE=time=.* op=\"$REFUSED_OP\" .*verdict=\"deny\".* detail=\"\"\$" "$AUDIT"'
-	equals "$(tail -n 1 "$AUDIT")" '' # the newline of the last value, and the one added here
-	grep -q '^MESSAGE=time=.* op="make" .*verdict="allow"' "$AUDIT"
+	# Each datagram is written by a process of its own.
+	wait_until 'grep -q "^MESSAGE=time=.* op=\"make\" .*verdict=\"allow\"" "$AUDIT"'
+	wait_until '[ -z "$(tail -n 1 "$AUDIT")" ]' # the newline of the last value, and the one added here
 	grep -q '^SYSLOG_IDENTIFIER=ipcfs$' "$AUDIT"
 	grep -q '^PRIORITY=5$' "$AUDIT"
 	grep -q '^PRIORITY=6$' "$AUDIT"
