@@ -9,14 +9,14 @@ idioms.py TABLE MOUNT GROUP
     and System V queues (IPCFS_TEST_SHORT: with one sort).
 """
 import concurrent.futures
-import errno
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+
+from queues import mkdir
 
 MESSAGES = {
     'two lines': b'one\ntwo 2\n',
@@ -68,19 +68,6 @@ def run(command, idiom, path):
             return 'does not end'
         # Names of files are in some outputs, and differ.
         return process.returncode, output.replace(path.encode(), b'MSG'), errors.replace(path.encode(), b'MSG')
-
-
-def mkdir(path, mode=0o777):
-    """Makes a queue. The kernel counts root's of all suites that run, and those that are gone until it frees them."""
-    end = time.monotonic() + 20
-    while True:
-        try:
-            os.mkdir(path, mode)
-            return
-        except OSError as error:
-            if error.errno != errno.ENOSPC or time.monotonic() > end:
-                raise
-        time.sleep(0.02)
 
 
 def send(queue, message):

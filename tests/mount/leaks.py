@@ -19,6 +19,8 @@ import struct
 import sys
 import time
 
+from queues import mkdir
+
 MOUNT, DAEMON, ROUNDS, MEMORY = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == '1'
 PATTERN = sys.argv[5] if len(sys.argv) > 5 else ''
 OPENS, WAITERS, OBJECTS = 40, 8, 12
@@ -37,19 +39,6 @@ class Interrupted(Exception):
 def interrupt(*_):
     if Interrupted.waits:
         raise Interrupted
-
-
-def mkdir(path, mode=0o777):
-    """Makes a queue. The kernel counts root's of all suites that run, and those that are gone until it frees them."""
-    end = time.monotonic() + 20
-    while True:
-        try:
-            os.mkdir(path, mode)
-            return
-        except OSError as error:
-            if error.errno != errno.ENOSPC or time.monotonic() > end:
-                raise
-        time.sleep(0.02)
 
 
 signal.signal(signal.SIGALRM, interrupt)
