@@ -199,7 +199,7 @@ directly() {
 	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
-	wait_until '! running "$keeper"'
+	wait_until 'ended "$keeper"'
 	new_semaphore posix 3
 	exec 8>"$S/hold"
 	kill -KILL "$DAEMON"
@@ -217,7 +217,7 @@ directly() {
 	exec 9>"$S/hold"
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
-	wait_until '! running "$keeper"'
+	wait_until 'ended "$keeper"'
 	exec 8>"$S/hold"
 	kill -KILL "$DAEMON"
 	wait "$DAEMON" || :
