@@ -14,6 +14,7 @@
 #include "fs/daemon/explain.h"
 #include "fs/daemon/privilege.h"
 #include "fs/daemon/sandbox.h"
+#include "fs/daemon/supervisor.h"
 #include "fs/ops/filesystem.h"
 
 static int start_echo(const struct ipcfs_service *service)
@@ -193,11 +194,12 @@ int ipcfs_service_open(struct ipcfs_service *service)
 }
 
 /* Opens the file system in a worker. */
-static int open_service(void *arg, bool reloaded)
+static int open_service(void *arg, const struct ipcfs_worker *worker)
 {
 	struct ipcfs_service *service = arg;
 
-	service->reloaded = reloaded;
+	service->reloaded = worker->reloaded;
+	ipcfs_filesystem_set_watch(service->fs, worker->watch);
 	return ipcfs_service_open(service);
 }
 

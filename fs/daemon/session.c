@@ -366,7 +366,7 @@ static int begin_worker(struct session *session)
 	if (session->unmounter.fd >= 0)
 		close(session->unmounter.fd);
 	session->unmounter.fd = -1;
-	result = session->hooks->open(session->hooks->arg, session->worker.reloaded);
+	result = session->hooks->open(session->hooks->arg, &session->worker);
 	if (result == -ESRCH) /* the target has ended: no other worker will find it */
 		ipcfs_worker_ends(&session->worker);
 	if (result < 0)
@@ -433,7 +433,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.ready = -1,
 		.unmounter = { .fd = -1 },
 		.legacy = legacy,
-		.worker = { .line = -1 },
+		.worker = { .line = -1, .watch = -1 },
 	};
 	sigset_t taken, before;
 	int result;

@@ -21,13 +21,14 @@
 
 struct fuse_session;
 struct ipcfs_legacy;
+struct ipcfs_worker;
 
 struct ipcfs_session_hooks {
 	/*
-	 * Opens the file system, in each worker of a supervisor; not called without one. `reloaded`:
-	 * SIGHUP has come since the start. A negative errno, which was logged.
+	 * Opens the file system, in each worker of a supervisor; not called without one. Takes over
+	 * worker->watch. A negative errno, which was logged.
 	 */
-	int (*open)(void *arg, bool reloaded);
+	int (*open)(void *arg, const struct ipcfs_worker *worker);
 	/* Remembers settings for the workers to come. Called by the supervisor at SIGHUP. */
 	void (*remember)(void *arg);
 	/*

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -30,6 +31,8 @@ struct supervisor {
 	const struct ipcfs_supervisor_hooks *hooks;
 	int device, signals; /* descriptors */
 	int line;	     /* to the worker; -1: there is none */
+	int watch;	     /* the worker's, see supervisor.h; -1: there is none */
+	int old_watch;	     /* of the worker before; -1: it was closed */
 	pid_t worker;	     /* 0: there is none */
 	int status;	     /* of the last worker that ended, as wait(2) has it */
 	bool ready;	     /* some worker was */
@@ -58,24 +61,34 @@ static int clone_device(int device)
 	return err;
 }
 
+static void close_descriptor(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* Leaves the supervisor's descriptors to the supervisor. */
-static void become_worker(const struct supervisor *self, int fresh, int line,
-			  struct ipcfs_worker *worker)
+static void become_worker(struct supervisor *self, int fresh, int line, struct ipcfs_worker *worker)
 {
 	close(self->line);
 	close(self->signals);
+	close_descriptor(&self->old_watch); /* takes no time: the supervisor has it, too */
 	if (dup3(fresh, self->device, O_CLOEXEC) < 0)
 		_exit(1); /* the supervisor logs it */
 	close(fresh);
 	(void)prctl(PR_SET_NAME, "ipcfs-worker");
-	*worker = (struct ipcfs_worker){ .line = line, .reloaded = self->reloaded };
+	*worker = (struct ipcfs_worker){ .line = line,
+					 .watch = self->watch,
+					 .reloaded = self->reloaded };
 }
 
-static void close_line(struct supervisor *self)
+/* Makes the watch of the next worker, and keeps that of the dead one. */
+static void renew_watch(struct supervisor *self)
 {
-	if (self->line >= 0)
-		close(self->line);
-	self->line = -1;
+	close_descriptor(&self->old_watch); /* if the dead worker was never ready */
+	self->old_watch = self->watch;
+	self->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* or the worker tries */
 }
 
 /* Forks a worker. Returns 1 in it, and 0 in the supervisor, or a negative errno. */
@@ -90,6 +103,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 		close(fresh);
 		return err;
 	}
+	renew_watch(self);
 	self->line = ends[0];
 	self->worker = fork();
 	if (self->worker == 0) {
@@ -99,7 +113,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	if (self->worker < 0) {
 		err = -errno;
 		self->worker = 0;
-		close_line(self);
+		close_descriptor(&self->line);
 	}
 	close(ends[1]);
 	close(fresh);
@@ -118,7 +132,7 @@ static void reap(struct supervisor *self)
 	if (!self->worker || waitpid(self->worker, &self->status, WNOHANG) != self->worker)
 		return;
 	self->worker = 0;
-	close_line(self);
+	close_descriptor(&self->line);
 }
 
 static void take_signal(struct supervisor *self)
@@ -148,11 +162,12 @@ static void take_word(struct supervisor *self)
 	char word;
 
 	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
-		close_line(self); /* it ends: SIGCHLD follows */
+		close_descriptor(&self->line); /* it ends: SIGCHLD follows */
 	} else if (word == WORD_ENDS) {
 		self->ending = true;
 	} else {
 		self->ready = true;
+		close_descriptor(&self->old_watch);
 		self->hooks->ready(self->hooks->arg);
 	}
 }
@@ -237,7 +252,9 @@ static int run(struct supervisor *self, struct ipcfs_worker *worker)
 int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
 		    struct ipcfs_worker *worker)
 {
-	struct supervisor self = { .hooks = hooks, .device = device, .line = -1 };
+	struct supervisor self = {
+		.hooks = hooks, .device = device, .line = -1, .watch = -1, .old_watch = -1
+	};
 	int result;
 
 	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -247,8 +264,11 @@ int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supe
 		return result;
 	}
 	result = run(&self, worker);
-	if (result != 1)
+	if (result != 1) {
+		close_descriptor(&self.watch);
+		close_descriptor(&self.old_watch);
 		close(self.signals);
+	}
 	return result;
 }
 

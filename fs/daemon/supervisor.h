@@ -7,6 +7,10 @@
  * Each worker has a descriptor of its own of the connection (FUSE_DEV_IOC_CLONE of
  * <linux/fuse.h>). When it is closed, as the worker has ended, the kernel fails the requests that
  * the worker has read and not answered with ECONNABORTED. The next worker reads the others.
+ *
+ * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a descriptor
+ * until the next worker is ready. The kernel takes several ms to close the last one, and that would be
+ * before the end of the dead worker is known.
  */
 #ifndef IPCFS_SUPERVISOR_H
 #define IPCFS_SUPERVISOR_H
@@ -27,6 +31,7 @@ struct ipcfs_supervisor_hooks {
 /* The process of a worker. */
 struct ipcfs_worker {
 	int line;      /* to the supervisor: readable when it has ended; -1: this is no worker */
+	int watch;     /* an instance of inotify(7) of its own; -1: there is none */
 	bool reloaded; /* SIGHUP has come since the start */
 };
 

@@ -141,9 +141,16 @@ struct ipcfs_filesystem *ipcfs_filesystem_create(struct ipcfs_legacy *legacy)
 {
 	struct ipcfs_filesystem *fs = calloc(1, sizeof(*fs));
 
-	if (fs)
-		fs->legacy = legacy;
+	if (!fs)
+		return NULL;
+	fs->legacy = legacy;
+	fs->watch = -1;
 	return fs;
+}
+
+void ipcfs_filesystem_set_watch(struct ipcfs_filesystem *fs, int watch)
+{
+	fs->watch = watch;
 }
 
 /* Makes the tables. Their numbers go on after those of the worker before. */
@@ -199,7 +206,7 @@ int ipcfs_filesystem_open(struct ipcfs_filesystem *fs, const struct ipcfs_option
 	if (!err)
 		err = make_tables(fs);
 	if (!err)
-		err = ipcfs_waits_create(fs, ipcfs_transfer_unclaimed, &fs->waits);
+		err = ipcfs_waits_create(fs, ipcfs_transfer_unclaimed, fs->watch, &fs->waits);
 	if (!err && options->audit)
 		err = open_audit(fs, options);
 	if (err)

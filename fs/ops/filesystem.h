@@ -22,6 +22,12 @@ struct ipcfs_legacy;
 struct ipcfs_filesystem *ipcfs_filesystem_create(struct ipcfs_legacy *legacy);
 
 /*
+ * Gives an instance of inotify(7) that does not block to a file system that is not open yet.
+ * ipcfs_filesystem_open takes it over. -1: the file system makes one.
+ */
+void ipcfs_filesystem_set_watch(struct ipcfs_filesystem *fs, int watch);
+
+/*
  * Opens a file system, in the process that will serve it, while that has one thread. After an error
  * it is as before.
  * -ECANCELED: the audit's file or service can't be used. The reason was logged.

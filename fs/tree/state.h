@@ -26,6 +26,7 @@ struct ipcfs_filesystem {
 	struct fuse_session *session;	 /* not owned */
 	struct ipcfs_legacy *legacy;	 /* for the next worker; not owned; NULL: there is none */
 	dev_t device;			 /* of the mount; 0: unknown */
+	int watch;			 /* for ipcfs_waits_create */
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table files;  /* struct ipcfs_file, by file handle */

@@ -25,7 +25,7 @@ int64_t ipcfs_waits_now(void)
 	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
 }
 
-int ipcfs_waits_create(struct ipcfs_filesystem *fs, ipcfs_unclaimed *unclaimed,
+int ipcfs_waits_create(struct ipcfs_filesystem *fs, ipcfs_unclaimed *unclaimed, int watch,
 		       struct ipcfs_waits **waits)
 {
 	struct ipcfs_waits *fresh = calloc(1, sizeof(*fresh));
@@ -34,7 +34,7 @@ int ipcfs_waits_create(struct ipcfs_filesystem *fs, ipcfs_unclaimed *unclaimed,
 		return -ENOMEM;
 	fresh->fs = fs;
 	fresh->unclaimed = unclaimed;
-	fresh->watch = -1;
+	fresh->watch = watch;
 	fresh->epoll = epoll_create1(EPOLL_CLOEXEC);
 	fresh->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&fresh->lock, NULL);

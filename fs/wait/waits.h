@@ -22,11 +22,12 @@
 typedef void ipcfs_unclaimed(struct ipcfs_filesystem *fs, struct ipcfs_object *object, long type);
 
 /*
- * Creates the wait room. Free it with ipcfs_waits_destroy.
+ * Creates the wait room. Free it with ipcfs_waits_destroy, which closes `watch`: an instance of
+ * inotify(7) for ipcfs_waits_watch. -1: it makes one.
  * -ENOMEM
  * -EMFILE, -ENFILE: of epoll_create1(2) and eventfd(2).
  */
-int ipcfs_waits_create(struct ipcfs_filesystem *fs, ipcfs_unclaimed *unclaimed,
+int ipcfs_waits_create(struct ipcfs_filesystem *fs, ipcfs_unclaimed *unclaimed, int watch,
 		       struct ipcfs_waits **waits);
 
 /*

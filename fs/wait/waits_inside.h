@@ -30,7 +30,8 @@ struct ipcfs_waits {
 	unsigned interrupts_ignored;	  /* interrupted waiters that go on waiting */
 	unsigned polled;		  /* waitqueues without a descriptor that have pollers */
 	unsigned sending;		  /* ordered waitqueues whose thread sits in a send */
-	int watch;			  /* of ipcfs_class.watch; -1: no class has one */
+	int watch;			  /* for ipcfs_class.watch; -1: no class has made one */
+	bool watches;			  /* the loop thread waits for it */
 };
 
 /* Returns the time of CLOCK_MONOTONIC, in ms. */

@@ -362,8 +362,9 @@ int ipcfs_waits_watch(struct ipcfs_waits *waits, const struct ipcfs_space *space
 		if (err)
 			break;
 		pthread_mutex_lock(&waits->lock);
-		if (waits->watch < 0 && fd >= 0) {
+		if (!waits->watches && fd >= 0) {
 			waits->watch = fd;
+			waits->watches = true;
 			err = add_watch(waits, fd, &waits->watch);
 		}
 		pthread_mutex_unlock(&waits->lock);

@@ -263,6 +263,28 @@ sender() {
 	daemon_ends
 }
 
+# has_descriptors COUNT: so many has the supervisor, and one of them is of inotify(7), as of the worker's.
+has_descriptors() {
+	local all=("/proc/$DAEMON/fd/"*) process links
+	[ ${#all[@]} = "$1" ] || return 1
+	for process in "$DAEMON" "$(worker)"; do
+		links=$(readlink "/proc/$process/fd/"*)
+		equals "$(grep -c inotify <<<"$links")" 1 || return 1
+	done
+}
+
+@test "the supervisor has one descriptor of the worker's inotify instance" {
+	local all
+	start_mount -o supervise
+	all=("/proc/$DAEMON/fd/"*)
+	has_descriptors ${#all[@]}
+	for _ in 1 2 3; do
+		kill_worker
+		# Those of the dead worker are closed when the next one is ready.
+		wait_until "has_descriptors ${#all[@]}" 2
+	done
+}
+
 @test "the supervisor is small, and sleeps" {
 	local switches private
 	start_mount -o supervise
