@@ -5,15 +5,22 @@
  * table is kept for a moment.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/contract/descriptor.h"
 #include "backends/sysv/sysv_shm.h"
 
 #define KEPT_NS (50 * 1000 * 1000) /* ns for which a table is taken for true, at least */
 #define KEPT_TIMES 4		   /* and at least so many times as long as its reading took */
+#define PART 8192		   /* bytes: the kernel gives 4096 at once */
+
+/* The columns of the table that are read, counted from 0. */
+enum { COLUMN_ID = 1, COLUMN_RESIDENT = 14, COLUMN_SWAPPED = 15, COLUMNS };
 
 struct row {
 	int id;
@@ -36,23 +43,60 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Reads the table of the thread's namespace. -ENOMEM, and the errors of open(2). */
-static int read_table(struct ipcfs_text *rows)
+/* Appends the row of a line, which ends in a null byte. The first line has the titles. -ENOMEM. */
+static int add_row(const char *line, struct ipcfs_text *rows)
 {
-	FILE *table = fopen("/proc/sysvipc/shm", "re");
-	char line[512];
+	unsigned long long found[COLUMNS] = { 0 };
+	struct row row;
+
+	for (unsigned column = 0; column < COLUMNS; column++) {
+		line += strspn(line, " ");
+		if (*line != '-' && (*line < '0' || *line > '9'))
+			return 0;
+		if (column == COLUMN_ID || column >= COLUMN_RESIDENT)
+			found[column] = strtoull(line, NULL, 10);
+		line += strcspn(line, " ");
+	}
+	row = (struct row){ (int)found[COLUMN_ID],
+			    { found[COLUMN_RESIDENT], found[COLUMN_SWAPPED] } };
+	return ipcfs_text_add(rows, &row, sizeof(row));
+}
+
+/* Appends the rows of all whole lines of the text, and keeps the rest of it. -ENOMEM. */
+static int add_rows(char *text, size_t *size, struct ipcfs_text *rows)
+{
+	char *line = text, *end;
 	int error = 0;
 
-	if (!table)
-		return -errno;
-	while (!error && fgets(line, sizeof(line), table)) {
-		struct row row;
-
-		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*u %*u %*u %*u %*u %*u %*u %*u %llu %llu",
-			   &row.id, &row.memory.resident, &row.memory.swapped) == 3)
-			error = ipcfs_text_add(rows, &row, sizeof(row));
+	while (!error && (end = memchr(line, '\n', (size_t)(text + *size - line)))) {
+		*end = '\0';
+		error = add_row(line, rows);
+		line = end + 1;
 	}
-	(void)fclose(table); /* no error to report: it was only read */
+	*size -= (size_t)(line - text);
+	memmove(text, line, *size);
+	return error;
+}
+
+/* Reads the table of the thread's namespace. -ENOMEM, and the errors of open(2) and read(2). */
+static int read_table(struct ipcfs_text *rows)
+{
+	IPCFS_DESCRIPTOR_AUTO int table = open("/proc/sysvipc/shm", O_RDONLY | O_CLOEXEC);
+	char text[PART];
+	size_t size = 0;
+	ssize_t got = 1;
+	int error = 0;
+
+	if (table < 0)
+		return -errno;
+	while (!error && got > 0) {
+		got = read(table, text + size, sizeof(text) - size);
+		if (got < 0)
+			error = -errno;
+		size += got > 0 ? (size_t)got : 0;
+		if (!error)
+			error = add_rows(text, &size, rows);
+	}
 	return error;
 }
 
