@@ -175,6 +175,7 @@ struct ipcfs_class {
 	/*
 	 * Appends the lines of the status file, all of one moment.
 	 * -ENOENT: the object was removed, also where another one has its name.
+	 * -ERESTART: it takes long (long_work.h).
 	 * -ENOMEM.
 	 */
 	int (*status)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

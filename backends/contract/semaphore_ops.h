@@ -103,6 +103,7 @@ struct ipcfs_semaphore_ops {
 	 * Appends the status lines that only callers with read permission may see. Asks is_gone(arg)
 	 * every few ms.
 	 * -EINTR: is_gone was true; part of the lines is there.
+	 * -ERESTART: it takes long (long_work.h).
 	 * -ENOMEM.
 	 */
 	int (*describe)(int handle, bool (*is_gone)(void *arg), void *arg, struct ipcfs_text *out);

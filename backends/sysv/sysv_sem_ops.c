@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "backends/contract/long_work.h"
 #include "backends/sysv/sysv_sem.h"
 
 #define VALUE_MAX 32767 /* SEMVMX of the kernel */
@@ -339,6 +340,7 @@ static int give_back(int handle, uint32_t number, unsigned rank)
 }
 
 #define DESCRIBE_STEP 1024 /* semaphores between two looks whether the reader is gone: 2 ms */
+#define DESCRIBE_LONG 4096 /* more semaphores are long work: 5 ms and more */
 
 /* Appends what semctl(2) shows of one semaphore to callers with read permission. */
 static int describe_one(int handle, int number, unsigned value, struct ipcfs_text *out)
@@ -362,6 +364,10 @@ static int describe(int handle, bool (*is_gone)(void *arg), void *arg, struct ip
 
 	if (count < 0)
 		return (int)count;
+	if (count > DESCRIBE_LONG)
+		error = ipcfs_long_work();
+	if (error)
+		return error;
 	if (semctl(handle, 0, GETALL, (union ipcfs_semun){ .array = values }))
 		return set_error(handle, errno);
 	for (ssize_t i = 0; i < count && !error; i++) {

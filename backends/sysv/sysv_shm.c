@@ -189,8 +189,11 @@ static int stat_whole(const struct ipcfs_space *space, const struct ipcfs_ref *r
 static int add_memory(struct ipcfs_text *out, const struct ipcfs_space *space, int id)
 {
 	struct ipcfs_sysv_shm_memory memory;
+	int error = ipcfs_sysv_shm_memory(space, id, &memory);
 
-	if (ipcfs_sysv_shm_memory(space, id, &memory))
+	if (error == -ERESTART)
+		return error;
+	if (error)
 		return ipcfs_text_printf(out, "rss=unknown\nswap=unknown\n");
 	return ipcfs_text_printf(out, "rss=%llu\nswap=%llu\n", memory.resident, memory.swapped);
 }

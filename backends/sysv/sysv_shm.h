@@ -27,7 +27,8 @@ struct ipcfs_sysv_shm_memory {
 /*
  * Returns what the segment takes, as it was at most 50 ms ago.
  * -ENOENT: there is no such segment.
- * -ENOMEM, and the errors of open(2).
+ * -ERESTART: it takes long (long_work.h).
+ * -ENOMEM, and the errors of open(2) and read(2).
  */
 int ipcfs_sysv_shm_memory(const struct ipcfs_space *space, int id,
 			  struct ipcfs_sysv_shm_memory *memory);

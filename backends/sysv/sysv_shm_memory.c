@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "backends/contract/descriptor.h"
+#include "backends/contract/long_work.h"
 #include "backends/sysv/sysv_shm.h"
 
 #define KEPT_NS (50 * 1000 * 1000) /* ns for which a table is taken for true, at least */
 #define KEPT_TIMES 4		   /* and at least so many times as long as its reading took */
+#define LONG_TABLE 1024		   /* a table of more segments is long work: 3 ms and more */
 #define PART 8192		   /* bytes: the kernel gives 4096 at once */
 
 /* The columns of the table that are read, counted from 0. */
@@ -127,6 +129,11 @@ int ipcfs_sysv_shm_memory(const struct ipcfs_space *space, int id,
 	pthread_mutex_unlock(&latest.lock);
 	if (!error)
 		return 0;
+	if (ipcfs_sysv_shm_calls.highest_index() >= LONG_TABLE) {
+		error = ipcfs_long_work();
+		if (error)
+			return error;
+	}
 	/* the lock is not held, as this takes a moment: others may read a table as well */
 	start = now_ns();
 	error = read_table(&rows);

@@ -20,3 +20,16 @@ bool ipcfs_answered(void)
 {
 	return own != NULL && atomic_load(&own->answered) == atomic_load(&own->now);
 }
+
+void ipcfs_answered_again(bool interrupted)
+{
+	if (own == NULL)
+		return;
+	own->again = true;
+	own->interrupted = interrupted;
+}
+
+bool ipcfs_answered_second(void)
+{
+	return own != NULL && own->second;
+}

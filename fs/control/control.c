@@ -297,14 +297,15 @@ static void control_write(fuse_req_t req, struct ipcfs_file *file, const struct 
 	ipcfs_reply_write(req, done < 0 ? (int)done : 0, (size_t)done);
 }
 
-static size_t control_size(fuse_req_t req, const struct ipcfs_node *node)
+static ssize_t control_size(fuse_req_t req, const struct ipcfs_node *node)
 {
 	const struct control *control = control_of(&node->key);
 	struct ipcfs_text text = { 0 };
-	size_t size = control->text(req, &node->key, &text) ? 0 : text.size;
+	int err = control->text(req, &node->key, &text);
+	ssize_t size = err ? 0 : (ssize_t)text.size;
 
 	ipcfs_text_free(&text);
-	return size;
+	return err == -ERESTART ? err : size;
 }
 
 const struct ipcfs_file_ops ipcfs_control_file_ops = {

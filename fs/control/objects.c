@@ -90,6 +90,7 @@ static int add_stat(const struct ipcfs_space *space, const struct ipcfs_class *c
 /*
  * Appends the fields of an object that the reader may know.
  * -ENOENT: the object is gone.
+ * -ERESTART: it takes long (long_work.h).
  * -ENOMEM.
  */
 static int add_fields(struct reading *reading, struct ipcfs_info *info, struct ipcfs_text *out)
@@ -102,6 +103,8 @@ static int add_fields(struct reading *reading, struct ipcfs_info *info, struct i
 		err = add_status(reading, space, class, &info->ref, out);
 	if (err == -EIDRM || err == -ESTALE)
 		return -ENOENT;
+	if (err == -ERESTART)
+		return err;
 	if (err && err != -ENOENT && err != -ENOMEM) { /* also where the daemon itself may not */
 		ipcfs_text_cut(out, 0);
 		err = add_stat(space, class, info, out);
@@ -130,7 +133,7 @@ static int add_next(struct reading *reading)
 	 * Where memory is short, the lines that are there go first, and the object is tried again.
 	 * An object for which there is no memory at all is told of once, by the error.
 	 */
-	if (err != -ENOMEM || !reading->stream.file->text.size)
+	if (err != -ERESTART && (err != -ENOMEM || !reading->stream.file->text.size))
 		reading->stream.file->lines.next++;
 	return err == -ENOENT ? 0 : err;
 }

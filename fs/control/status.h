@@ -25,6 +25,7 @@ void ipcfs_status_reader_end(struct ipcfs_status_reader *reader);
  * Appends the lines of an object's status: those of its class, and those that only the daemon
  * knows. Ids of users, groups and processes are as the daemon's namespaces number them.
  * -ENOENT: the object is gone.
+ * -ERESTART: it takes long (long_work.h).
  * -ENOMEM.
  */
 int ipcfs_status_lines(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out);
@@ -35,6 +36,7 @@ int ipcfs_status_map(const struct ipcfs_status_reader *reader, struct ipcfs_text
 /*
  * Appends the lines of an object's status as the caller of the request reads them.
  * -ENOENT: the object is gone.
+ * -ERESTART: it takes long (long_work.h).
  * -ENOMEM.
  */
 int ipcfs_status_text(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out);

@@ -45,16 +45,33 @@ int ipcfs_aside_put(struct ipcfs_aside *aside, const void *request, size_t size,
 	return -EINPROGRESS;
 }
 
+int ipcfs_aside_put_long(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer,
+			 bool interrupted)
+{
+	int err = ipcfs_aside_put(aside, request, size, payer);
+
+	if (err == -EINPROGRESS) {
+		aside->first->prev->is_long = true; /* the last one */
+		aside->first->prev->interrupted = interrupted;
+	}
+	return err;
+}
+
 struct ipcfs_aside_request *ipcfs_aside_take(struct ipcfs_aside *aside,
-					     bool (*may)(const void *arg, uid_t payer,
-							 uint64_t node),
+					     bool (*may)(const void *arg,
+							 const struct ipcfs_aside_request *request),
 					     const void *arg)
 {
+	const struct ipcfs_aside_request *refused = NULL; /* the last long work */
 	struct ipcfs_aside_request *request;
 
 	DL_FOREACH (aside->first, request) {
-		if (!may(arg, request->payer, request->node))
+		if (request->is_long && refused && request->payer == refused->payer)
 			continue;
+		if (!may(arg, request)) {
+			refused = request->is_long ? request : refused;
+			continue;
+		}
 		DL_DELETE(aside->first, request);
 		return request;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that wait for a session thread: their payer has its share of the threads already. They
- * are kept as the kernel wrote them. The threads' lock guards the list (session_inside.h).
+ * Requests that wait for a session thread: their payer has its share of the threads already, or they
+ * are long work (long_work.h). They are kept as the kernel wrote them. The threads' lock guards the
+ * list (session_inside.h).
  */
 #ifndef IPCFS_ASIDE_H
 #define IPCFS_ASIDE_H
@@ -22,6 +23,7 @@ struct ipcfs_aside_request {
 	pid_t tid;
 	bool locks; /* the kernel has a directory locked for it */
 	bool interrupted;
+	bool is_long;	/* it is long work */
 	bool asked;	/* ipcfs_aside_look has returned it as interrupted, before others */
 	unsigned looks; /* how often ipcfs_aside_look saw it */
 	struct ipcfs_aside_request *next, *prev;
@@ -42,12 +44,19 @@ struct ipcfs_aside {
 int ipcfs_aside_put(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer);
 
 /*
- * Takes the first request off the list for whose payer and node `may` returns true. NULL: there is
- * none. Free it with ipcfs_aside_free.
+ * The same for a request that is long work. `interrupted`: it was interrupted before.
+ */
+int ipcfs_aside_put_long(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer,
+			 bool interrupted);
+
+/*
+ * Takes the first request off the list for which `may` returns true. It is not asked about further
+ * long work of a payer of whom it has refused some. NULL: there is none. Free the request with
+ * ipcfs_aside_free.
  */
 struct ipcfs_aside_request *ipcfs_aside_take(struct ipcfs_aside *aside,
-					     bool (*may)(const void *arg, uid_t payer,
-							 uint64_t node),
+					     bool (*may)(const void *arg,
+							 const struct ipcfs_aside_request *request),
 					     const void *arg);
 
 /* Notes that the kernel interrupts request `unique`. False: it is not in the list. */

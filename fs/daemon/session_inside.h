@@ -35,10 +35,11 @@ struct session_thread {
 	atomic_int late; /* of ipcfs_fuse_header_late */
 	struct ipcfs_turns turns;
 
-	/* Under the lock. The last two are of the request, if others were held up as it came. */
+	/* Under the lock. The last three are of the request, if it was aside or others were held up. */
 	enum session_thread_state state;
 	uid_t payer;
 	uint64_t node;
+	bool is_long; /* it is long work */
 
 	/* The watcher's: `turns.now` at the last look, and the looks since it was another one. */
 	unsigned seen, looks;

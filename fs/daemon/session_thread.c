@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backends/contract/caller.h"
+#include "backends/contract/long_work.h"
 #include "fs/base/clear_stack.h"
 #include "fs/base/counters.h"
 #include "fs/base/fuse_header.h"
@@ -60,9 +61,8 @@ static void clear_request(const struct fuse_buf *buf, struct request_sizes *size
  * Returns whether the payer has less than its share of the threads, in all and for the node. Call
  * with the lock held.
  */
-static bool has_share(const void *arg, uid_t payer, uint64_t node)
+static bool has_share(const struct ipcfs_session_threads *threads, uid_t payer, uint64_t node)
 {
-	const struct ipcfs_session_threads *threads = arg;
 	unsigned all = 0, at_node = 0;
 
 	if (payer == IPCFS_SESSION_NOBODY)
@@ -78,8 +78,27 @@ static bool has_share(const void *arg, uid_t payer, uint64_t node)
 	return all < IPCFS_SESSION_SHARE && at_node < IPCFS_SESSION_NODE_SHARE;
 }
 
-static void begin_turn(struct session_thread *self, const void *request, size_t size)
+/* Returns whether the payer has a thread that does long work. Call with the lock held. */
+static bool does_long_work(const struct ipcfs_session_threads *threads, uid_t payer)
 {
+	for (unsigned i = 0; i < IPCFS_SESSION_THREADS_MAX; i++)
+		if (threads->all[i].is_long && threads->all[i].payer == payer)
+			return true;
+	return false;
+}
+
+/* Returns whether a thread may begin with a request that is aside. Call with the lock held. */
+static bool may_begin(const void *arg, const struct ipcfs_aside_request *request)
+{
+	if (request->is_long && does_long_work(arg, request->payer))
+		return false;
+	return has_share(arg, request->payer, request->node);
+}
+
+static void begin_turn(struct session_thread *self, const void *request, size_t size, bool second)
+{
+	self->turns.second = second;
+	self->turns.again = false;
 	self->head = (struct ipcfs_fuse_header){ 0 };
 	if (size >= IPCFS_FUSE_HEADER_SIZE)
 		ipcfs_fuse_header_read(request, &self->head);
@@ -95,7 +114,7 @@ static void begin(struct session_thread *self, const void *request, size_t size)
 {
 	struct ipcfs_session_threads *threads = self->threads;
 
-	begin_turn(self, request, size);
+	begin_turn(self, request, size, false);
 	ipcfs_count_request(self->head.opcode);
 	if (!atomic_load(&threads->asleep))
 		return;
@@ -113,6 +132,7 @@ static void end(struct session_thread *self)
 	if (self->payer != IPCFS_SESSION_NOBODY) { /* only this thread writes it */
 		pthread_mutex_lock(&self->threads->lock);
 		self->payer = IPCFS_SESSION_NOBODY;
+		self->is_long = false;
 		pthread_mutex_unlock(&self->threads->lock);
 	}
 	atomic_fetch_add(&self->turns.now, 1);
@@ -152,10 +172,7 @@ static bool interrupt_aside(struct ipcfs_session_threads *threads, uint64_t uniq
 	return aside;
 }
 
-/*
- * Looks at a request that came while others are held up. Returns whether this thread handles it;
- * otherwise it is aside, or was answered.
- */
+/* Looks at a request that came while others are held up. Returns as `takes`. */
 static bool take_share(struct session_thread *self, const void *request, size_t size)
 {
 	struct ipcfs_session_threads *threads = self->threads;
@@ -163,8 +180,6 @@ static bool take_share(struct session_thread *self, const void *request, size_t 
 	uid_t payer = IPCFS_SESSION_NOBODY;
 	int err;
 
-	if (head->interrupts && interrupt_aside(threads, head->interrupts))
-		return false;
 	if (ipcfs_fuse_header_subject(request, size) != IPCFS_FUSE_ON_NOTHING)
 		payer = ipcfs_authority_payer(head->tid, head->uid);
 	err = count(self, request, size, payer);
@@ -173,10 +188,44 @@ static bool take_share(struct session_thread *self, const void *request, size_t 
 	return !err;
 }
 
-static void handle(const struct ipcfs_session_threads *threads, const struct fuse_buf *buf)
+/* Returns whether this thread handles a request; otherwise it is aside, or was answered. */
+static bool takes(struct session_thread *self, const void *request, size_t size)
 {
-	if (threads->hooks->admit(threads->hooks->arg, buf->mem, buf->size))
-		fuse_session_process_buf(threads->fuse, buf);
+	struct ipcfs_session_threads *threads = self->threads;
+	bool others_held = atomic_load(&threads->running) > threads->ready;
+
+	if (self->head.interrupts && (others_held || atomic_load(&threads->any_aside)) &&
+	    interrupt_aside(threads, self->head.interrupts))
+		return false;
+	return !others_held || take_share(self, request, size);
+}
+
+/* Puts aside a request that is long work. */
+static void put_long(struct session_thread *self, const struct fuse_buf *buf)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+	const struct ipcfs_fuse_header *head = &self->head;
+	uid_t payer = ipcfs_authority_payer(head->tid, head->uid);
+	int err;
+
+	pthread_mutex_lock(&threads->lock);
+	err = ipcfs_aside_put_long(&threads->aside, buf->mem, buf->size, payer,
+				   self->turns.interrupted);
+	atomic_store(&threads->any_aside, threads->aside.first != NULL);
+	pthread_mutex_unlock(&threads->lock);
+	if (err != -EINPROGRESS)
+		ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), head->unique, err);
+}
+
+static void handle(struct session_thread *self, const struct fuse_buf *buf)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+
+	if (!threads->hooks->admit(threads->hooks->arg, buf->mem, buf->size))
+		return;
+	fuse_session_process_buf(threads->fuse, buf);
+	if (self->turns.again)
+		put_long(self, buf);
 }
 
 /* Takes and handles one request. 1: go on; 0: the session has ended; or a negative errno. */
@@ -204,9 +253,8 @@ static int serve(struct session_thread *self, struct fuse_buf *buf, struct reque
 	if (buf->flags & FUSE_BUF_IS_FD)
 		return -EPROTO; /* splicing was not asked for */
 	begin(self, buf->mem, (size_t)size);
-	if (atomic_load(&threads->running) <= threads->ready ||
-	    take_share(self, buf->mem, (size_t)size))
-		handle(threads, buf);
+	if (takes(self, buf->mem, (size_t)size))
+		handle(self, buf);
 	end(self);
 	clear_request(buf, sizes);
 	return 1;
@@ -219,12 +267,13 @@ static struct ipcfs_aside_request *take_aside(struct session_thread *self)
 	struct ipcfs_aside_request *request;
 
 	pthread_mutex_lock(&threads->lock);
-	request = ipcfs_aside_take(&threads->aside, has_share, threads);
+	request = ipcfs_aside_take(&threads->aside, may_begin, threads);
 	atomic_store(&threads->any_aside, threads->aside.first != NULL);
 	if (request) {
 		self->payer = request->payer;
 		self->node = request->node;
-		begin_turn(self, request->bytes, request->size);
+		self->is_long = request->is_long;
+		begin_turn(self, request->bytes, request->size, request->is_long);
 	}
 	pthread_mutex_unlock(&threads->lock);
 	return request;
@@ -245,7 +294,9 @@ static bool serve_aside(struct session_thread *self)
 		fuse_session_process_buf(self->threads->fuse, &buf);
 	}
 	buf = (struct fuse_buf){ .mem = request->bytes, .size = request->size };
-	handle(self->threads, &buf);
+	ipcfs_long_work_allow(request->is_long);
+	handle(self, &buf);
+	ipcfs_long_work_allow(false);
 	end(self);
 	ipcfs_aside_free(request);
 	return true;
@@ -281,6 +332,7 @@ void *ipcfs_session_thread_run(void *arg)
 
 	self->tid = gettid();
 	ipcfs_answered_init(&self->turns);
+	ipcfs_long_work_allow(false);
 	while (result > 0 && !superfluous && !fuse_session_exited(threads->fuse)) {
 		if (!atomic_load(&threads->any_aside) || !serve_aside(self))
 			result = serve(self, &buf, &sizes);

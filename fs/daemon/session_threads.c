@@ -136,8 +136,8 @@ static int adjust(struct ipcfs_session_threads *threads)
 }
 
 /*
- * Counts the threads that are in the same request as at the last look. Notes whether there was any
- * request since. Call with the lock held.
+ * Counts the threads that are in the same request as at the last look, and those that do long work.
+ * Notes whether there was any request since. Call with the lock held.
  */
 static unsigned count_held(struct ipcfs_session_threads *threads)
 {
@@ -149,7 +149,7 @@ static unsigned count_held(struct ipcfs_session_threads *threads)
 		unsigned turn = atomic_load(&thread->turns.now);
 
 		thread->looks = (turn & 1) && turn == thread->seen ? thread->looks + 1 : 0;
-		held += thread->looks > 0;
+		held += thread->looks > 0 || thread->is_long;
 		idle = idle && turn == thread->seen && !(turn & 1);
 		thread->seen = turn;
 	}

@@ -11,6 +11,9 @@
  * of them for one node. Its further requests are put aside until one of these is free, in the order
  * in which they came. Beyond the bounds in
  * aside.h they are refused with EAGAIN.
+ *
+ * A request that turns out to be long work (long_work.h) is put aside, too. Each payer has at most
+ * one thread that does such work.
  */
 #ifndef IPCFS_SESSION_THREADS_H
 #define IPCFS_SESSION_THREADS_H

@@ -307,9 +307,10 @@ static void hold_node(struct ipcfs_filesystem *fs, const void *request, size_t s
 bool ipcfs_filesystem_admit(void *arg, const void *request, size_t size)
 {
 	struct ipcfs_filesystem *fs = arg;
+	int err = 0;
 
-	int err = ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
-
+	if (!ipcfs_answered_second()) /* `rate` counts a request once */
+		err = ipcfs_gate_admit(&fs->gate, fuse_session_fd(fs->session), request, size);
 	if (err) {
 		ipcfs_audit_event_entry(fs, request, err, err == -EAGAIN ? "rate" : "whitelist");
 		return false;

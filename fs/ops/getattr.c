@@ -27,7 +27,7 @@ int ipcfs_getattr_changed(fuse_req_t req, struct ipcfs_node *node, struct stat *
 	int err = ipcfs_getattr(req, node, st);
 	struct ipcfs_info info;
 
-	if (!object || (err != -ENOMEM && err != -EMFILE && err != -ENFILE) ||
+	if (!object || (err != -ENOMEM && err != -EMFILE && err != -ENFILE && err != -ERESTART) ||
 	    object->class->stat_brief(object->space, &object->ref, &info))
 		return err;
 	ipcfs_attr_fill(fs, &node->key, &info, st);
@@ -61,7 +61,12 @@ int ipcfs_getattr(fuse_req_t req, struct ipcfs_node *node, struct stat *st)
 		return err == -ENOENT ? -ESTALE : err;
 	ipcfs_attr_fill(fs, &node->key, &info, st);
 	/* `.` of bash reads st_size bytes, and tar wants as many as st_size says */
-	if (ipcfs_file_kind_has(node->key.kind, IPCFS_FILE_TEXT_SIZE))
-		st->st_size = (off_t)ipcfs_ops_of(node->key.kind)->size(req, node);
+	if (ipcfs_file_kind_has(node->key.kind, IPCFS_FILE_TEXT_SIZE)) {
+		ssize_t size = ipcfs_ops_of(node->key.kind)->size(req, node);
+
+		if (size < 0)
+			return (int)size;
+		st->st_size = size;
+	}
 	return 0;
 }

@@ -9,13 +9,14 @@
  * Fills *st with the attributes of a node. If its object was removed and the node has an open
  * file, the link count is 0.
  * -ESTALE: the object is gone, and the node has no open file.
+ * -ERESTART: it takes long (long_work.h).
  * -ENOMEM, and the errors of the class.
  */
 int ipcfs_getattr(fuse_req_t req, struct ipcfs_node *node, struct stat *st);
 
 /*
  * The same after a change, which must not fail any more: where memory or descriptors have run out,
- * the size is 0.
+ * or where it takes long, the size is 0.
  */
 int ipcfs_getattr_changed(fuse_req_t req, struct ipcfs_node *node, struct stat *st);
 

@@ -67,8 +67,11 @@ struct ipcfs_file_ops {
 	/* Closes what `open` opened: at the last close, or at the end of the mount. */
 	void (*release)(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 
-	/* Returns how many bytes a read would give (IPCFS_FILE_TEXT_SIZE). 0: there is an error. */
-	size_t (*size)(fuse_req_t req, const struct ipcfs_node *node);
+	/*
+	 * Returns how many bytes a read would give (IPCFS_FILE_TEXT_SIZE). 0: there is an error.
+	 * -ERESTART: it takes long (long_work.h).
+	 */
+	ssize_t (*size)(fuse_req_t req, const struct ipcfs_node *node);
 };
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "fs/base/answered.h"
 #include "fs/tree/attr.h"
 
 #define TIMEOUT_FIXED 86400.0 /* s: what never changes */
@@ -11,7 +12,12 @@
 
 void ipcfs_reply_error(fuse_req_t req, int err)
 {
-	fuse_reply_err(req, -err);
+	if (err != -ERESTART) {
+		fuse_reply_err(req, -err);
+		return;
+	}
+	ipcfs_answered_again(fuse_req_interrupted(req));
+	fuse_reply_none(req); /* libfuse forgets the request; the kernel gets nothing */
 }
 
 int ipcfs_reply_bytes(fuse_req_t req, const void *bytes, size_t size)

@@ -9,7 +9,10 @@
 #include "fs/request/file.h"
 #include "fs/tree/tree.h"
 
-/* Answers with an error, a negative errno, or with success, 0. */
+/*
+ * Answers with an error, a negative errno, or with success, 0. After -ERESTART of long_work.h it
+ * does not answer: the request is handled again.
+ */
 void ipcfs_reply_error(fuse_req_t req, int err);
 
 /* Answers a read. Returns a negative errno if the reader has not got the bytes. */

@@ -17,6 +17,7 @@ extern const struct ipcfs_file_ops ipcfs_semaphore_file_ops;
  * Appends the lines of status about values, if the request's caller may read, and those about
  * holders and waiters. Appends nothing if the daemon itself may not open the semaphore.
  * -ENOENT: the semaphore is gone.
+ * -ERESTART: it takes long (long_work.h).
  * -ENOMEM
  */
 int ipcfs_semaphore_status(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out);

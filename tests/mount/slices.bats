@@ -13,7 +13,7 @@ setup() {
 
 # slices WHAT COUNT: the longest answer to another process is at most a second.
 slices() {
-	python3 "$BATS_TEST_DIRNAME/slices.py" "$1" "$MNT" $(($2 / ${PART:-1})) $((1000 * SLOW))
+	python3 "$BATS_TEST_DIRNAME/slices.py" "$1" "$MNT" $(($2 / ${PART:-1})) $((1000 * SLOW)) "$DAEMON"
 }
 
 @test "a directory of 30,000 queues lists each once while others come and go, and keeps its places" {
@@ -38,6 +38,15 @@ slices() {
 
 @test "the status of thousands of segments is read in linear time" {
 	slices memory 2000
+}
+
+@test "the status of large sets takes one thread for all readers of a user" {
+	PART=1 slices large_sets 16000
+}
+
+@test "the status of some of 30,000 segments takes one thread for all readers of a user" {
+	echo 32768 >/proc/sys/kernel/shmmni
+	PART=1 slices table 30000
 }
 
 @test "a write of thousands of lines to create is taken in parts, each line once" {

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""slices.py WHAT MOUNT COUNT MILLISECONDS: reads something large through a mount, while another process asks for the
-attributes of MOUNT/posix/mq/innocent. Asserts that the large thing is right, and that no answer to the other process
-took longer than that.
+"""slices.py WHAT MOUNT COUNT MILLISECONDS DAEMON: reads something large through a mount, while another process asks for
+the attributes of MOUNT/posix/mq/innocent. Asserts that the large thing is right, and that no answer to the other
+process took longer than that. DAEMON is the number of the process that serves the mount.
 """
 import ctypes
 import errno
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-WHAT, MOUNT, COUNT, LIMIT = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+WHAT, MOUNT, COUNT, LIMIT, DAEMON = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
 LIBC = ctypes.CDLL(None, use_errno=True)
 IPC_CREAT, IPC_RMID, IPC_NOWAIT = 0o1000, 0, 0o4000
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
@@ -206,6 +206,70 @@ def memory():
     assert ratio < 6, f'the status of segments takes {ratio:.1f} times as long'
 
 
+def beside(read):
+    """Calls read(i) in 16 processes at once for each i, and returns how many threads the daemon made for them."""
+    begin = multiprocessing.Barrier(17)
+
+    def reader(number):
+        begin.wait()
+        read(number)
+
+    def threads():
+        return len(os.listdir(f'/proc/{DAEMON}/task'))
+
+    readers = [multiprocessing.Process(target=reader, args=(i,), daemon=True) for i in range(16)]
+    for process in readers:
+        process.start()
+    usual = most = threads()
+    begin.wait()
+    while any(process.is_alive() for process in readers):
+        most = max(most, threads())
+        time.sleep(0.002)
+    assert all(process.exitcode == 0 for process in readers)
+    print(f'{most - usual} threads more than {usual}')
+    return most - usual
+
+
+def large_sets():
+    """Each of 16 sets is read by stat(2) and `status`, four also by `objects`. All is there, and as long as said."""
+    ids = [check(LIBC.semget(KEY + i, COUNT, IPC_CREAT | 0o666)) for i in range(16)]
+
+    def read(number):
+        path = f'{MOUNT}/sysv/sem/0x{KEY + number:08x}/status'
+        size = os.stat(path).st_size
+        with open(path, 'rb') as status:
+            text = status.read()
+        assert size == len(text), f'{size} bytes were told, {len(text)} are there'
+        assert text.count(b'\nvalue_') == COUNT and text.endswith(b'\nwaiters=0\n')
+
+    assert beside(read) < 24, 'each reader has taken a thread'
+    for number in ids[4:]:
+        check(LIBC.semctl(number, 0, IPC_RMID))
+    with open(MOUNT + '/objects', encoding='ascii') as stream:
+        sets = [json.loads(line) for line in stream]
+    sets = [fields for fields in sets if fields['class'] == 'sysv/sem']
+    assert sorted(fields['name'] for fields in sets) == [f'0x{KEY + i:08x}' for i in range(4)]
+    assert all(f'value_{COUNT - 1}' in fields for fields in sets)
+
+
+def table():
+    """The memory of one segment stands in the kernel's table of all."""
+    for i in range(COUNT):
+        check(LIBC.shmget(KEY + i, 4096, IPC_CREAT | 0o666))
+    used = check(LIBC.shmget(KEY + COUNT - 1, 0, 0))
+    LIBC.shmat.restype = ctypes.c_void_p
+    ctypes.memset(LIBC.shmat(used, None, 0), 1, 1)
+
+    def read(number):
+        for _ in range(5):
+            with open(f'{MOUNT}/sysv/shm/0x{KEY + COUNT - 1 - number:08x}/status', encoding='ascii') as status:
+                lines = dict(line.rstrip('\n').split('=', 1) for line in status)
+            assert int(lines['rss']) == (0 if number else os.sysconf('SC_PAGESIZE')), lines['rss']
+            time.sleep(0.05)
+
+    assert beside(read) < 24, 'each reader has taken a thread'
+
+
 def hidden():
     """A directory whose objects are all hidden is empty for its reader, and no answer is long."""
     count = 30000  # that no machine looks through in the time of one answer
@@ -282,7 +346,7 @@ END, LONGEST = multiprocessing.Event(), multiprocessing.Value('d', 0)
 WATCH = multiprocessing.Process(target=innocent, args=(END, LONGEST), daemon=True)
 WATCH.start()
 {'queues': queues, 'segments': segments, 'objects': objects, 'messages': messages, 'holds': holds, 'lines': lines,
- 'memory': memory, 'memory_of_a_segment': memory_of_a_segment,
+ 'memory': memory, 'memory_of_a_segment': memory_of_a_segment, 'large_sets': large_sets, 'table': table,
  'hidden': hidden}[WHAT]()
 END.set()
 WATCH.join()

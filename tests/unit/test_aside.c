@@ -49,16 +49,14 @@ static void put(uint32_t opcode, uint64_t unique, uid_t payer)
 }
 
 /* Returns whether the payer is the one at `arg`. */
-static bool is_of(const void *arg, uid_t payer, uint64_t node)
+static bool is_of(const void *arg, const struct ipcfs_aside_request *request)
 {
-	(void)node;
-	return payer == *(const uid_t *)arg;
+	return request->payer == *(const uid_t *)arg;
 }
 
-static bool is_node(const void *arg, uid_t payer, uint64_t node)
+static bool is_node(const void *arg, const struct ipcfs_aside_request *request)
 {
-	(void)payer;
-	return node == *(const uint64_t *)arg;
+	return request->node == *(const uint64_t *)arg;
 }
 
 /* Takes the first request of the payer. Returns its number; 0: there is none. */
@@ -124,6 +122,51 @@ static void test_bound_of_bytes(void **state)
 	assert_int_equal(put_bytes(FUSE_WRITE, 6, OTHER, size), -EINPROGRESS);
 }
 
+static void put_long(uint64_t unique, uid_t payer, bool interrupted)
+{
+	const struct fuse_in_header request = { .len = sizeof(request),
+						.opcode = FUSE_READ,
+						.unique = unique };
+
+	assert_int_equal(ipcfs_aside_put_long(&aside, &request, sizeof(request), payer,
+					      interrupted),
+			 -EINPROGRESS);
+}
+
+/* Counts how often it is asked, and refuses long work of ONE. */
+static bool is_allowed(const void *arg, const struct ipcfs_aside_request *request)
+{
+	++**(unsigned *const *)arg;
+	return !request->is_long || request->payer != ONE;
+}
+
+static void test_long_work(void **state)
+{
+	static const uint64_t order[] = { 30, 40, 50 };
+	unsigned asked = 0, *counter = &asked;
+
+	(void)state;
+	put_long(10, ONE, false);
+	put_long(20, ONE, true);
+	put_long(30, OTHER, false);
+	put(FUSE_READ, 40, ONE);
+	put_long(50, OTHER, false);
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
+		struct ipcfs_aside_request *request = ipcfs_aside_take(&aside, is_allowed,
+								       &counter);
+
+		assert_non_null(request);
+		assert_int_equal(request->unique, order[i]);
+		assert_false(request->interrupted);
+		ipcfs_aside_free(request);
+	}
+	assert_null(ipcfs_aside_take(&aside, is_allowed, &counter));
+	assert_int_equal(asked, 7); /* of the refused payer, each time about the first alone */
+	assert_true(aside.first->next->interrupted);
+	assert_int_equal(take(ONE), 10);
+	assert_int_equal(take(ONE), 20);
+}
+
 static void test_interrupted(void **state)
 {
 	struct ipcfs_aside_due due[2];
@@ -186,6 +229,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_by_node, teardown),
 		cmocka_unit_test_teardown(test_bound_of_requests, teardown),
 		cmocka_unit_test_teardown(test_bound_of_bytes, teardown),
+		cmocka_unit_test_teardown(test_long_work, teardown),
 		cmocka_unit_test_teardown(test_interrupted, teardown),
 		cmocka_unit_test_teardown(test_interrupted_in_turn, teardown),
 		cmocka_unit_test_teardown(test_overdue, teardown),

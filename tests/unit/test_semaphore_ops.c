@@ -6,6 +6,7 @@
 #include <sys/sem.h>
 #include <sys/stat.h>
 
+#include "backends/contract/long_work.h"
 #include "backends/posix/posix_sem_keeper.h"
 #include "ipc.h"
 
@@ -279,6 +280,29 @@ static void describing_a_large_set_ends_when_its_reader_is_gone(void **state)
 	close_and_remove(&semaphore);
 }
 
+/* Returns what describing a set of `count` semaphores gives in a thread without long work. */
+static int describe_in_short(unsigned count)
+{
+	struct semaphore semaphore = open_many(&ipcfs_sysv_sem, 3, count);
+	struct ipcfs_text text = { 0 };
+	int looks = 1000, err;
+
+	ipcfs_long_work_allow(false);
+	err = semaphore.ops->describe(semaphore.handle, is_gone, &looks, &text);
+	ipcfs_long_work_allow(true);
+	assert_true(err ? !text.size : text.size > 0);
+	ipcfs_text_free(&text);
+	close_and_remove(&semaphore);
+	return err;
+}
+
+static void describing_a_large_set_is_long_work(void **state)
+{
+	(void)state;
+	assert_int_equal(describe_in_short(100), 0);
+	assert_int_equal(describe_in_short(8000), -ERESTART);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +318,7 @@ int main(void)
 		cmocka_unit_test(slots_are_used_again),
 		cmocka_unit_test(removed_ones_say_so),
 		cmocka_unit_test(describing_a_large_set_ends_when_its_reader_is_gone),
+		cmocka_unit_test(describing_a_large_set_is_long_work),
 	};
 
 	return cmocka_run_group_tests(tests, enter_namespace, leave_namespace);
