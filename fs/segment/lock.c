@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "backends/contract/fault.h"
 #include "fs/request/file_check.h"
 #include "fs/request/reply.h"
 
@@ -142,6 +143,7 @@ static void wait_for_lock(fuse_req_t req, struct ipcfs_object *object,
 		.req = req, .fs = ipcfs_of(req), .object = object, .wanted = *wanted, .uid = uid
 	};
 	fuse_req_interrupt_func(req, on_interrupt, waiter);
+	(void)ipcfs_fault("lock.parking");
 	pthread_mutex_lock(&locks.lock);
 	waiter->result = take(object, wanted);
 	if (waiter->result == -EAGAIN && locks.stopping)

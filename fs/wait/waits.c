@@ -200,6 +200,7 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	/* First, since another thread may answer and free a waiter that is in a waitqueue. */
 	if (parked->req)
 		fuse_req_interrupt_func(parked->req, note_interrupt, parked);
+	(void)ipcfs_fault("waits.parking");
 	pthread_mutex_lock(&waits->lock);
 	err = enqueue(waits, parked);
 	/*

@@ -473,6 +473,43 @@ parked_late_semaphore() {
 	each_semaphore parked_late_semaphore
 }
 
+# killed_at POINT COMMAND...: the caller is killed when the daemon has come there, and ends.
+killed_at() {
+	local point=$1
+	shift
+	at "$point" hold
+	background "$@"
+	reached "$point"
+	kill_caller "$JOB"
+	go_on "$point"
+	wait_until 'ended $JOB' || { kill -KILL "$DAEMON"; return 1; } # or teardown waits for it
+}
+
+killed_before_waiting() {
+	killed_at waits.park "$@"
+	killed_at waits.parking "$@"
+}
+
+@test "a caller that is killed before it waits ends, and has taken nothing" {
+	local kind data=$MNT/posix/shm/x/data
+	for kind in "${KINDS[@]}"; do
+		new_queue "$kind"
+		killed_before_waiting dd if="$Q/packets" bs=8192 count=1 status=none
+		echo stays >"$Q/lines"
+		equals "$(cat "$Q/drain")" stays
+		new_semaphore "$kind" 0
+		killed_before_waiting bash -c 'echo >"$S/wait"'
+		direct_post
+		equals "$(direct_value)" 1
+	done
+	mkdir "$MNT/posix/shm/x"
+	exec 9<"$data"
+	flock 9
+	killed_at lock.parking flock "$data" true
+	exec 9<&-
+	flock -n "$data" true
+}
+
 right_is_taken() {
 	local change
 	setfacl -m "u:$PEER:rw" "$Q"
@@ -543,6 +580,22 @@ overtaking_writer() {
 	equals "$(tail -n 2 "$Q/drain" | xargs)" 'first second'
 }
 
+# The message of a process that exits is handed to the daemon.
+overtaking_exit() {
+	local full
+	fill
+	full=$(messages)
+	at waits.serve hold
+	background bash -c 'echo first >"$Q/lines"'
+	reached waits.serve
+	mqtool "$KIND" "$NAME" receive >/dev/null
+	mqtool "$KIND" "$NAME" receive >/dev/null
+	perl -MPOSIX -e 'open(my $f, ">", "$ENV{Q}/msg") or die; syswrite($f, "second") or die; POSIX::_exit(0)'
+	go_on waits.serve
+	wait_until 'ended $JOB && [ "$(messages)" = '"$full"' ]'
+	equals "$(tail -n 2 "$Q/drain" | xargs)" 'first second'
+}
+
 overtaking_entrant() {
 	local out=$BATS_TEST_TMPDIR/entered
 	: >"$out"
@@ -562,6 +615,7 @@ overtaking_entrant() {
 @test "a caller that comes later does not overtake one that waits" {
 	each_kind overtaking_reader
 	each_kind overtaking_writer
+	each_kind overtaking_exit
 	each_semaphore overtaking_entrant
 }
 
