@@ -16,7 +16,7 @@ keeps() {
 }
 
 objects() {
-	start_mount -o max_bytes=256K
+	start_mount -o max_bytes=256K "$@"
 	mkdir -m 666 "$MNT/posix/mq/queue" "$MNT/posix/mq/empty"
 	mkdir -m 666 "$MNT/posix/shm/segment"
 	echo "sysv/sem/0x00000051 mode=0666 values=$(seq -s , 200 | sed "s/[0-9]\+/0/g")" >"$MNT/create"
@@ -42,8 +42,9 @@ objects() {
 }
 
 @test "waiting requests are limited by what they keep" {
-	objects
+	objects -o max_leases=1
 	keeps waiters
+	keeps refusals
 }
 
 @test "a user that reaches the limit stops nobody, though the log does not take the line" {

@@ -4,6 +4,8 @@
 
 The mount has max_bytes=LIMIT. The user is refused at LIMIT with ENOMEM, another one is not. When all is closed
 the user may keep as much again, three times in turn. Root has made the objects: see bytes.bats.
+
+KIND `refusals`: what is refused, has ended or was read counts no more. The mount has max_leases=1.
 """
 import ctypes
 import errno
@@ -256,10 +258,105 @@ def fill(keep, most):
     raise AssertionError('the limit refused nothing of %d' % number)
 
 
+class Over(Exception):
+    """The time of a wait is over."""
+
+
+def over(_signal, _frame):
+    raise Over
+
+
+def wait_for_lock(fd):
+    """Waits a moment for the lock that root has."""
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002 * SLOW)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except Over:
+        return
+    raise AssertionError('nobody has the lock')
+
+
+def refused_by_limit(call, *args):
+    try:
+        call(*args)
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+        return
+    raise AssertionError('not refused: %s' % args)
+
+
+def waiting_requests():
+    with open(MOUNT + '/metrics') as metrics:
+        return next(int(line.split()[1]) for line in metrics if line.startswith('ipcfs_daemon_waiting_requests '))
+
+
+def fill_with_files(least):
+    """As many open files as fit. What was kept before comes back when the kernel has forgotten it."""
+    end = time.monotonic() + 10 * SLOW
+    while True:
+        kept, number = as_user(USER, fill, lambda _: os.open(QUEUE + '/packets', READ), 256)
+        if number >= least or time.monotonic() > end:
+            break
+        close(kept)
+        time.sleep(0.02)
+    assert number >= least, 'only %d, not %d' % (number, least)
+    return kept, number
+
+
+def has_read(fd):
+    """Whether a byte is read now: the limit refuses the rest as long as the kernel remembers nodes."""
+    try:
+        return os.read(fd, 1) == b'x'
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+        return False
+
+
+def leased(fd):
+    """Whether a message is leased now: the limit refuses as long as the kernel remembers nodes."""
+    try:
+        return os.read(fd, 9000) == b'job'
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+        return False
+
+
+def refusals():
+    signal.signal(signal.SIGALRM, over)
+    data = MOUNT + '/posix/shm/segment/data'
+    locked = os.open(data, BOTH)
+    fcntl.flock(locked, fcntl.LOCK_EX)
+    files = [(data, BOTH), (MOUNT + '/posix/mq/empty/msg', READ), (QUEUE + '/lease', BOTH | NONBLOCK)] + [(QUEUE + '/msg', READ)] * 4
+    lock_file, empty, lease, *readers = [as_user(USER, os.open, *file) for file in files]
+    as_user(USER, wait_for_lock, lock_file) # the file is charged for its locks once
+    kept, first = fill_with_files(100)
+    close(kept)
+    # 32 KiB of rests, and 20 KiB of waits
+    for fd in readers:
+        close([put(QUEUE + '/msg', b'x' * 8000)])
+        until(lambda: has_read(fd))
+        os.read(fd, 8000)
+    for _ in range(40):
+        as_user(USER, wait_for_lock, lock_file)
+    kept, again = fill_with_files(first - 10)
+    kept += as_user(USER, fill, node, 2048)[0] # to the last byte, and beyond
+    close([put(QUEUE + '/msg', b'job')])
+    refused_by_limit(as_user, USER, os.read, empty, 1)
+    refused_by_limit(as_user, USER, fcntl.flock, lock_file, fcntl.LOCK_EX)
+    refused_by_limit(as_user, USER, os.read, lease, 9000)
+    assert waiting_requests() == 0
+    close(kept)
+    until(lambda: leased(lease))
+    print(KIND, first, again)
+
+
 def main():
-    keep, most, least = KINDS[KIND]
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
+    if KIND == 'refusals':
+        refusals()
+        return
+    keep, most, least = KINDS[KIND]
     counts, taker = [], reader() if KIND in ('msg', 'lines') else 0
     for _ in range(3):
         if KIND == 'rest':
