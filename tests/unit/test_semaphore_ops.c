@@ -123,6 +123,69 @@ static void waiting_ends_with_what_is_given(void **state)
 	}
 }
 
+/* Returns how many wait for a POSIX semaphore, as its own word says. */
+static unsigned waiting(const struct semaphore *semaphore)
+{
+	struct ipcfs_text text = { 0 };
+	unsigned value, count = 0;
+
+	assert_int_equal(semaphore->ops->describe(semaphore->handle, NULL, NULL, &text), 0);
+	assert_int_equal(ipcfs_text_add(&text, "", 1), 0);
+	assert_int_equal(sscanf(text.data, "value=%u\nwaiting=%u", &value, &count), 2);
+	ipcfs_text_free(&text);
+	return count;
+}
+
+/* Returns NULL if the semaphore was taken. A call that ends for its time is made again. */
+static void *take(void *arg)
+{
+	int error;
+
+	do
+		error = add(arg, -1, IPCFS_SEMAPHORE_WAIT);
+	while (error == -EINTR);
+	return (void *)(intptr_t)error;
+}
+
+static void *take_directly(void *arg)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 20;
+	return (void *)(intptr_t)sem_timedwait(arg, &end);
+}
+
+static void setting_the_value_wakes_all_who_may_go_on(void **state)
+{
+	struct semaphore semaphore = open_new(&ipcfs_posix_sem, 0);
+	pthread_t threads[6];
+	char path[300];
+	sem_t *direct;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/%s", semaphore.info.ref.name);
+	direct = sem_open(path, 0);
+	assert_ptr_not_equal(direct, SEM_FAILED);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, i % 2 ? take : take_directly,
+						i % 2 ? (void *)&semaphore : direct),
+				 0);
+	while (waiting(&semaphore) < 6)
+		usleep(1000);
+	assert_int_equal(semaphore.ops->set(semaphore.handle, 0, 7), 0);
+	for (int i = 0; i < 6; i++) {
+		void *result;
+
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		assert_null(result);
+	}
+	assert_int_equal(value_of(&semaphore), 1);
+	assert_int_equal(waiting(&semaphore), 0);
+	sem_close(direct);
+	close_and_remove(&semaphore);
+}
+
 static int hold(const struct semaphore *semaphore)
 {
 	return add(semaphore, -1, IPCFS_SEMAPHORE_UNDO);
@@ -313,6 +376,7 @@ int main(void)
 		cmocka_unit_test(values_change_as_asked),
 		cmocka_unit_test(waiting_ends_in_time),
 		cmocka_unit_test(waiting_ends_with_what_is_given),
+		cmocka_unit_test(setting_the_value_wakes_all_who_may_go_on),
 		cmocka_unit_test(holds_are_counted),
 		cmocka_unit_test(holds_at_every_value),
 		cmocka_unit_test(slots_are_used_again),
