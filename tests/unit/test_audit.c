@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Audit records: their form with any content, which are made, and how many. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fs/access/access.h"
+#include "fs/audit/audit.h"
 #include "fs/audit/audit_budget.h"
 #include "fs/audit/audit_record.h"
 #include "fs/audit/audit_sink.h"
+#include "fs/base/counters.h"
 
 static const struct timespec when = { .tv_sec = 1700000000, .tv_nsec = 7999999 };
 
@@ -229,6 +234,151 @@ static void targets_are_checked(void **state)
 	assert_int_equal(ipcfs_audit_sink_check("/var/log/"), -EINVAL);
 }
 
+/* A file in a directory of the test, and how many records were asked for. */
+struct target {
+	char directory[32], path[64];
+	struct ipcfs_audit audit;
+	unsigned recorded;
+};
+
+static struct target new_target(bool fifo)
+{
+	struct target target = { .directory = "/tmp/ipcfs-audit-XXXXXX" };
+
+	assert_non_null(mkdtemp(target.directory));
+	snprintf(target.path, sizeof(target.path), "%s/log", target.directory);
+	if (fifo)
+		assert_int_equal(mkfifo(target.path, 0600), 0);
+	return target;
+}
+
+static void remove_target(const struct target *target)
+{
+	assert_int_equal(unlink(target->path), 0);
+	assert_int_equal(rmdir(target->directory), 0);
+}
+
+static void record(struct target *target, uid_t uid, unsigned times)
+{
+	const struct ipcfs_audit_event event = { .op = IPCFS_AUDIT_OPEN,
+						 .error = -EACCES,
+						 .name = "a_name_of_some_length",
+						 .uid = uid };
+
+	for (unsigned i = 0; i < times; i++)
+		ipcfs_audit(&target->audit, &event);
+	target->recorded += times;
+}
+
+/* Adds up the records in a text, and those of which a summary tells for this reason. */
+static unsigned count_records(const char *text, const char *reason, unsigned *summed)
+{
+	static const char number[] = "suppressed=\"";
+	unsigned records = 0;
+
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+		const char *said = strstr(line, number), *end = strchr(line, '\n');
+
+		if (!said || said > end)
+			records++;
+		else if (!memcmp(end - 1 - strlen(reason), reason, strlen(reason)))
+			*summed += (unsigned)atoi(said + sizeof(number) - 1);
+	}
+	return records;
+}
+
+/* Reads what a file has, or a FIFO has now. */
+static char *read_all(int fd)
+{
+	static char text[2 << 20];
+	size_t size = 0;
+	ssize_t got;
+
+	while ((got = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += (size_t)got;
+	text[size] = '\0';
+	return text;
+}
+
+/* More records than the buffer takes, and than one uid may cause. */
+static void summaries_tell_what_was_not_written(void **state)
+{
+	struct target target = new_target(false);
+	unsigned flood = 0, buffer = 0, records;
+	const char *text;
+	int fd;
+
+	(void)state;
+	assert_int_equal(ipcfs_audit_create(&target.audit, target.path, IPCFS_AUDIT_DENY), 0);
+	record(&target, 1, IPCFS_AUDIT_BURST + 5000);
+	for (uid_t uid = 2; uid < 6; uid++)
+		record(&target, uid, IPCFS_AUDIT_BURST);
+	assert_int_equal(ipcfs_audit_start(&target.audit), 0);
+	fd = open(target.path, O_RDONLY | O_CLOEXEC);
+	do {
+		usleep(1000);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		text = read_all(fd);
+	} while (!strstr(text, "reason=\"flood\""));
+	ipcfs_audit_destroy(&target.audit);
+	lseek(fd, 0, SEEK_SET);
+	text = read_all(fd);
+	records = count_records(text, "\"flood", &flood);
+	(void)count_records(text, "\"buffer", &buffer);
+	assert_in_range(flood, 4000, 5000); /* the budget grows meanwhile */
+	assert_in_range(buffer, 1, target.recorded);
+	assert_int_equal(records + flood + buffer, target.recorded);
+	close(fd);
+	remove_target(&target);
+}
+
+static int note_target(void *arg, const char *word, uint64_t count)
+{
+	if (!strcmp(word, "target"))
+		*(uint64_t *)arg = count;
+	return 0;
+}
+
+/* Ends the audit. Returns how many records were lost, as the log tells. */
+static unsigned lost_at_the_end(struct ipcfs_audit *audit)
+{
+	int log[2], saved = dup(STDERR_FILENO);
+	const char *text, *told;
+
+	assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+	dup2(log[1], STDERR_FILENO);
+	ipcfs_audit_destroy(audit);
+	dup2(saved, STDERR_FILENO);
+	text = read_all(log[0]);
+	told = strstr(text, ": audit: ");
+	told = told ? strstr(told + 9, ": ") : NULL;
+	close(log[0]), close(log[1]), close(saved);
+	assert_non_null(told);
+	return (unsigned)atoi(told + 2);
+}
+
+/* The target is a FIFO that is full, and that nobody empties. */
+static void a_summary_that_is_lost_is_counted(void **state)
+{
+	struct target target = new_target(true);
+	int fd = open(target.path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	uint64_t noted = 0;
+
+	(void)state;
+	while (write(fd, "x", 1) == 1)
+		;
+	assert_int_equal(ipcfs_audit_create(&target.audit, target.path, IPCFS_AUDIT_DENY), 0);
+	record(&target, 1, IPCFS_AUDIT_BURST + 500);
+	assert_int_equal(ipcfs_audit_start(&target.audit), 0);
+	while (!noted) {
+		usleep(1000);
+		(void)ipcfs_counters_each(IPCFS_COUNTED_LOST, note_target, &noted);
+	}
+	assert_int_equal(lost_at_the_end(&target.audit), target.recorded);
+	close(fd);
+	remove_target(&target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +391,8 @@ int main(void)
 		cmocka_unit_test(a_flood_is_counted),
 		cmocka_unit_test(many_users_share),
 		cmocka_unit_test(targets_are_checked),
+		cmocka_unit_test(summaries_tell_what_was_not_written),
+		cmocka_unit_test(a_summary_that_is_lost_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
