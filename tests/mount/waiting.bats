@@ -75,6 +75,15 @@ killed_writers() {
 		cat "$Q/drain" >/dev/null
 		wait "$JOB"
 		equals "$(cat "$Q/drain")" through
+		# Nor do they hide the signal that ends the wait.
+		fill
+		background bash -c 'echo never >"$Q/msg"'
+		wait_parked 1
+		kill -CHLD "$JOB"
+		meanwhile 0.05
+		kill -KILL "$JOB"
+		wait_until 'ended $JOB' || { kill -KILL "$DAEMON"; return 1; }
+		equals "$(grep -c never "$Q/drain")" 0
 	done
 }
 
