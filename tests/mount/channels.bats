@@ -408,3 +408,21 @@ many_readers() {
 @test "a long line over the limit is refused, the lines before it arrive" {
 	everywhere $'failed\na' 'x=$(repeat x 9000); printf "a\n" >"$Q/lines"; printf "%s\n" "$x" 2>/dev/null >"$Q/lines" || echo failed; cat "$Q/drain"'
 }
+
+behind_long_line() {
+	perl -MErrno=EMSGSIZE -e '
+		open(my $f, ">", "$ENV{Q}/lines") or die;
+		sub takes { defined(syswrite($f, $_[0])) or die "$!" }
+		sub refuses { !defined(syswrite($f, $_[0])) && $!{EMSGSIZE} or die "sent: $!" }
+		refuses("x" x 9000); # its end comes later
+		refuses("x");
+		takes("x\nnext\nla");
+		takes("st\n");
+		refuses("x" x 9000 . "\n");
+		takes("another\n");'
+	equals "$(cat "$Q/drain")" $'next\nlast\nanother'
+}
+
+@test "what follows a line that is refused is sent from its first byte" {
+	each_kind behind_long_line
+}
