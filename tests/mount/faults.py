@@ -383,7 +383,10 @@ def process():
 
 def kill_keeper():
     for child in leaks.children():
-        os.kill(int(child), signal.SIGKILL)
+        try:
+            os.kill(int(child), signal.SIGKILL)
+        except ProcessLookupError: # one that was killed before, and of which the daemon learns now
+            pass
         while not is_dead(child):
             time.sleep(0.001)
 
