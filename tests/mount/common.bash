@@ -370,10 +370,8 @@ wait_parked() {
 	wait_until "[ \$(parked) -ge $1 ] && pause 0.05 && [ \$(parked) -ge $1 ]"
 }
 
-# ended PID: it has ended, with all its threads: those of a sanitizer may still have its files.
 ended() {
-	local threads=(/proc/"$1"/task/*)
-	! running "$1" && [ ${#threads[@]} -le 1 ]
+	! running "$1"
 }
 
 # queue_name FAMILY: sets $NAME to an unused name, and $Q to its directory.

@@ -192,6 +192,12 @@ directly() {
 	value_is 2
 }
 
+# all_ended PID: it has ended, with all its threads: those of a sanitizer may still have its files.
+all_ended() {
+	local threads=(/proc/"$1"/task/*)
+	ended "$1" && [ ${#threads[@]} -le 1 ]
+}
+
 @test "the keeper of POSIX holds may be killed: the next hold gets another one" {
 	new_semaphore posix 5
 	exec 9>"$S/hold"
@@ -199,7 +205,7 @@ directly() {
 	wait_until 'pgrep -x ipcfs-holds'
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
-	wait_until 'ended "$keeper"'
+	wait_until 'all_ended "$keeper"'
 	new_semaphore posix 3
 	exec 8>"$S/hold"
 	kill -KILL "$DAEMON"
@@ -217,7 +223,7 @@ directly() {
 	exec 9>"$S/hold"
 	keeper=$(pgrep -x ipcfs-holds)
 	kill -KILL "$keeper"
-	wait_until 'ended "$keeper"'
+	wait_until 'all_ended "$keeper"'
 	exec 8>"$S/hold"
 	kill -KILL "$DAEMON"
 	wait "$DAEMON" || :

@@ -79,7 +79,7 @@ static int ask(uint32_t opcode, uint64_t node, const void *payload, size_t size)
 
 	request.in = (struct fuse_in_header){ .len = (uint32_t)buf.size,
 					      .opcode = opcode,
-					      .unique = last_unique += 2,
+					      .unique = atomic_fetch_add(&last_unique, 2) + 2,
 					      .nodeid = node,
 					      .uid = geteuid(),
 					      .gid = getegid(),
