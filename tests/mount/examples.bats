@@ -23,9 +23,10 @@ ended_pool() {
 	local go=$BATS_TEST_TMPDIR/go.$KIND
 	# shellcheck disable=SC2016
 	background_output "$EXAMPLES/worker-pool" "$Q" 2 sh -c "$PRELUDE"'
-		until_true "[ -e \"$0\" ]"; echo "did $1"' "$go"
+		: >"$0.$1"; until_true "[ -e \"$0\" ]"; echo "did $1"' "$go"
 	seq 5 >"$Q/lines"
-	wait_until "grep -qx leased=2 '$Q/status'"
+	wait_until "[ -e $go.1 ] && [ -e $go.2 ]"
+	equals "$(sed -n 's/^leased=//p' "$Q/status")" 2
 	kill -TERM "$JOB"
 	touch "$go"
 	wait "$JOB" || equals "$?" 143

@@ -101,7 +101,7 @@ ended_by() {
 		filters=$(sed -n 's/^Seccomp_filters:.//p' "/proc/$DAEMON/status")
 		equals "$(sed -n 's/^Seccomp_filters:.//p' "/proc/$pid/status")" $((filters + 1))
 	fi
-	equals "$(descriptors "$pid")" 3
+	wait_until '[ "$(descriptors '"$pid"')" = 3 ]' # the order may still be on its way to it
 	equals "$(readlink "/proc/$pid/cwd")" /
 	# nor does it end with the terminal's session
 	kill -TERM "$pid"
