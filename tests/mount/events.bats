@@ -190,7 +190,8 @@ assert libc.msgget(0x51, 0o1600) >= 0'
 @test "without a reader nothing looks; the last close ends the looks" {
 	start_mount
 	local threads
-	threads=$(ls "/proc/$DAEMON/task" | wc -l)
+	# All that it has begun with are there.
+	wait_until 'threads=$(ls "/proc/$DAEMON/task" | wc -l); pause 0.2; [ "$(ls "/proc/$DAEMON/task" | wc -l)" = "$threads" ]'
 	follow
 	wait_until '[ "$(ls "/proc/$DAEMON/task" | wc -l)" -ge $((threads + 2)) ]'
 	end_reader
