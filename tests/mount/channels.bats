@@ -209,6 +209,21 @@ several_reads() {
 		cat "$Q/drain"'
 }
 
+found_empty() {
+	printf '1\n2\n' >"$Q/lines"
+	exec 9<"$Q/drain"
+	equals "$(dd bs=100 count=1 status=none <&9)" 1
+	equals "$(cat "$Q/drain")" 2
+	equals "$(cat <&9)" ''
+	echo 3 >"$Q/lines"
+	equals "$(cat <&9)" ''
+	exec 9<&-
+}
+
+@test "drain stays at its end when others have taken what it had counted" {
+	each_kind found_empty
+}
+
 @test "plain files send type 1, priority 0, and receive any" {
 	local file
 	for file in msg lines packets; do
