@@ -747,6 +747,15 @@ moved() {
 	equals "$(moved received)" "$(moved returned)"
 }
 
+@test "an empty message that a waiting reader leases is counted as received once" {
+	new_queue sysv
+	background bash -c 'exec 9<>"$Q/lease"; cat <&9; echo "done" >&9'
+	wait_parked 1
+	mqtool sysv "$NAME" send 1 ''
+	wait_until 'ended "$JOB"'
+	equals "$(moved received)" 1
+}
+
 leased_and_daemon() {
 	local point
 	for point in lease.answer lease.return; do
