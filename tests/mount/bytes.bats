@@ -161,6 +161,26 @@ reserves() {
 	done
 }
 
+@test "what the limit refuses of many segments counts for none of them" {
+	start_mount -o max_bytes=256K
+	mkdir -m 666 "$MNT/posix/shm/one" "$MNT/posix/shm/other"
+	touch /dev/shm/s{0..79}
+	chmod 666 /dev/shm/s*
+	as_user 1234 fallocate -l 200K "$MNT/posix/shm/one/data"
+	as_user 1234 python3 -c '
+import errno, os
+for i in range(80):
+    fd = os.open(os.environ["MNT"] + "/posix/shm/s%d/data" % i, os.O_RDWR)
+    try:
+        os.posix_fallocate(fd, 0, 100 << 10)
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+    else:
+        raise AssertionError(i)
+    os.close(fd)'
+	as_user 1234 fallocate -l 40K "$MNT/posix/shm/other/data"
+}
+
 @test "many users of a segment pay for what each of them has made" {
 	local i
 	start_mount -o max_bytes=256K
