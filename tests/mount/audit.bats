@@ -235,6 +235,7 @@ for line in open(sys.argv[1]):
 		wait_until '[ "$(grep -c done "$BATS_TEST_TMPDIR/said.$kind")" = 3 ]'
 		wait_until '[ "$(record "object=\"${Q#"$MNT/"}\"" op=\"write\" verdict=\"allow\")" = 1 ]'
 		kill -KILL "$JOB"
+		wait_until 'ended "$JOB"' # it reads no line of the next one
 	done
 	exec 8>&-
 	mkdir "$MNT/posix/sem/s"

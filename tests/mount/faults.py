@@ -394,7 +394,7 @@ def kill_keeper():
 def is_dead(pid):
     try:
         return slurp('/proc/%s/stat' % pid).rpartition(b')')[2].startswith(b' Z')
-    except FileNotFoundError: # the daemon has taken its status
+    except (FileNotFoundError, ProcessLookupError): # the daemon has taken its status
         return True
 
 
