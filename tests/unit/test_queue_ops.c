@@ -336,6 +336,15 @@ static void on_signal(int number)
 	(void)number;
 }
 
+/* Sends signals until the thread ends: the first one may come before it waits. */
+static void interrupt(pthread_t thread)
+{
+	do {
+		assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
+		usleep(10000);
+	} while (pthread_tryjoin_np(thread, NULL));
+}
+
 static void waiting_ends(void **state)
 {
 	struct queue queue = open_new(&ipcfs_sysv_msg, "private");
@@ -364,14 +373,12 @@ static void waiting_ends(void **state)
 
 	/* A signal wakes it; also one that sends to a full queue. */
 	thread = start_waiting(&waiting);
-	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	interrupt(thread);
 	assert_int_equal(waiting.result, -EINTR);
 	assert_int_equal(send_sized(&queue, 5, NULL, 8192), 0);
 	waiting.send = true;
 	thread = start_waiting(&waiting);
-	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	interrupt(thread);
 	assert_int_equal(waiting.result, -EINTR);
 
 	/* Room in the queue wakes it. */
