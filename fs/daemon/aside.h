@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that wait for a session thread: their payer has its share of the threads already, or they
- * are long work (long_work.h). They are kept as the kernel wrote them. The threads' lock guards the
- * list (session_inside.h).
+ * Requests that wait for a session thread: their payer has its share of the threads already, or
+ * they are long work (long_work.h). They are kept as the kernel wrote them. The threads' lock guards
+ * the list (session_inside.h).
  */
 #ifndef IPCFS_ASIDE_H
 #define IPCFS_ASIDE_H

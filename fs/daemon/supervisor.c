@@ -15,6 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "backends/contract/descriptor.h"
 #include "fs/base/clock.h"
 #include "fs/base/log.h"
 
@@ -61,19 +62,12 @@ static int clone_device(int device)
 	return err;
 }
 
-static void close_descriptor(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* Leaves the supervisor's descriptors to the supervisor. */
 static void become_worker(struct supervisor *self, int fresh, int line, struct ipcfs_worker *worker)
 {
 	close(self->line);
 	close(self->signals);
-	close_descriptor(&self->old_watch); /* takes no time: the supervisor has it, too */
+	ipcfs_descriptor_close(&self->old_watch); /* takes no time: the supervisor has it, too */
 	if (dup3(fresh, self->device, O_CLOEXEC) < 0)
 		_exit(1); /* the supervisor logs it */
 	close(fresh);
@@ -86,7 +80,7 @@ static void become_worker(struct supervisor *self, int fresh, int line, struct i
 /* Makes the watch of the next worker, and keeps that of the dead one. */
 static void renew_watch(struct supervisor *self)
 {
-	close_descriptor(&self->old_watch); /* if the dead worker was never ready */
+	ipcfs_descriptor_close(&self->old_watch); /* if the dead worker was never ready */
 	self->old_watch = self->watch;
 	self->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* or the worker tries */
 }
@@ -113,7 +107,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	if (self->worker < 0) {
 		err = -errno;
 		self->worker = 0;
-		close_descriptor(&self->line);
+		ipcfs_descriptor_close(&self->line);
 	}
 	close(ends[1]);
 	close(fresh);
@@ -132,7 +126,7 @@ static void reap(struct supervisor *self)
 	if (!self->worker || waitpid(self->worker, &self->status, WNOHANG) != self->worker)
 		return;
 	self->worker = 0;
-	close_descriptor(&self->line);
+	ipcfs_descriptor_close(&self->line);
 }
 
 static void take_signal(struct supervisor *self)
@@ -162,12 +156,12 @@ static void take_word(struct supervisor *self)
 	char word;
 
 	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
-		close_descriptor(&self->line); /* it ends: SIGCHLD follows */
+		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
 	} else if (word == WORD_ENDS) {
 		self->ending = true;
 	} else {
 		self->ready = true;
-		close_descriptor(&self->old_watch);
+		ipcfs_descriptor_close(&self->old_watch);
 		self->hooks->ready(self->hooks->arg);
 	}
 }
@@ -265,8 +259,8 @@ int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supe
 	}
 	result = run(&self, worker);
 	if (result != 1) {
-		close_descriptor(&self.watch);
-		close_descriptor(&self.old_watch);
+		ipcfs_descriptor_close(&self.watch);
+		ipcfs_descriptor_close(&self.old_watch);
 		close(self.signals);
 	}
 	return result;

@@ -8,9 +8,9 @@
  * <linux/fuse.h>). When it is closed, as the worker has ended, the kernel fails the requests that
  * the worker has read and not answered with ECONNABORTED. The next worker reads the others.
  *
- * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a descriptor
- * until the next worker is ready. The kernel takes several ms to close the last one, and that would be
- * before the end of the dead worker is known.
+ * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
+ * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
+ * that would be before the end of the dead worker is known.
  */
 #ifndef IPCFS_SUPERVISOR_H
 #define IPCFS_SUPERVISOR_H

@@ -303,19 +303,10 @@ def fill_with_files(least):
     return kept, number
 
 
-def has_read(fd):
-    """Whether a byte is read now: the limit refuses the rest as long as the kernel remembers nodes."""
+def reads(fd, size, expected):
+    """Whether that is read now: the limit refuses as long as the kernel remembers nodes."""
     try:
-        return os.read(fd, 1) == b'x'
-    except OSError as error:
-        assert error.errno == errno.ENOMEM, error
-        return False
-
-
-def leased(fd):
-    """Whether a message is leased now: the limit refuses as long as the kernel remembers nodes."""
-    try:
-        return os.read(fd, 9000) == b'job'
+        return os.read(fd, size) == expected
     except OSError as error:
         assert error.errno == errno.ENOMEM, error
         return False
@@ -334,7 +325,7 @@ def refusals():
     # 32 KiB of rests, and 20 KiB of waits
     for fd in readers:
         close([put(QUEUE + '/msg', b'x' * 8000)])
-        until(lambda: has_read(fd))
+        until(lambda: reads(fd, 1, b'x'))
         os.read(fd, 8000)
     for _ in range(40):
         as_user(USER, wait_for_lock, lock_file)
@@ -346,7 +337,7 @@ def refusals():
     refused_by_limit(as_user, USER, os.read, lease, 9000)
     assert waiting_requests() == 0
     close(kept)
-    until(lambda: leased(lease))
+    until(lambda: reads(lease, 9000, b'job'))
     print(KIND, first, again)
 
 
