@@ -221,6 +221,28 @@ start_mount() {
 	start_daemon -o allow_other "$@" ipcfs "$MNT"
 }
 
+# blind_mount [OPTION...]: a daemon in the background that sees no process of its callers, mounted on
+# $MNT, which it sets. `end_blind_mount` ends it.
+blind_mount() {
+	local place=$BATS_TEST_TMPDIR/place
+	mkdir "$place"
+	mount --bind "$place" "$place"
+	mount --make-shared "$place"
+	mkdir "$place/mnt"
+	MNT=$place/mnt
+	background unshare --mount --propagation unchanged --pid --fork --kill-child sh -c \
+		'mount -t proc proc /proc; exec ipcfs -f "$@" ipcfs "$MNT"' sh "$@"
+	BLIND=$JOB
+	wait_until is_ready
+}
+
+end_blind_mount() {
+	umount "$MNT"
+	wait_until 'ended "$BLIND"'
+	wait "$BLIND" # with status 0
+	umount "${MNT%/mnt}"
+}
+
 start_daemon() {
 	ipcfs -f "$@" >"$LOG" 2>&1 3>&- 4>&- &
 	DAEMON=$!

@@ -387,17 +387,8 @@ roused_by_death() {
 }
 
 @test "a holder whose death the daemon can't see rouses all who wait" {
-	local place=$BATS_TEST_TMPDIR/place daemon
 	stop_mount
-	mkdir "$place"
-	mount --bind "$place" "$place"
-	mount --make-shared "$place"
-	mkdir "$place/mnt"
-	MNT=$place/mnt
-	background unshare --mount --propagation unchanged --pid --fork --kill-child sh -c \
-		'mount -t proc proc /proc; exec ipcfs -f -o allow_other ipcfs "$MNT"'
-	daemon=$JOB
-	wait_until is_ready
+	blind_mount -o allow_other
 	new_semaphore posix
 	background bash -c 'exec 9>"$S/monitor"; echo wait >&9 && echo woken >>"$ORDER"'
 	wait_until 'grep -q ^waiter_1_condition= "$O/status"'
@@ -405,9 +396,7 @@ roused_by_death() {
 	wait_until '[ "$(direct_value)" = 0 ]'
 	kill -KILL "$JOB"
 	order_is woken
-	umount "$MNT"
-	wait_until '! running '"$daemon"
-	umount "$place"
+	end_blind_mount
 }
 
 killed_waiters() {

@@ -383,24 +383,12 @@ numbers() {
 }
 
 @test "a daemon that does not see its callers shows them nothing" {
-	local place=$BATS_TEST_TMPDIR/place
-	mkdir "$place"
-	mount --bind "$place" "$place"
-	mount --make-shared "$place"
-	mkdir "$place/mnt"
-	MNT=$place/mnt
-	background unshare --mount --propagation unchanged --pid --fork --kill-child sh -c \
-		'mount -t proc proc /proc; exec ipcfs -f -o namespaces "$MNT"'
-	local daemon=$JOB
-	wait_until is_ready
+	blind_mount -o namespaces
 	refused ENOENT ls "$MNT/self/"
 	refused ENOENT ls "$MNT/posix/mq"
 	refused ENOENT ls "$MNT/pid/$$/"
 	equals "$(ls -A "$MNT/ns")" ''
-	umount "$MNT"
-	wait_until '! running "$daemon"'
-	wait "$daemon"
-	umount "$place"
+	end_blind_mount
 }
 
 @test "in one namespace every caller has the /dev/shm of its own root" {
