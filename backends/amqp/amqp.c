@@ -108,23 +108,23 @@ static const char *name_at(const struct ipcfs_amqp_connection *connection, size_
 }
 
 static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,
-		int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	struct ipcfs_amqp_connection *connection = ipcfs_amqp_of(space);
 	size_t count;
 	int err = 0;
 
 	do {
-		struct ipcfs_ref ref = { 0 };
+		struct ipcfs_info info = { 0 };
 		bool found;
 
 		pthread_mutex_lock(&connection->lock);
 		count = connection->settings.rule_count + connection->queue_count;
 		found = (size_t)at->index < count &&
-			name_at(connection, (size_t)at->index, ref.name);
+			name_at(connection, (size_t)at->index, info.ref.name);
 		pthread_mutex_unlock(&connection->lock);
 		if (found)
-			err = each(arg, &ref);
+			err = each(arg, &info);
 		at->index++;
 	} while (!err && (size_t)at->index < count);
 	return err;

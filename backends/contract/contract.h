@@ -101,13 +101,14 @@ struct ipcfs_class {
 
 	/*
 	 * Goes on with a walk: calls each(arg) for at most a few hundred more objects, whatever their
-	 * mode. An object that exists during the whole walk comes once. A POSIX ref has no key, and
-	 * may be of a file that `find` does not take for an object. Returns 1 when there may be more
-	 * objects, 0 at the end. Ends early with the result of `each` when that is not 0; the walk
-	 * cannot go on then.
+	 * mode. An object that exists during the whole walk comes once. With by_id, *info is as
+	 * `find` tells; else it has the name and the serial alone, and may be of a file that `find`
+	 * does not take for an object: see ipcfs_walk_find. Returns 1 when there may be more objects,
+	 * 0 at the end. Ends early with the result of `each` when that is not 0; the walk cannot go
+	 * on then.
 	 */
 	int (*walk)(const struct ipcfs_space *space, struct ipcfs_walk *walk,
-		    int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg);
+		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
 
 	/*
 	 * Returns a number that is not less than that of the objects, without a walk. UINT64_MAX:
@@ -235,6 +236,14 @@ int ipcfs_leases_check(void);
 
 /* Closes what the walk has open. */
 void ipcfs_walk_end(struct ipcfs_walk *walk);
+
+/*
+ * Completes what a walk tells of an object: sets *info as `find` does, by another call only where
+ * the walk does not tell it.
+ * Errors of `find`.
+ */
+int ipcfs_walk_find(const struct ipcfs_class *class, const struct ipcfs_space *space,
+		    const struct ipcfs_info *walked, struct ipcfs_info *info);
 
 /*
  * Calls each(arg) for every object, as `find` tells of it. Ends early with the result of `each` when

@@ -17,12 +17,21 @@ struct finder {
 	void *arg;
 };
 
+int ipcfs_walk_find(const struct ipcfs_class *class, const struct ipcfs_space *space,
+		    const struct ipcfs_info *walked, struct ipcfs_info *info)
+{
+	if (!class->by_id)
+		return class->find(space, walked->ref.name, info);
+	*info = *walked;
+	return 0;
+}
+
 /* For class->walk. */
-static int find_one(void *arg, const struct ipcfs_ref *ref)
+static int find_one(void *arg, const struct ipcfs_info *walked)
 {
 	const struct finder *finder = arg;
 	struct ipcfs_info info;
-	int error = finder->class->find(finder->space, ref->name, &info);
+	int error = ipcfs_walk_find(finder->class, finder->space, walked, &info);
 
 	if (error)
 		return error == -ENOENT ? 0 : error;

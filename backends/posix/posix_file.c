@@ -71,7 +71,7 @@ static ssize_t next_entries(int directory, void *entries, size_t size)
 }
 
 int ipcfs_posix_file_walk(int directory, struct ipcfs_walk *walk,
-			  int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+			  int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	_Alignas(struct entry) char chunk[WALK_BYTES];
 	ssize_t size;
@@ -86,14 +86,14 @@ int ipcfs_posix_file_walk(int directory, struct ipcfs_walk *walk,
 	size = next_entries(walk->directory, chunk, sizeof(chunk));
 	for (ssize_t at = 0; at < size;) {
 		const struct entry *entry = (const void *)(chunk + at);
-		struct ipcfs_ref ref = { .serial = entry->d_ino };
+		struct ipcfs_info info = { .ref.serial = entry->d_ino };
 		int result;
 
 		at += entry->d_reclen;
 		if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
 			continue;
-		memcpy(ref.name, entry->d_name, strnlen(entry->d_name, NAME_MAX));
-		result = each(arg, &ref);
+		memcpy(info.ref.name, entry->d_name, strnlen(entry->d_name, NAME_MAX));
+		result = each(arg, &info);
 		if (result)
 			return result;
 	}

@@ -39,7 +39,7 @@ void ipcfs_posix_file_close(int handle);
  * Errors of open(2) and getdents(2).
  */
 int ipcfs_posix_file_walk(int directory, struct ipcfs_walk *walk,
-			  int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg);
+			  int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
 
 /* Implements class->at_most for the files of a directory; -1: there is none. */
 uint64_t ipcfs_posix_file_at_most(int directory);

@@ -200,7 +200,7 @@ static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref
 }
 
 static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,
-		int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	return ipcfs_posix_file_walk(space->mq, at, each, arg);
 }

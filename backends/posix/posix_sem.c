@@ -175,24 +175,25 @@ static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref
 }
 
 struct walker {
-	int (*each)(void *arg, const struct ipcfs_ref *ref);
+	int (*each)(void *arg, const struct ipcfs_info *info);
 	void *arg;
 };
 
 /* Passes on semaphores, by the names that they have as objects. For ipcfs_posix_file_walk. */
-static int walk_file(void *arg, const struct ipcfs_ref *ref)
+static int walk_file(void *arg, const struct ipcfs_info *info)
 {
 	const struct walker *walker = arg;
-	struct ipcfs_ref semaphore = { .serial = ref->serial };
+	const char *file = info->ref.name;
+	struct ipcfs_info semaphore = { .ref.serial = info->ref.serial };
 
-	if (strncmp(ref->name, IPCFS_SHM_SEMAPHORE, PREFIX_SIZE) != 0 || !ref->name[PREFIX_SIZE])
+	if (strncmp(file, IPCFS_SHM_SEMAPHORE, PREFIX_SIZE) != 0 || !file[PREFIX_SIZE])
 		return 0;
-	memcpy(semaphore.name, ref->name + PREFIX_SIZE, strlen(ref->name + PREFIX_SIZE));
+	strcpy(semaphore.ref.name, file + PREFIX_SIZE); /* both have NAME_MAX bytes */
 	return walker->each(walker->arg, &semaphore);
 }
 
 static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,
-		int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	struct walker walker = { each, arg };
 

@@ -78,20 +78,20 @@ static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref
 }
 
 struct walker {
-	int (*each)(void *arg, const struct ipcfs_ref *ref);
+	int (*each)(void *arg, const struct ipcfs_info *info);
 	void *arg;
 };
 
 /* Passes on what is no semaphore. For ipcfs_posix_file_walk. */
-static int walk_file(void *arg, const struct ipcfs_ref *ref)
+static int walk_file(void *arg, const struct ipcfs_info *info)
 {
 	const struct walker *walker = arg;
 
-	return is_semaphore(ref->name) ? 0 : walker->each(walker->arg, ref);
+	return is_semaphore(info->ref.name) ? 0 : walker->each(walker->arg, info);
 }
 
 static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,
-		int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	struct walker walker = { each, arg };
 

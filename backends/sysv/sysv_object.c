@@ -105,7 +105,7 @@ int ipcfs_sysv_stat(const struct ipcfs_sysv_class *calls, const struct ipcfs_ref
 }
 
 int ipcfs_sysv_walk(const struct ipcfs_sysv_class *calls, struct ipcfs_walk *walk,
-		    int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)
+		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
 	int highest = calls->highest_index();
 	int end = walk->index + WALK_STEP;
@@ -122,7 +122,7 @@ int ipcfs_sysv_walk(const struct ipcfs_sysv_class *calls, struct ipcfs_walk *wal
 		if (id < 0)
 			continue;
 		set_ref(id, &info);
-		result = each(arg, &info.ref);
+		result = each(arg, &info);
 		if (result)
 			return result;
 	}

@@ -87,7 +87,7 @@ int ipcfs_sysv_find(const struct ipcfs_sysv_class *calls, const char *name,
 int ipcfs_sysv_stat(const struct ipcfs_sysv_class *calls, const struct ipcfs_ref *ref,
 		    struct ipcfs_info *info);
 int ipcfs_sysv_walk(const struct ipcfs_sysv_class *calls, struct ipcfs_walk *walk,
-		    int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg);
+		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
 uint64_t ipcfs_sysv_at_most(const struct ipcfs_sysv_class *calls);
 int ipcfs_sysv_remove(const struct ipcfs_sysv_class *calls, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller);
@@ -109,7 +109,7 @@ int ipcfs_sysv_change(const struct ipcfs_sysv_class *calls, const struct ipcfs_r
 		return ipcfs_sysv_stat(calls, ref, info);                                          \
 	}                                                                                          \
 	static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,                    \
-			int (*each)(void *arg, const struct ipcfs_ref *ref), void *arg)            \
+			int (*each)(void *arg, const struct ipcfs_info *info), void *arg)          \
 	{                                                                                          \
 		(void)space;                                                                       \
 		return ipcfs_sysv_walk(calls, at, each, arg);                                      \

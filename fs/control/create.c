@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/control/create.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -99,10 +100,10 @@ ssize_t ipcfs_create_write(fuse_req_t req, struct ipcfs_file *file, const struct
 
 		if (err && done)
 			return (ssize_t)done; /* the next write begins with this line */
-		if (err) {
+		if (err && err != -ERESTART)
 			tell(req, file, &reason);
+		if (err)
 			return err;
-		}
 		done += length + (end ? 1 : 0);
 	}
 	return (ssize_t)done;

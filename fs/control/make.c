@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/contract/limits.h"
+#include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
 #include "fs/request/audit_event.h"
 #include "fs/request/judge.h"
@@ -13,6 +14,7 @@
 #include "fs/tree/permission.h"
 
 #define LOOK_EVERY 1024 /* objects, between two looks whether the maker is gone: a few ms */
+#define LONG_COUNT 2048 /* to count among more objects is long work: a few ms and more */
 
 /* Counts the objects of a uid. */
 struct count {
@@ -45,7 +47,7 @@ static uint64_t at_most(const struct ipcfs_view *view)
 
 	for (size_t i = 0; ipcfs_classes[i]; i++) {
 		const struct ipcfs_class *class = ipcfs_classes[i];
-		uint64_t more = class->at_most(ipcfs_view_space(view, class));
+		uint64_t more = class->space ? 0 : class->at_most(ipcfs_view_space(view, class));
 
 		sum = more > UINT64_MAX - sum ? UINT64_MAX : sum + more;
 	}
@@ -55,22 +57,30 @@ static uint64_t at_most(const struct ipcfs_view *view)
 /*
  * Checks that the uid may have `making` more objects. An object that another thread has just made
  * is counted as made and in `making`, so the limit may be reached too early, but is never passed.
- * Walks over the objects only where all together are more than the uid may have.
+ * Walks over the objects only where all together are more than the uid may have. Objects that are
+ * not of the view, as the queues of a broker, are not counted.
  * -ENOSPC: the uid would have more than `max` objects in this view.
  * -EINTR: the maker was killed.
+ * -ERESTART: it takes long (long_work.h).
  */
 static int check_objects(fuse_req_t req, const struct ipcfs_view *view, uid_t uid, unsigned making,
 			 unsigned max)
 {
 	struct count count = { .req = req, .uid = uid, .limit = max - making };
+	uint64_t all;
 	int err = 0;
 
 	if (making > max)
 		return -ENOSPC;
-	if (at_most(view) <= count.limit)
+	all = at_most(view);
+	if (all <= count.limit)
 		return 0;
+	if (all > LONG_COUNT)
+		err = ipcfs_long_work();
 	for (size_t i = 0; !err && ipcfs_classes[i]; i++) {
 		count.class = ipcfs_classes[i];
+		if (count.class->space)
+			continue;
 		err = ipcfs_walk_all(count.class, ipcfs_view_space(view, count.class), count_object,
 				     &count);
 	}
@@ -131,13 +141,26 @@ static void set_reason(struct ipcfs_refusal *reason, const struct ipcfs_spec *sp
 	ipcfs_text_free(&value);
 }
 
+/* Tells the audit what has become of a make, and sets or logs the reason of an error. */
+static void report(fuse_req_t req, const struct ipcfs_spec *spec, const char *name, int err,
+		   const char *limit, struct ipcfs_refusal *reason)
+{
+	struct ipcfs_refusal logged;
+	char detail[16];
+
+	if (err && (reason || limit))
+		set_reason(reason ? reason : &logged, spec, err, limit);
+	if (err && limit && !reason)
+		ipcfs_refusal_log(fuse_req_ctx(req)->uid, &logged);
+	snprintf(detail, sizeof(detail), "mode=%04o", spec->mode);
+	ipcfs_audit_event_name(req, IPCFS_AUDIT_MAKE, spec->class, name, detail, err);
+}
+
 int ipcfs_make(fuse_req_t req, const struct ipcfs_view *view, const struct ipcfs_spec *spec,
 	       struct ipcfs_info *info, struct ipcfs_refusal *reason)
 {
 	struct ipcfs_caller caller = ipcfs_request_caller(req);
-	struct ipcfs_refusal logged;
 	const char *limit = NULL;
-	char detail[16];
 	int err;
 
 	err = ipcfs_caller_load(&caller);
@@ -145,14 +168,9 @@ int ipcfs_make(fuse_req_t req, const struct ipcfs_view *view, const struct ipcfs
 		err = ipcfs_permission_makers(spec->class, &caller);
 	if (!err)
 		err = make_within_quota(req, view, spec, &caller, info, &limit);
-	if (err && (reason || limit))
-		set_reason(reason ? reason : &logged, spec, err, limit);
-	if (err && limit && !reason)
-		ipcfs_refusal_log(caller.uid, &logged);
 	ipcfs_caller_free(&caller);
-	snprintf(detail, sizeof(detail), "mode=%04o", spec->mode);
-	ipcfs_audit_event_name(req, IPCFS_AUDIT_MAKE, spec->class,
-			       err ? spec->name : info->ref.name, detail, err);
+	if (err != -ERESTART) /* the request comes again */
+		report(req, spec, err ? spec->name : info->ref.name, err, limit, reason);
 	return err;
 }
 

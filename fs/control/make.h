@@ -10,6 +10,7 @@
  * Makes the object of a specification in this view, as the caller of the request. Fills *info.
  * Reports to the audit. After an error *reason says why. If `reason` is NULL, a limit that was
  * reached is logged.
+ * -ERESTART: it takes long (long_work.h), and nothing was done.
  * -ENOSPC: the caller owns max_objects objects, or a limit of the kernel was reached.
  * -ENOMEM, and the errors of class->make.
  */

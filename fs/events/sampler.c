@@ -34,11 +34,11 @@ static bool needs_stat(const struct ipcfs_class *class)
 }
 
 /* Keeps an object as it is now. One that is gone is left out. For class->walk. */
-static int see_one(void *arg, const struct ipcfs_ref *ref)
+static int see_one(void *arg, const struct ipcfs_info *walked)
 {
 	struct step *step = arg;
 	struct ipcfs_info info = { 0 };
-	int err = step->class->find(step->space, ref->name, &info);
+	int err = ipcfs_walk_find(step->class, step->space, walked, &info);
 
 	if (!err && needs_stat(step->class)) {
 		const struct ipcfs_ref found = info.ref;

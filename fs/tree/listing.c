@@ -39,14 +39,14 @@ static enum ipcfs_node_kind kind_of_objects(const struct ipcfs_node *directory)
 }
 
 /* Appends the name of an object. For class->walk. */
-static int add_object(void *arg, const struct ipcfs_ref *ref)
+static int add_object(void *arg, const struct ipcfs_info *info)
 {
 	const struct ipcfs_lister *lister = arg;
 	struct ipcfs_node_key key = { .kind = kind_of_objects(lister->directory) };
 	char id[24];
 
-	snprintf(id, sizeof(id), "%d", (int)ref->serial);
-	return add_name(lister->listing, key.kind == IPCFS_NODE_ID_LINK ? id : ref->name,
+	snprintf(id, sizeof(id), "%d", (int)info->ref.serial);
+	return add_name(lister->listing, key.kind == IPCFS_NODE_ID_LINK ? id : info->ref.name,
 			ipcfs_attr_type(&key), 0);
 }
 
