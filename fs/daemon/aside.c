@@ -45,15 +45,31 @@ int ipcfs_aside_put(struct ipcfs_aside *aside, const void *request, size_t size,
 	return -EINPROGRESS;
 }
 
+/* Moves a request before the long work of its payer for which no directory is locked. */
+static void advance(struct ipcfs_aside *aside, struct ipcfs_aside_request *request)
+{
+	struct ipcfs_aside_request *other;
+
+	DL_FOREACH (aside->first, other)
+		if (other->payer == request->payer && other->is_long && !other->locks)
+			break;
+	DL_DELETE(aside->first, request);
+	DL_PREPEND_ELEM(aside->first, other, request); /* NULL: behind all */
+}
+
 int ipcfs_aside_put_long(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer,
 			 bool interrupted)
 {
+	struct ipcfs_aside_request *copy;
 	int err = ipcfs_aside_put(aside, request, size, payer);
 
-	if (err == -EINPROGRESS) {
-		aside->first->prev->is_long = true; /* the last one */
-		aside->first->prev->interrupted = interrupted;
-	}
+	if (err != -EINPROGRESS)
+		return err;
+	copy = aside->first->prev; /* the last one */
+	copy->is_long = true;
+	copy->interrupted = interrupted;
+	if (copy->locks)
+		advance(aside, copy);
 	return err;
 }
 

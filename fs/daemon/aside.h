@@ -44,7 +44,9 @@ struct ipcfs_aside {
 int ipcfs_aside_put(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer);
 
 /*
- * The same for a request that is long work. `interrupted`: it was interrupted before.
+ * The same for a request that is long work. If the kernel has a directory locked for it, it comes
+ * before other long work of the payer, for which others do not wait. `interrupted`: it was
+ * interrupted before.
  */
 int ipcfs_aside_put_long(struct ipcfs_aside *aside, const void *request, size_t size, uid_t payer,
 			 bool interrupted);

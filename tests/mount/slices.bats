@@ -53,6 +53,12 @@ slices() {
 	slices lines 10000
 }
 
+@test "objects that are counted among 30,000 of others take one thread for all makers of a user" {
+	stop_mount
+	start_mount -o max_objects=20
+	PART=1 slices counted 30000
+}
+
 @test "a directory of hidden queues is listed in several answers" {
 	stop_mount
 	start_mount -o hide

@@ -270,6 +270,38 @@ def table():
     assert beside(read) < 24, 'each reader has taken a thread'
 
 
+def counted():
+    """Users make objects beside many of others, which are all looked at for each. None gets past max_objects=20."""
+    for i in range(COUNT):
+        check(LIBC.msgget(KEY + i, IPC_CREAT | 0o600))
+
+    def make(name):
+        try:
+            if name >= 32:
+                os.mkdir(f'{MOUNT}/posix/sem/{name}')
+            else:
+                with open(MOUNT + '/create', 'w', encoding='ascii') as create:
+                    create.write(f'posix/shm/{name} size=1\n')
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+
+    def made():
+        return len([name for kind in ('sem', 'shm') for name in os.listdir(f'{MOUNT}/posix/{kind}')])
+
+    def maker(number):
+        os.setresuid(1234, 1234, 1234)
+        for i in range(3):
+            make(number + 16 * i)
+
+    assert beside(maker) < 24, 'each maker has taken a thread'
+    assert 0 < made() <= 20, f'{made()} objects were made'
+    os.setresuid(1234, 1234, 0)
+    for i in range(100, 121):
+        make(i)
+    assert made() == 20, f'{made()} objects were made'
+    os.setresuid(0, 0, 0)
+
+
 def hidden():
     """A directory whose objects are all hidden is empty for its reader, and no answer is long."""
     count = 30000  # that no machine looks through in the time of one answer
@@ -347,7 +379,7 @@ WATCH = multiprocessing.Process(target=innocent, args=(END, LONGEST), daemon=Tru
 WATCH.start()
 {'queues': queues, 'segments': segments, 'objects': objects, 'messages': messages, 'holds': holds, 'lines': lines,
  'memory': memory, 'memory_of_a_segment': memory_of_a_segment, 'large_sets': large_sets, 'table': table,
- 'hidden': hidden}[WHAT]()
+ 'counted': counted, 'hidden': hidden}[WHAT]()
 END.set()
 WATCH.join()
 assert WATCH.exitcode == 0

@@ -122,10 +122,10 @@ static void test_bound_of_bytes(void **state)
 	assert_int_equal(put_bytes(FUSE_WRITE, 6, OTHER, size), -EINPROGRESS);
 }
 
-static void put_long(uint64_t unique, uid_t payer, bool interrupted)
+static void put_long(uint32_t opcode, uint64_t unique, uid_t payer, bool interrupted)
 {
 	const struct fuse_in_header request = { .len = sizeof(request),
-						.opcode = FUSE_READ,
+						.opcode = opcode,
 						.unique = unique };
 
 	assert_int_equal(ipcfs_aside_put_long(&aside, &request, sizeof(request), payer,
@@ -146,11 +146,11 @@ static void test_long_work(void **state)
 	unsigned asked = 0, *counter = &asked;
 
 	(void)state;
-	put_long(10, ONE, false);
-	put_long(20, ONE, true);
-	put_long(30, OTHER, false);
+	put_long(FUSE_READ, 10, ONE, false);
+	put_long(FUSE_READ, 20, ONE, true);
+	put_long(FUSE_READ, 30, OTHER, false);
 	put(FUSE_READ, 40, ONE);
-	put_long(50, OTHER, false);
+	put_long(FUSE_READ, 50, OTHER, false);
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
 		struct ipcfs_aside_request *request = ipcfs_aside_take(&aside, is_allowed,
 								       &counter);
@@ -165,6 +165,23 @@ static void test_long_work(void **state)
 	assert_true(aside.first->next->interrupted);
 	assert_int_equal(take(ONE), 10);
 	assert_int_equal(take(ONE), 20);
+}
+
+static void test_long_work_with_a_lock(void **state)
+{
+	static const uint64_t order[] = { 10, 20, 50, 60, 30, 70 };
+
+	(void)state;
+	put(FUSE_READ, 10, ONE);
+	put_long(FUSE_MKDIR, 20, ONE, false);
+	put_long(FUSE_WRITE, 30, ONE, false);
+	put_long(FUSE_WRITE, 40, OTHER, false);
+	put_long(FUSE_MKDIR, 50, ONE, false);
+	put_long(FUSE_MKDIR, 60, ONE, false);
+	put_long(FUSE_WRITE, 70, ONE, false);
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
+		assert_int_equal(take(ONE), order[i]);
+	assert_int_equal(take(OTHER), 40);
 }
 
 static void test_interrupted(void **state)
@@ -230,6 +247,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_bound_of_requests, teardown),
 		cmocka_unit_test_teardown(test_bound_of_bytes, teardown),
 		cmocka_unit_test_teardown(test_long_work, teardown),
+		cmocka_unit_test_teardown(test_long_work_with_a_lock, teardown),
 		cmocka_unit_test_teardown(test_interrupted, teardown),
 		cmocka_unit_test_teardown(test_interrupted_in_turn, teardown),
 		cmocka_unit_test_teardown(test_overdue, teardown),
