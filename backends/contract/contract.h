@@ -135,6 +135,7 @@ struct ipcfs_class {
 	 * Removes the object as the caller, who has to be loaded.
 	 * -EPERM, -EACCES: the caller may not, or the daemon cannot act as the caller.
 	 * -ENOENT: the object was removed, also where another one has its name.
+	 * -ERESTART: it takes long (long_work.h).
 	 */
 	int (*remove)(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      const struct ipcfs_caller *caller);

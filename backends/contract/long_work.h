@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#define IPCFS_LONG_FREE (32 << 20) /* bytes of memory: to free more takes longer, 4 ms and more */
+
 /*
  * Asks for leave to begin long work, before anything has an effect. The caller returns the error.
  * -ERESTART: not by this thread.

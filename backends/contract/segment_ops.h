@@ -83,6 +83,7 @@ struct ipcfs_segment_ops {
 	 * Sets the size. New bytes are 0.
 	 * -EFBIG: the size is too large.
 	 * -EPERM: the segment is not resizable, and has another size.
+	 * -ERESTART: it takes long (long_work.h).
 	 */
 	int (*resize)(int handle, uint64_t size);
 
@@ -94,6 +95,7 @@ struct ipcfs_segment_ops {
 	 * -EOPNOTSUPP: the file system does not know the flags.
 	 * -ENOSPC: there is no memory left. Nothing has changed where that can be seen beforehand.
 	 * -EFBIG: the segment would become too large.
+	 * -ERESTART: it takes long (long_work.h).
 	 */
 	off_t (*allocate)(int handle, int flags, off_t offset, off_t size);
 

@@ -9,6 +9,7 @@
 
 #include "backends/caller/act_as.h"
 #include "backends/contract/classes.h"
+#include "backends/contract/long_work.h"
 #include "backends/sysv/sysv_key.h"
 #include "backends/sysv/sysv_shm.h"
 
@@ -170,6 +171,19 @@ static const char *staleness(const struct shmid_ds *ds)
 	return creator == IPCFS_SYSV_ENDED && last == IPCFS_SYSV_ENDED ? "yes" : "unknown";
 }
 
+/* The kernel frees the memory of a segment that nobody has attached. */
+static int remove_segment(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+			  const struct ipcfs_caller *caller)
+{
+	struct shmid_ds ds;
+	int error = 0;
+
+	if (!ipcfs_sysv_shm_stat_id((int)ref->serial, &ds) && !ds.shm_nattch &&
+	    ds.shm_segsz > IPCFS_LONG_FREE)
+		error = ipcfs_long_work();
+	return error ? error : remove_ref(space, ref, caller);
+}
+
 static int stat_whole(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		      struct ipcfs_info *info)
 {
@@ -251,7 +265,7 @@ const struct ipcfs_class ipcfs_sysv_shm = {
 	.walk = walk,
 	.at_most = at_most,
 	.make = make,
-	.remove = remove_ref,
+	.remove = remove_segment,
 	.change = change,
 	.status = status,
 	.trace = ipcfs_sysv_shm_trace,

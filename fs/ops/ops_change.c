@@ -111,7 +111,8 @@ static int remove_object(fuse_req_t req, const struct ipcfs_node *directory, con
 		return err;
 	err = remove_as(req, &caller, space, class, &info);
 	ipcfs_caller_free(&caller);
-	ipcfs_audit_event_name(req, IPCFS_AUDIT_REMOVE, class, info.ref.name, NULL, err);
+	if (err != -ERESTART) /* else the request comes again */
+		ipcfs_audit_event_name(req, IPCFS_AUDIT_REMOVE, class, info.ref.name, NULL, err);
 	if (err)
 		return err;
 	ipcfs_permission_removed(space, class, &info.ref);

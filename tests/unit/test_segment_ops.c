@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of segments through the backends' contract, and files of /dev/shm. Needs root. */
+#include <linux/falloc.h>
 #include <linux/limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
+#include "backends/contract/long_work.h"
 #include "ipc.h"
 
 struct segment {
@@ -250,6 +254,79 @@ static void many_handles(void **state)
 	end_segment(&first);
 }
 
+#define LARGE ((off_t)2 * IPCFS_LONG_FREE)
+
+/* Returns how many blocks of /dev/shm are free. */
+static fsblkcnt_t free_blocks(void)
+{
+	struct statvfs fs;
+
+	assert_int_equal(statvfs("/dev/shm", &fs), 0);
+	return fs.f_bfree;
+}
+
+/* Reserves LARGE bytes, which threads that do no long work refuse to do, and to free. */
+static void fill(struct segment *segment)
+{
+	const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	for (off_t at = 0, done; at < LARGE; at += done) {
+		done = segment->ops->allocate(segment->out, 0, at, LARGE - at);
+		assert_true(done > 0);
+	}
+	ipcfs_long_work_allow(false);
+	assert_int_equal(segment->ops->allocate(segment->out, 0, 0, LARGE), -ERESTART);
+	assert_int_equal(segment->ops->allocate(segment->out, hole, 0, 2 * LARGE), -ERESTART);
+	assert_int_equal(segment->ops->resize(segment->out, 0), -ERESTART);
+	ipcfs_long_work_allow(true);
+	assert_int_equal(segment->ops->fstat(segment->in, &segment->info), 0);
+	assert_int_equal(segment->info.size, LARGE);
+	assert_int_equal(segment->info.allocated, LARGE);
+}
+
+static void freeing_much_memory_is_long_work(void **state)
+{
+	struct ipcfs_caller root = root_caller();
+	fsblkcnt_t before = free_blocks();
+	struct segment segment = open_new(&ipcfs_posix_shm, "large", 10);
+	struct ipcfs_ref ref = segment.info.ref;
+
+	(void)state;
+	fill(&segment);
+	assert_int_equal(segment.ops->resize(segment.out, 10), 0);
+	fill(&segment);
+	/* a removal, and the last close, leave it to another thread */
+	ipcfs_long_work_allow(false);
+	assert_int_equal(ipcfs_posix_shm.remove(space, &ref, &root), 0);
+	assert_true(free_blocks() < before);
+	segment.ops->close(segment.in);
+	segment.ops->close(segment.out);
+	ipcfs_long_work_allow(true);
+	while (free_blocks() != before)
+		sched_yield();
+}
+
+static void freeing_a_large_system_v_segment_is_long_work(void **state)
+{
+	struct ipcfs_caller root = root_caller();
+	struct segment segment = open_new(&ipcfs_sysv_shm, "0x52", LARGE);
+	struct ipcfs_ref ref = segment.info.ref;
+	struct ipcfs_info info;
+	void *attached;
+
+	(void)state;
+	segment.ops->close(segment.in);
+	segment.ops->close(segment.out);
+	ipcfs_long_work_allow(false);
+	assert_int_equal(ipcfs_sysv_shm.remove(space, &ref, &root), -ERESTART);
+	assert_int_equal(ipcfs_sysv_shm.stat(space, &ref, &info), 0);
+	attached = shmat((int)ref.serial, NULL, 0);
+	assert_ptr_not_equal(attached, (void *)-1);
+	assert_int_equal(ipcfs_sysv_shm.remove(space, &ref, &root), 0);
+	ipcfs_long_work_allow(true);
+	assert_int_equal(shmdt(attached), 0);
+}
+
 /* Devices cannot be made in a user namespace, but mounted. */
 static void put_device(void)
 {
@@ -352,6 +429,8 @@ int main(void)
 		cmocka_unit_test(attached_segments_outlive_their_key),
 		cmocka_unit_test(memory_that_has_to_stay_attached),
 		cmocka_unit_test(many_handles),
+		cmocka_unit_test(freeing_much_memory_is_long_work),
+		cmocka_unit_test(freeing_a_large_system_v_segment_is_long_work),
 		cmocka_unit_test(only_regular_files_are_objects),
 		cmocka_unit_test(names_of_one_file_are_two_objects),
 	};
