@@ -293,7 +293,9 @@ static void events_poll(fuse_req_t req, struct ipcfs_file *file, unsigned events
 	if (handle)
 		set_poll(&file->events, handle);
 	err = attempt(&reading, &changes);
-	if (err == -EAGAIN)
+	if (err == -ERESTART)
+		ipcfs_reply_error(req, err);
+	else if (err == -EAGAIN)
 		fuse_reply_poll(req, 0);
 	else
 		fuse_reply_poll(req, POLLIN | POLLRDNORM | (err ? POLLERR : 0));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
 #include "fs/base/clock.h"
 #include "fs/base/counters.h"
@@ -275,8 +276,11 @@ int ipcfs_events_fill(struct ipcfs_event_reading *reading)
 	err = ipcfs_status_reader_begin(reading->req, &reading->reader);
 	reading->opener_too = !ipcfs_caller_is_within(&reading->reader.caller,
 						      &reading->file->opener);
-	while (!err && !reading->bytes.size)
+	while (!err && !reading->bytes.size) {
 		err = fuse_req_interrupted(reading->req) ? -EINTR : take_steps(reading);
+		if (!err && !reading->bytes.size)
+			err = ipcfs_long_work(); /* it goes on from where it has got to */
+	}
 	ipcfs_status_reader_end(&reading->reader);
 	return err == FULL || reading->bytes.size ? 0 : err;
 }

@@ -3,12 +3,13 @@
 
 #include <errno.h>
 
+#include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
 #include "fs/base/clock.h"
 #include "fs/request/reply.h"
 
 #define SLICE_NS (5 * 1000 * 1000) /* ns: a read gives the lines that it has by then */
-#define TURN_MS 20		   /* between two looks at whether a caller still waits */
+#define TURN_MS 10		   /* between two looks at whether a caller still waits */
 
 /*
  * Drops the rest of a line that was made for a caller with other rights than the reader. The reader
@@ -30,14 +31,22 @@ static void drop_foreign_rest(struct ipcfs_line_stream *stream)
 	file->lines.caps = caller->caps;
 }
 
-/* Waits until no other read of the file goes on. -EINTR: the caller was interrupted. */
+/*
+ * Waits until no other read of the file goes on.
+ * -EINTR: the caller was interrupted.
+ * -ERESTART: it takes long (long_work.h).
+ */
 static int take_turn(struct ipcfs_line_stream *stream)
 {
 	struct timespec end = ipcfs_clock_after(CLOCK_REALTIME, TURN_MS);
+	int err;
 
 	while (pthread_mutex_timedlock(&stream->file->lines.turn, &end)) {
 		if (fuse_req_interrupted(stream->req))
 			return -EINTR;
+		err = ipcfs_long_work();
+		if (err)
+			return err;
 		end = ipcfs_clock_after(CLOCK_REALTIME, TURN_MS);
 	}
 	stream->turn = true;
@@ -83,6 +92,8 @@ int ipcfs_line_stream_take(struct ipcfs_line_stream *stream, int (*make)(void *a
 	while (!err && !file->text.size) {
 		stream->end = ipcfs_clock_ns() + SLICE_NS;
 		err = fuse_req_interrupted(stream->req) ? -EINTR : make(arg);
+		if (!err && !file->text.size)
+			err = ipcfs_long_work(); /* it goes on from where it has got to */
 	}
 	if (err < 0 && !file->text.size) /* lines that are there go first */
 		return err;

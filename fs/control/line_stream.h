@@ -27,6 +27,7 @@ struct ipcfs_line_stream {
  * Begins a read, of which each file has one at a time. Begins also after an error: call
  * ipcfs_line_stream_end in any case.
  * -EINTR: the caller was interrupted before another read of the file has ended.
+ * -ERESTART: another read of the file takes long (long_work.h).
  * -ENOMEM, and the errors of ipcfs_caller_load.
  */
 int ipcfs_line_stream_begin(struct ipcfs_line_stream *stream, fuse_req_t req,
@@ -42,6 +43,7 @@ int ipcfs_line_stream_keep(struct ipcfs_line_stream *stream, const struct ipcfs_
  * Takes the next bytes. Calls make(arg), which makes lines while ipcfs_line_stream_goes_on, and
  * returns 1 when there are no more, until there is a line.
  * -EINTR: the caller is gone.
+ * -ERESTART: a few ms were not enough for a line (long_work.h).
  * -ENOMEM, and the errors of `make` if no line is there.
  */
 int ipcfs_line_stream_take(struct ipcfs_line_stream *stream, int (*make)(void *arg), void *arg);
