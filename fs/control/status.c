@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/control/status.h"
 
+#include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
 #include "fs/queue/lease.h"
 #include "fs/request/judge.h"
+#include "fs/semaphore/hold.h"
 #include "fs/semaphore/semaphore.h"
+
+#define LONG_STATUS 2048 /* to tell of more holders and waiters is long work: 5 ms and more */
+
+/* Returns how many holders and waiters status tells of. */
+static size_t count_processes(struct ipcfs_object *object)
+{
+	if (object->class->queue)
+		return ipcfs_lease_count(object);
+	if (!object->class->semaphore)
+		return 0;
+	return ipcfs_hold_number(object) + object->waits.parked[IPCFS_RECEIVE] +
+	       object->waits.parked[IPCFS_SEND];
+}
 
 int ipcfs_status_lines(fuse_req_t req, struct ipcfs_object *object, struct ipcfs_text *out)
 {
-	int err = object->class->status(object->space, &object->ref, out);
+	int err = count_processes(object) > LONG_STATUS ? ipcfs_long_work() : 0;
 
+	if (!err)
+		err = object->class->status(object->space, &object->ref, out);
 	if (!err && object->class->semaphore)
 		return ipcfs_semaphore_status(req, object, out);
 	if (err || !object->class->queue)

@@ -398,14 +398,15 @@ int ipcfs_hold_status(struct ipcfs_object *object, int handle, struct ipcfs_text
 	return err ? err : add_totals(&totals, count, out);
 }
 
-static bool has_holds(struct ipcfs_object *object)
+size_t ipcfs_hold_number(struct ipcfs_object *object)
 {
-	bool has;
+	const struct ipcfs_hold *hold;
+	size_t count;
 
 	pthread_mutex_lock(&object->semaphore.lock);
-	has = object->semaphore.holds != NULL;
+	DL_COUNT(object->semaphore.holds, hold, count);
 	pthread_mutex_unlock(&object->semaphore.lock);
-	return has;
+	return count;
 }
 
 int ipcfs_hold_count(struct ipcfs_objects *objects, struct ipcfs_object *object)
@@ -415,7 +416,7 @@ int ipcfs_hold_count(struct ipcfs_objects *objects, struct ipcfs_object *object)
 	size_t count;
 	int handle, err;
 
-	if (!has_holds(object))
+	if (!ipcfs_hold_number(object))
 		return 0;
 	err = ipcfs_object_open(objects, object, IPCFS_SEND, &handle);
 	if (err)

@@ -57,6 +57,9 @@ bool ipcfs_hold_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
  */
 int ipcfs_hold_count(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
+/* Returns how many holds there are, with those that are void. */
+size_t ipcfs_hold_number(struct ipcfs_object *object);
+
 /*
  * Appends the lines of status about holders, living and dead.
  * -ENOMEM
