@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/contract/long_work.h"
 #include "fs/base/clock.h"
 #include "fs/base/hash.h"
 
 #define FRESH_NS (20 * 1000 * 1000) /* age of a scan that is not repeated */
+#define LONG_NS (5 * 1000 * 1000)   /* after a scan of more ns the next one is long work */
 
 /* A namespace and its processes, in the order of their numbers. */
 struct members {
@@ -22,6 +25,7 @@ struct ipcfs_process_scan {
 	pthread_mutex_t lock; /* guards what follows */
 	struct members *namespaces;
 	uint64_t scanned_at; /* ns of a monotonic clock; 0: never */
+	atomic_bool is_long; /* the last scan took long */
 };
 
 static void free_members(struct members **namespaces)
@@ -73,14 +77,21 @@ static int add_member(void *arg, uint64_t inode, pid_t pid)
 	return ipcfs_text_add(&members->pids, &pid, sizeof(pid));
 }
 
-/* Scans all processes. After an error, -ENOMEM or of reading /proc, the old scan is kept. */
+/*
+ * Scans all processes. After an error the old scan is kept.
+ * -ERESTART: it takes long (long_work.h).
+ * -ENOMEM, and the errors of reading /proc.
+ */
 static int scan_processes(struct ipcfs_process_scan *scan)
 {
 	struct members *fresh = NULL, *old;
 	uint64_t start = ipcfs_clock_ns();
-	int err = ipcfs_namespace_each(add_member, &fresh);
+	int err = atomic_load(&scan->is_long) ? ipcfs_long_work() : 0;
 
+	if (!err)
+		err = ipcfs_namespace_each(add_member, &fresh);
 	if (!err) {
+		atomic_store(&scan->is_long, ipcfs_clock_ns() - start > LONG_NS);
 		pthread_mutex_lock(&scan->lock);
 		old = scan->namespaces;
 		scan->namespaces = fresh;
@@ -137,10 +148,12 @@ pid_t ipcfs_process_scan_oldest(struct ipcfs_process_scan *scan, uint64_t inode,
 	struct ipcfs_text pids = { 0 };
 	bool fresh = copy_pids(scan, inode, &pids);
 	pid_t found = oldest_of(&pids, inode, authority);
+	int err;
 
-	if (!found && !fresh && !scan_processes(scan)) {
+	if (!found && !fresh) {
+		err = scan_processes(scan);
 		(void)copy_pids(scan, inode, &pids);
-		found = oldest_of(&pids, inode, authority);
+		found = err == -ERESTART ? err : oldest_of(&pids, inode, authority);
 	}
 	ipcfs_text_free(&pids);
 	return found;

@@ -78,11 +78,16 @@ static int find_namespace(struct ipcfs_registry *registry, uint64_t inode,
 		return err == -EPERM ? -ENOENT : err;
 	}
 	pid = ipcfs_process_scan_oldest(registry->scan, inode, NULL);
+	if (pid < 0)
+		return pid;
 	err = pid ? ipcfs_registry_check_process(pid, inode, caller) : -ENOENT;
 	return err ? err : ipcfs_registry_get_namespace(registry, inode, pid, found);
 }
 
-/* Returns the process whose /dev/shm is shown to callers that are not in the namespace. 0: none. */
+/*
+ * Returns the process whose /dev/shm is shown to callers that are not in the namespace. 0: none.
+ * -ERESTART: it takes long (long_work.h).
+ */
 static pid_t oldest_pid_of(struct ipcfs_registry *registry, struct ipcfs_namespace *namespace)
 {
 	pid_t oldest_pid = namespace->oldest_pid;
@@ -90,6 +95,7 @@ static pid_t oldest_pid_of(struct ipcfs_registry *registry, struct ipcfs_namespa
 	if (!oldest_pid || ipcfs_namespace_of(oldest_pid) != namespace->inode) {
 		oldest_pid = ipcfs_process_scan_oldest(registry->scan, namespace->inode,
 						       ipcfs_space_authority(namespace->space));
+		if (oldest_pid >= 0)
 		namespace->oldest_pid = oldest_pid;
 	}
 	return oldest_pid;
@@ -118,16 +124,17 @@ int ipcfs_registry_find(struct ipcfs_registry *registry, uint64_t inode,
 	bool own = ipcfs_namespace_of(caller->tid) == inode;
 	struct ipcfs_namespace *namespace;
 	struct ipcfs_space *ipc;
+	pid_t pid;
 	int err = find_namespace(registry, inode, caller, own, &namespace);
 
 	if (err)
 		return err;
 	ipc = namespace->space;
-	if (own)
-		err = find_view(registry, namespace, caller->tid, 0, caller->uid, view);
+	pid = own ? caller->tid : oldest_pid_of(registry, namespace);
+	if (pid < 0)
+		err = pid;
 	else
-		err = find_view(registry, namespace, oldest_pid_of(registry, namespace), inode,
-				caller->uid, view);
+		err = find_view(registry, namespace, pid, own ? 0 : inode, caller->uid, view);
 	if (err == -EDQUOT)
 		err = find_view(registry, namespace, NOBODY, inode, caller->uid, view);
 	ipcfs_space_unref(ipc);

@@ -77,9 +77,11 @@ static int add_namespace(void *arg, uint64_t inode)
 
 static int list_namespaces(const struct ipcfs_lister *lister)
 {
-	lister->listing->complete = true;
-	return ipcfs_registry_list(lister->fs->registry, lister->caller, add_namespace,
-				   (void *)lister);
+	int err = ipcfs_registry_list(lister->fs->registry, lister->caller, add_namespace,
+				      (void *)lister);
+
+	lister->listing->complete = err != -ERESTART;
+	return err;
 }
 
 /* Finds one message of a queue. It has to be copied to learn its type. -ENOENT: there is none. */
