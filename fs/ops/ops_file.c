@@ -70,7 +70,8 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	err = is_to_mount(req, file, fi->flags) ? -EACCES
 						: ops_of(file)->open(req, file, fi->flags);
-	ipcfs_audit_event_open(fs, file, err);
+	if (err != -ERESTART) /* else the request comes again */
+		ipcfs_audit_event_open(fs, file, err);
 	file->opened = true;
 	if (!err && ipcfs_file_charge(fs, file)) { /* the opener has many groups */
 		ipcfs_file_close(fs, file);
