@@ -381,6 +381,18 @@ static void take_result(struct ipcfs_amqp_handle *handle, uint64_t number, int r
 	ipcfs_amqp_ready(handle);
 }
 
+/* Notes that messages are stored. */
+static void take_stored(struct ipcfs_amqp_handle *handle, const struct ipcfs_amqp_packet *packet)
+{
+	uint64_t number;
+
+	take_result(handle, packet->record.number, 0);
+	for (uint32_t at = 0; at < packet->record.body; at += sizeof(number)) {
+		memcpy(&number, packet->bytes + at, sizeof(number));
+		take_result(handle, number, 0);
+	}
+}
+
 /* Handles the end of a handle at ipcfs-amqp: the queue is gone, or it is opened again later. */
 static void take_end(struct ipcfs_amqp_handle *handle, int error)
 {
@@ -417,7 +429,7 @@ void ipcfs_amqp_handle_record(struct ipcfs_amqp_handle *handle,
 		ipcfs_amqp_ready(handle);
 		break;
 	case IPCFS_AMQP_STORED:
-		take_result(handle, record->number, 0);
+		take_stored(handle, packet);
 		break;
 	case IPCFS_AMQP_FULL:
 		take_result(handle, record->number, -EAGAIN);

@@ -31,6 +31,7 @@ enum field {
 	STATE = 1 << 6,	  /* messages, readers */
 	READERS = 1 << 7, /* up to IPCFS_AMQP_READERS_MAX */
 	HELPER = 1 << 8,  /* sent by the helper, else by the daemon */
+	NUMBERS = 1 << 9, /* a body of numbers, fewer than IPCFS_AMQP_PUTS_MAX */
 };
 
 static const struct form {
@@ -60,7 +61,7 @@ static const struct form {
 	[IPCFS_AMQP_DEAD] = { QUEUE | NUMBER, NO_TEXT, IPCFS_AMQP_TELL },
 	[IPCFS_AMQP_SETTLED] = { HELPER | QUEUE | NUMBER, NO_TEXT, 0 },
 	[IPCFS_AMQP_PUT] = { QUEUE | NUMBER | PRIORITY | BODY, NO_TEXT, 0 },
-	[IPCFS_AMQP_STORED] = { HELPER | QUEUE | NUMBER, NO_TEXT, 0 },
+	[IPCFS_AMQP_STORED] = { HELPER | QUEUE | NUMBER | NUMBERS, NO_TEXT, 0 },
 	[IPCFS_AMQP_FULL] = { HELPER | QUEUE | NUMBER, NO_TEXT, 0 },
 	[IPCFS_AMQP_RETURNED] = { HELPER | QUEUE | NUMBER | FAILURE, NO_TEXT, 0 },
 	[IPCFS_AMQP_BLOCKED] = { HELPER, LINE, 0 },
@@ -119,15 +120,23 @@ static bool are_fields(const struct ipcfs_amqp_record *record, unsigned fields)
 	return record->readers <= readers_max(fields) && is_error(record->error, fields);
 }
 
+/* Returns whether a body may have this size. */
+static bool is_body(uint32_t size, unsigned fields)
+{
+	const uint32_t number = sizeof(uint64_t);
+
+	if (fields & NUMBERS)
+		return size < IPCFS_AMQP_PUTS_MAX * number && size % number == 0;
+	return size <= (fields & BODY ? IPCFS_AMQP_BODY_MAX : 0);
+}
+
 /* Returns whether the sizes add up, and a long body is in a memfd. */
 static bool are_sizes(const struct ipcfs_amqp_packet *packet, size_t size, unsigned fields)
 {
 	const struct ipcfs_amqp_record *record = &packet->record;
 	bool is_long = record->body > IPCFS_AMQP_INLINE_MAX;
 
-	if (record->text > IPCFS_AMQP_TEXT_MAX)
-		return false;
-	if (record->body > (fields & BODY ? IPCFS_AMQP_BODY_MAX : 0))
+	if (record->text > IPCFS_AMQP_TEXT_MAX || !is_body(record->body, fields))
 		return false;
 	return size == sizeof(*record) + record->text + (is_long ? 0 : record->body) &&
 	       (packet->descriptor >= 0) == is_long;

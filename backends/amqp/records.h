@@ -137,7 +137,10 @@ enum ipcfs_amqp_type {
 	 * so no other message of the source may have it. priority. body.
 	 */
 	IPCFS_AMQP_PUT,
-	/* The broker has the message. queue, number. */
+	/*
+	 * The broker has the message. queue, number. body: the numbers of others that it has, too, of
+	 * 8 bytes each.
+	 */
 	IPCFS_AMQP_STORED,
 	/* The broker has not taken it: the queue is full, or has no leader. queue, number. */
 	IPCFS_AMQP_FULL,

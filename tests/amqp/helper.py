@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import ssl
 import struct
 import subprocess
@@ -17,7 +18,7 @@ import tempfile
 import traceback
 import warnings
 
-from peers import GOT, REDELIVERED, TELL, WAIT, Broker, Daemon, own_network, short
+from peers import GOT, REDELIVERED, TELL, WAIT, Broker, Daemon, own_network, short, stored
 
 TESTS = []
 PASSWORD = 'open-sesame-7311'
@@ -153,7 +154,7 @@ def malformed_log_in():
 
 
 @test
-def stored():
+def is_stored():
     with Stage('publish') as (broker, daemon):
         put(daemon, 7)
         taken(broker, 7)
@@ -168,15 +169,28 @@ def confirms_of_several():
         put(daemon, 11, 12, 13, 14)
         taken(broker, 11, 12, 13, 14)
         confirm(broker, 3)
-        daemon.expect('STORED', number=13)
+        assert stored(daemon.expect('STORED')) == [13]
         confirm(broker, 2, multiple=1)
-        daemon.expect('STORED', number=11)
-        daemon.expect('STORED', number=12)
+        assert stored(daemon.expect('STORED')) == [11, 12]
         daemon.quiet()
         put(daemon, 15)
         taken(broker, 15)
         confirm(broker, 0, multiple=1)
-        assert {daemon.expect('STORED')['number'] for _ in range(2)} == {14, 15}
+        assert sorted(stored(daemon.expect('STORED'))) == [14, 15]
+
+
+@test
+def many_go_in_few_segments():
+    def segments():
+        return struct.unpack_from('I', broker.socket.getsockopt(socket.IPPROTO_TCP, 11, 200), 152)[0]
+
+    with Stage('publish') as (broker, daemon):
+        before = segments()
+        daemon.helper.send_signal(signal.SIGSTOP)
+        put(daemon, *range(1, 41))
+        daemon.helper.send_signal(signal.SIGCONT)
+        taken(broker, *range(1, 41))
+        assert segments() - before < 10
 
 
 @test

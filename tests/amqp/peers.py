@@ -54,6 +54,11 @@ def wait_until(holds):
         time.sleep(0.02)
 
 
+def stored(record):
+    """The numbers of the messages that a STORED is about."""
+    return [record['number'], *struct.unpack('=%dQ' % (len(record['body']) // 8), record['body'])]
+
+
 def short(text):
     text = text if isinstance(text, bytes) else text.encode()
     return bytes([len(text)]) + text

@@ -193,6 +193,13 @@ static void wrong_from_helper(void **state)
 	is_illegal(WITH(.type = IPCFS_AMQP_MESSAGE, .queue = 1, .number = 1, .text = UINT32_MAX,
 			.body = 1),
 		   "", bare);
+	is_illegal(WITH(.type = IPCFS_AMQP_STORED, .queue = 1, .number = 1, .body = 7), "",
+		   bare + 7);
+	is_illegal(WITH(.type = IPCFS_AMQP_STORED, .queue = 1, .number = 1,
+			.body = 8 * IPCFS_AMQP_PUTS_MAX),
+		   "", bare + (size_t)8 * IPCFS_AMQP_PUTS_MAX);
+	packet.record = WITH(.type = IPCFS_AMQP_STORED, .queue = 1, .number = 1, .body = 16);
+	assert_true(ipcfs_amqp_is_legal(&packet, bare + 16, IPCFS_AMQP_FROM_HELPER));
 	packet.record = WITH(.type = IPCFS_AMQP_ANSWER, .number = 1, .messages = 9, .readers = 900);
 	assert_true(ipcfs_amqp_is_legal(&packet, bare, IPCFS_AMQP_FROM_HELPER));
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -65,9 +67,16 @@ static int add(scmp_filter_ctx filter, const char *call, unsigned conditions)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, conditions, &no_code);
 }
 
+/* Adds the one option of a socket, with which main.c has messages gathered. */
+static int add_cork(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+				SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_CORK));
+}
+
 static int add_all(scmp_filter_ctx filter)
 {
-	int error = 0;
+	int error = add_cork(filter);
 
 	for (size_t i = 0; !error && i < sizeof(allowed) / sizeof(*allowed); i++)
 		error = add(filter, allowed[i], 0);

@@ -94,13 +94,35 @@ static void tell(struct ipcfs_amqp_helper *helper, const struct ipcfs_amqp_queue
 	put->number = 0;
 }
 
+/* The numbers of messages that the broker has. */
+struct stored {
+	uint64_t numbers[IPCFS_AMQP_PUTS_MAX];
+	uint32_t count;
+};
+
+/* Says STORED, unless there are none. */
+static void tell_stored(struct ipcfs_amqp_helper *helper, const struct ipcfs_amqp_queue *queue,
+			const struct stored *stored)
+{
+	const struct ipcfs_amqp_record record = {
+		.type = IPCFS_AMQP_STORED,
+		.queue = queue->number,
+		.number = stored->numbers[0],
+		.body = (uint32_t)sizeof(*stored->numbers) * (stored->count - 1),
+	};
+
+	if (stored->count)
+		ipcfs_amqp_tell(helper, &record, NULL, stored->numbers + 1);
+}
+
 static void confirm_one(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue,
-			struct ipcfs_amqp_put *put, bool stored)
+			struct ipcfs_amqp_put *put, struct stored *stored)
 {
 	if (!stored) {
 		tell(helper, queue, put, IPCFS_AMQP_FULL, 0);
 	} else if (!put->returned) {
-		tell(helper, queue, put, IPCFS_AMQP_STORED, 0);
+		stored->numbers[stored->count++] = put->number;
+		put->number = 0;
 	} else {
 		put->looking = true;
 		ipcfs_amqp_ask_self(helper, queue->name, queue->number, put->number);
@@ -110,6 +132,8 @@ static void confirm_one(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queu
 void ipcfs_amqp_publish_confirm(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue,
 				uint64_t tag, bool multiple, bool stored)
 {
+	struct stored all = { .count = 0 };
+
 	/* A tag of 0 means all so far. */
 	for (size_t i = 0; i < IPCFS_AMQP_PUTS_MAX; i++) {
 		struct ipcfs_amqp_put *put = &queue->puts[i];
@@ -117,8 +141,9 @@ void ipcfs_amqp_publish_confirm(struct ipcfs_amqp_helper *helper, struct ipcfs_a
 		if (!put->number || put->looking)
 			continue;
 		if (put->sequence == tag || (multiple && (put->sequence < tag || !tag)))
-			confirm_one(helper, queue, put, stored);
+			confirm_one(helper, queue, put, stored ? &all : NULL);
 	}
+	tell_stored(helper, queue, &all);
 }
 
 void ipcfs_amqp_publish_returned(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue)
