@@ -72,6 +72,9 @@ struct ipcfs_amqp_handle {
 	struct ipcfs_amqp_queue *queue;
 	enum ipcfs_direction direction;
 	int event;	 /* an eventfd, ready when the next call may have another result */
+	bool is_ready;	 /* the event */
+	bool to_ready;	 /* it becomes so at the end of the round */
+	bool crowded;	 /* of a sender: a writer waits for a place */
 	uint32_t number; /* by which ipcfs-amqp knows it; 0: it does not */
 	int error;	 /* why ipcfs-amqp has ended it; 0: it has not */
 	uint64_t reopen; /* when it is opened again, ns; 0: with the connection */
@@ -122,10 +125,13 @@ struct ipcfs_amqp_connection {
 	int program; /* for the starter */
 	pthread_t thread;
 	bool started;
+	ipcfs_amqp_ready_hook *ready; /* NULL: nobody is told */
+	void *ready_arg;
 
 	pthread_mutex_t lock;	 /* guards what follows */
 	pthread_cond_t answered; /* a question, or what settles a lease */
 	bool stopping;
+	bool in_round; /* the thread handles records, and has the lock */
 	int epoll, wake;
 	struct ipcfs_amqp_link links[2]; /* index: enum ipcfs_direction */
 	struct ipcfs_amqp_handle *handles;
@@ -196,9 +202,15 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 
 /* handle.c. Call all of them with the connection's lock held. */
 
-/* Make the handle's descriptor ready, or not. */
+/*
+ * Make the handle's descriptor ready, or not. What the connection's thread makes ready is so only at
+ * the end of its round: a thread that is woken before has to wait for the lock.
+ */
 void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle);
 void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle);
+
+/* Ends a round of the connection's thread: what it has made ready is. */
+void ipcfs_amqp_end_round(struct ipcfs_amqp_connection *connection);
 
 /* Opens a handle at ipcfs-amqp, if the connection is up, and sends what is to be stored. */
 void ipcfs_amqp_handle_open(struct ipcfs_amqp_handle *handle);

@@ -18,23 +18,44 @@
 /* The largest value of an eventfd, with which it is not writable. */
 #define COUNTER_FULL 0xfffffffffffffffeULL
 
-void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle)
+/* Sets the event. That of a sender is ready when it is empty, that of a receiver when it is full. */
+static void set_event(struct ipcfs_amqp_handle *handle, bool ready)
 {
 	eventfd_t count;
 
-	if (handle->direction == IPCFS_SEND)
-		(void)eventfd_read(handle->event, &count); /* EAGAIN: it is writable */
+	if (handle->is_ready == ready)
+		return;
+	handle->is_ready = ready;
+	if (ready == (handle->direction == IPCFS_SEND))
+		(void)eventfd_read(handle->event, &count);
 	else
-		(void)eventfd_write(handle->event, 1);
+		(void)eventfd_write(handle->event, COUNTER_FULL);
+}
+
+void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle)
+{
+	if (handle->connection->in_round)
+		handle->to_ready = true;
+	else
+		set_event(handle, true);
 }
 
 void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle)
 {
-	eventfd_t count;
+	handle->to_ready = false;
+	set_event(handle, false);
+}
 
-	(void)eventfd_read(handle->event, &count); /* EAGAIN: it is empty */
-	if (handle->direction == IPCFS_SEND)
-		(void)eventfd_write(handle->event, COUNTER_FULL);
+void ipcfs_amqp_end_round(struct ipcfs_amqp_connection *connection)
+{
+	struct ipcfs_amqp_handle *handle;
+
+	connection->in_round = false;
+	DL_FOREACH (connection->handles, handle) {
+		if (handle->to_ready)
+			set_event(handle, true);
+		handle->to_ready = false;
+	}
 }
 
 void ipcfs_amqp_silent(struct ipcfs_amqp_handle *handle)
@@ -173,7 +194,9 @@ void ipcfs_amqp_put_free(struct ipcfs_amqp_handle *handle, struct ipcfs_amqp_put
 	DL_DELETE(handle->puts, put);
 	free_body(put);
 	free(put);
-	ipcfs_amqp_ready(handle); /* another writer may have waited for the place */
+	if (handle->crowded)
+		ipcfs_amqp_ready(handle);
+	handle->crowded = false;
 }
 
 void ipcfs_amqp_put_forget(struct ipcfs_amqp_handle *handle, struct ipcfs_amqp_put *put)

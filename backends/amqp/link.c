@@ -185,6 +185,7 @@ static void link_start(struct ipcfs_amqp_connection *connection, enum ipcfs_dire
 	struct ipcfs_amqp_link *link = &connection->links[direction];
 	int socket, err;
 
+	ipcfs_amqp_end_round(connection);
 	pthread_mutex_unlock(&connection->lock);
 	socket = ipcfs_amqp_starter_run(connection->program, direction == IPCFS_SEND);
 	pthread_mutex_lock(&connection->lock);
@@ -347,6 +348,27 @@ static int do_due(struct ipcfs_amqp_connection *connection)
 	return next <= now ? 0 : (int)((next - now) / NS_MS + 1);
 }
 
+/*
+ * Tells of handles that become ready, so that who waits for them is served by this thread. The lock is
+ * released meanwhile.
+ */
+static void tell_ready(struct ipcfs_amqp_connection *connection)
+{
+	int ready[EVENTS_MAX], count = 0;
+	struct ipcfs_amqp_handle *handle;
+
+	DL_FOREACH (connection->handles, handle)
+		if (handle->to_ready && count < EVENTS_MAX)
+			ready[count++] = handle->event;
+	if (!connection->ready || !count)
+		return;
+	connection->in_round = false;
+	pthread_mutex_unlock(&connection->lock);
+	for (int i = 0; i < count; i++)
+		connection->ready(connection->ready_arg, ready[i]);
+	pthread_mutex_lock(&connection->lock);
+}
+
 static void *connection_main(void *arg)
 {
 	struct ipcfs_amqp_connection *connection = arg;
@@ -357,14 +379,18 @@ static void *connection_main(void *arg)
 	while (packet && !connection->stopping) {
 		int timeout = do_due(connection), count;
 
+		ipcfs_amqp_end_round(connection);
 		pthread_mutex_unlock(&connection->lock);
 		count = epoll_wait(connection->epoll, events, EVENTS_MAX, timeout);
 		pthread_mutex_lock(&connection->lock);
+		connection->in_round = true;
 		for (int i = 0; i < count; i++)
 			read_any(connection, events[i].data.fd, packet);
+		tell_ready(connection);
 	}
 	for (int direction = 0; direction < 2; direction++)
 		link_down(connection, (enum ipcfs_direction)direction);
+	ipcfs_amqp_end_round(connection);
 	pthread_mutex_unlock(&connection->lock);
 	free(packet);
 	return NULL;

@@ -73,6 +73,7 @@ static struct ipcfs_amqp_handle *new_handle(struct ipcfs_amqp_connection *connec
 	handle->direction = direction;
 	handle->idle = true;
 	handle->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	handle->is_ready = direction == IPCFS_SEND;
 	if (handle->event >= 0 && !list(handle))
 		return handle;
 	ipcfs_descriptor_close(&handle->event);
@@ -280,6 +281,7 @@ static struct ipcfs_amqp_put *new_put(const struct ipcfs_message *message, size_
 /* Has the writer wait for a place, if `sent` has nothing to tell. Returns -ENOBUFS. */
 static int no_place(struct ipcfs_amqp_handle *handle)
 {
+	handle->crowded = true;
 	if (!ipcfs_amqp_is_answered(handle))
 		ipcfs_amqp_unready(handle);
 	return -ENOBUFS;
@@ -306,6 +308,8 @@ static int send_queue(int number, struct ipcfs_message *message, size_t size, bo
 		err = (put = new_put(message, size)) ? ipcfs_amqp_put_add(handle, put) : -ENOMEM;
 	if (err == -EINPROGRESS)
 		message->token = put->number;
+	if (err == -EINPROGRESS && !count)
+		ipcfs_amqp_unready(handle); /* nobody waits for a place or an earlier answer */
 	ipcfs_amqp_leave(handle);
 	return err;
 }

@@ -79,10 +79,16 @@ void ipcfs_amqp_change(struct ipcfs_amqp_settings *settings, size_t count);
 int ipcfs_amqp_fork(void);
 
 /*
+ * Tells that a handle becomes ready, which its descriptor shows afterwards. It may be closed by then,
+ * and its number another descriptor's. Called by the thread of a connection, without any lock.
+ */
+typedef void ipcfs_amqp_ready_hook(void *arg, int handle);
+
+/*
  * Starts a thread for each connection. Call when the daemon has given up privileges.
  * -EAGAIN, -ENOMEM.
  */
-int ipcfs_amqp_start(void);
+int ipcfs_amqp_start(ipcfs_amqp_ready_hook *ready, void *arg);
 
 /* Ends the threads and all ipcfs-amqp. No answer comes any more. */
 void ipcfs_amqp_stop(void);

@@ -8,6 +8,7 @@
 #include "backends/contract/amqp.h"
 #include "fs/base/log.h"
 #include "fs/daemon/amqp_config.h"
+#include "fs/wait/waits.h"
 
 int ipcfs_brokers_load(const struct ipcfs_options *options)
 {
@@ -23,9 +24,17 @@ int ipcfs_brokers_fork(void)
 	return result;
 }
 
-int ipcfs_brokers_start(void)
+/* Serves those who wait for a handle. For ipcfs_amqp_start. */
+static void serve(void *arg, int handle)
 {
-	return ipcfs_amqp_start();
+	struct ipcfs_filesystem *fs = arg;
+
+	ipcfs_waits_ready(fs->waits, handle);
+}
+
+int ipcfs_brokers_start(struct ipcfs_filesystem *fs)
+{
+	return ipcfs_amqp_start(serve, fs);
 }
 
 void ipcfs_brokers_stop(void)
@@ -50,8 +59,9 @@ int ipcfs_brokers_fork(void)
 	return 0;
 }
 
-int ipcfs_brokers_start(void)
+int ipcfs_brokers_start(struct ipcfs_filesystem *fs)
 {
+	(void)fs;
 	return 0;
 }
 

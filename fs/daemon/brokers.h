@@ -5,6 +5,8 @@
 
 #include "fs/ops/options.h"
 
+struct ipcfs_filesystem;
+
 /* Adds the connections. A negative errno was logged, but for -ENOMEM. */
 int ipcfs_brokers_load(const struct ipcfs_options *options);
 
@@ -14,8 +16,11 @@ int ipcfs_brokers_load(const struct ipcfs_options *options);
  */
 int ipcfs_brokers_fork(void);
 
-/* Starts a thread for each connection, and ends them. Errors of pthread_create(3). */
-int ipcfs_brokers_start(void);
+/*
+ * Starts a thread for each connection, and ends them. Call while the file system is started. Errors of
+ * pthread_create(3).
+ */
+int ipcfs_brokers_start(struct ipcfs_filesystem *fs);
 void ipcfs_brokers_stop(void);
 
 /* Reads the file again, at SIGHUP. The log says what was done. */

@@ -54,7 +54,7 @@ static int start_service(void *arg, struct fuse_session *session)
 	if (result == 0)
 		result = ipcfs_filesystem_start(service->fs, session);
 	if (result == 0)
-		result = ipcfs_brokers_start();
+		result = ipcfs_brokers_start(service->fs);
 	if (result == 0 && service->reloaded)
 		ipcfs_brokers_reload(service->options);
 	return result;

@@ -30,6 +30,8 @@ static void send_or_park(struct ipcfs_queue_waiter *waiter, bool nonblock)
 		result = ipcfs_transfer_hurry(waiter);
 	else if (!behind && !ipcfs_transfer_copied(waiter))
 		result = ipcfs_transfer_send(base, false);
+	else
+		base->untried = !behind;
 	if (result == -EAGAIN && waiter->expired)
 		result = -ETIMEDOUT;
 	if (result == -EAGAIN && !nonblock) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/wait/waiter.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "backends/contract/fault.h"
 #include "fs/wait/waitqueue.h"
 #include "fs/wait/waits_inside.h"
 
@@ -75,6 +77,46 @@ bool ipcfs_waiter_stop(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter, i
 	}
 	waiter->end_reason = (int)ipcfs_waiter_end(waits, waiter);
 	return true;
+}
+
+struct ipcfs_waiter *ipcfs_waiter_claim(struct ipcfs_waitqueue *wq)
+{
+	struct ipcfs_waiter *head = wq->head;
+
+	if (!head)
+		return NULL;
+	head->outdated = head->busy;
+	if (head->busy)
+		return NULL;
+	head->busy = true;
+	return head;
+}
+
+bool ipcfs_waiter_try(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
+{
+	struct ipcfs_waitqueue *wq = waiter->wq;
+	bool again;
+	ssize_t result;
+
+	(void)ipcfs_fault("waits.serve");
+	result = waiter->ops->attempt(waiter, false);
+	pthread_mutex_lock(&waits->lock);
+	waiter->busy = false;
+	again = waiter->outdated || waiter->end_reason;
+	waiter->outdated = false;
+	if (result == -EAGAIN && waiter->end_reason)
+		result = ipcfs_waiter_end(waits,
+					  waiter); /* ipcfs_waiter_stop has set it meanwhile */
+	else if (result != -EAGAIN)
+		ipcfs_waiter_leave(waits, waiter);
+	else
+		ipcfs_waitqueue_arm(waits, wq);
+	if (again)
+		ipcfs_waitqueue_set_dirty(waits, wq); /* it, or what stands there now, is tried */
+	pthread_mutex_unlock(&waits->lock);
+	if (result != -EAGAIN)
+		ipcfs_waiter_finish(waits, waiter, result);
+	return result != -EAGAIN;
 }
 
 void ipcfs_waiter_rouse(struct ipcfs_waiter *waiter, int reason)

@@ -62,6 +62,7 @@ struct ipcfs_waiter {
 	bool counted;	/* against max_waiters of its uid; otherwise max_bytes can't refuse it */
 	bool unordered; /* in a waitqueue of its own: waits for no other waiter */
 	bool first;	/* stands before the waiters that are not */
+	bool untried;	/* no attempt was made: parking makes it, unless others stand before it */
 	/*
 	 * A sleeper of its waitqueue: no attempt is made until it is roused, and stands behind the
 	 * waiters of the waitqueue. Set before it is parked; then guarded by the wait room's lock
@@ -87,6 +88,7 @@ struct ipcfs_waiter {
 	unsigned asked;		/* number of the question about its signals, from 1; 0: none */
 	unsigned asked_round;	/* of waits->round, in which it was asked about last */
 	bool busy;		/* attempt or accept runs; the waiter stays where it is */
+	bool outdated;		/* that attempt may have come too early: another one follows */
 	int end_reason;		/* why the wait ends, a negative errno; 0: the wait goes on */
 	bool detaches;		/* the wait ends by `detach` */
 };
@@ -152,6 +154,18 @@ void ipcfs_waiter_rouse(struct ipcfs_waiter *waiter, int reason);
  * with the wait room's lock held, for a waiter that is in no waitqueue.
  */
 void ipcfs_waiter_withdraw(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter);
+
+/*
+ * Returns the first waiter of a waitqueue, busy now, for ipcfs_waiter_try. NULL: there is none, or
+ * another thread tries it, and tries it again. Call with the wait room's lock held.
+ */
+struct ipcfs_waiter *ipcfs_waiter_claim(struct ipcfs_waitqueue *wq);
+
+/*
+ * Attempts a waiter of a waitqueue with a descriptor, which is busy, and answers it, or has epoll
+ * wait for it. Returns whether it was answered. Call without the wait room's lock.
+ */
+bool ipcfs_waiter_try(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter);
 
 /* Answers a waiter that left its waitqueue, and frees it. Call without the wait room's lock. */
 void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter, ssize_t result);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -67,6 +68,20 @@ void ipcfs_waitqueue_set_dirty(struct ipcfs_waits *waits, struct ipcfs_waitqueue
 	waits->dirty = wq;
 }
 
+void ipcfs_waitqueue_arm(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
+{
+	struct epoll_event event = {
+		.events = EPOLLONESHOT | (wq->direction == IPCFS_SEND ? EPOLLOUT : EPOLLIN),
+		.data.ptr = wq,
+	};
+	int op = wq->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(waits->epoll, op, wq->handle, &event) == 0)
+		wq->registered = true;
+	else
+		waits->unarmed = true;
+}
+
 bool ipcfs_waitqueue_is_idle(const struct ipcfs_waitqueue *wq)
 {
 	return !wq->head && !wq->sleepers && !wq->pollers && !wq->threaded && !wq->dirty;
@@ -76,6 +91,8 @@ void ipcfs_waitqueue_remove(struct ipcfs_waits *waits, struct ipcfs_waitqueue *w
 {
 	DL_DELETE2(wq->object->waits.queues, wq, prev_of_object, next_of_object);
 	DL_DELETE(waits->queues, wq);
+	if (wq->registered)
+		(void)epoll_ctl(waits->epoll, EPOLL_CTL_DEL, wq->handle, NULL);
 }
 
 void ipcfs_waitqueue_free(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)

@@ -14,6 +14,9 @@
 struct ipcfs_waiter;
 struct ipcfs_waits;
 
+/* Waiters that one waitqueue may have served before the others have their turn. */
+#define IPCFS_TURN_MAX 32
+
 struct ipcfs_waitqueue {
 	struct ipcfs_object *object; /* a reference */
 	enum ipcfs_direction direction;
@@ -54,6 +57,12 @@ struct ipcfs_waitqueue *ipcfs_waitqueue_find(const struct ipcfs_object *object,
 
 /* Has the loop thread serve the waitqueue in its next round. Does not wake the loop thread. */
 void ipcfs_waitqueue_set_dirty(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq);
+
+/*
+ * Has epoll report once that the object is ready for the waitqueue's direction. If epoll can't, for
+ * want of memory or by fs.epoll.max_user_watches, the loop thread tries it at intervals.
+ */
+void ipcfs_waitqueue_arm(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq);
 
 /* Checks that nothing uses the waitqueue any more, so that it may be removed and freed. */
 bool ipcfs_waitqueue_is_idle(const struct ipcfs_waitqueue *wq);

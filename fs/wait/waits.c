@@ -147,9 +147,10 @@ static int enqueue(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	waiter->parking = false;
 	if (!err && !ipcfs_waitqueue_has_descriptor(wq))
 		err = ipcfs_waitqueue_start(waits, wq);
+	waiter->busy = !err && waiter->untried && wq->head == waiter;
 	if (err)
 		ipcfs_waiter_leave(waits, waiter);
-	else if (ipcfs_waitqueue_has_descriptor(wq))
+	else if (ipcfs_waitqueue_has_descriptor(wq) && !waiter->busy)
 		ipcfs_waitqueue_set_dirty(waits, wq);
 	return err;
 }
@@ -178,10 +179,22 @@ static int count(struct ipcfs_quota *quota, struct ipcfs_waiter *waiter)
 	return err;
 }
 
+/* Wakes the loop thread if it has waitqueues to serve. */
+static void wake_if_dirty(struct ipcfs_waits *waits)
+{
+	bool dirty;
+
+	pthread_mutex_lock(&waits->lock);
+	dirty = waits->dirty != NULL;
+	pthread_mutex_unlock(&waits->lock);
+	if (dirty)
+		ipcfs_waits_wake(waits);
+}
+
 int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 {
 	struct ipcfs_waiter *parked = malloc(waiter->ops->size);
-	bool wake;
+	bool wake, busy;
 	int err;
 
 	(void)ipcfs_fault("waits.park");
@@ -203,6 +216,7 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	(void)ipcfs_fault("waits.parking");
 	pthread_mutex_lock(&waits->lock);
 	err = enqueue(waits, parked);
+	busy = parked->busy;
 	/*
 	 * The loop thread has a waitqueue to serve, an INTERRUPT left until now, or a new deadline.
 	 */
@@ -211,6 +225,10 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	pthread_mutex_unlock(&waits->lock);
 	if (wake)
 		ipcfs_waits_wake(waits);
+	if (busy) {
+		(void)ipcfs_waiter_try(waits, parked);
+		wake_if_dirty(waits);
+	}
 	if (!err)
 		return 0;
 
@@ -223,6 +241,31 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	free(parked);
 	ipcfs_object_unref(&waits->fs->objects, waiter->object);
 	return err;
+}
+
+/* Claims the first waiter for this handle. As ipcfs_waiter_claim; call without the lock. */
+static struct ipcfs_waiter *claim(struct ipcfs_waits *waits, int handle)
+{
+	struct ipcfs_waiter *head = NULL;
+	struct ipcfs_waitqueue *wq;
+
+	pthread_mutex_lock(&waits->lock);
+	DL_FOREACH (waits->queues, wq)
+		if (!head && wq->handle == handle && ipcfs_waitqueue_has_descriptor(wq))
+			head = ipcfs_waiter_claim(wq);
+	pthread_mutex_unlock(&waits->lock);
+	return head;
+}
+
+void ipcfs_waits_ready(struct ipcfs_waits *waits, int handle)
+{
+	struct ipcfs_waiter *head = claim(waits, handle);
+
+	if (!head)
+		return;
+	for (unsigned served = 1; head && ipcfs_waiter_try(waits, head); served++)
+		head = served < IPCFS_TURN_MAX ? claim(waits, handle) : NULL;
+	wake_if_dirty(waits);
 }
 
 void ipcfs_waits_recheck(struct ipcfs_waits *waits, struct ipcfs_object *object)

@@ -58,6 +58,12 @@ void ipcfs_waits_destroy(struct ipcfs_waits *waits);
 int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter);
 
 /*
+ * Tries the waiters for this handle in the calling thread, so that none has to be woken for them. It
+ * may be any number, as the handle may be closed by now. Its descriptor tells all the same.
+ */
+void ipcfs_waits_ready(struct ipcfs_waits *waits, int handle);
+
+/*
  * Returns whether waiters stand in the ordered waitqueue for this object, direction and selector,
  * so that a newcomer has to wait behind them. Sleepers do not count.
  */

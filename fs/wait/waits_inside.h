@@ -17,10 +17,10 @@ struct ipcfs_waits {
 	bool started;	       /* the loop thread runs, or is to be joined */
 	int64_t sends_checked; /* when sends were last checked, ms; for the loop thread */
 	unsigned round;	       /* of looks at interrupted waiters; for the loop thread */
-	bool unarmed;	       /* epoll does not wait for some waitqueue; for the loop thread */
 
 	pthread_mutex_t lock; /* guards everything below */
 	bool stopping;
+	bool unarmed;			  /* epoll does not wait for some waitqueue */
 	struct ipcfs_waitqueue *queues;	  /* all of them */
 	struct ipcfs_waitqueue *dirty;	  /* those that the loop thread is to serve */
 	struct ipcfs_waiter *interrupted; /* by the kernel's INTERRUPT; not yet ended */

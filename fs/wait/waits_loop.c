@@ -27,8 +27,6 @@
 #define CHECK_INTERVAL 20 /* ms, for what the kernel reports by no event */
 /* In ms: how long a sender that a direct chmod has shut out may go on in a blocking send. */
 #define SEND_CHECK_INTERVAL 100
-/* Waiters that one waitqueue may have served before the others have their turn. */
-#define TURN_MAX 32
 #define ENDS_MAX 64 /* waits that end by time before everything else has its turn */
 
 /* Reads a descriptor empty. */
@@ -41,60 +39,19 @@ static void discard_input(int fd)
 }
 
 /*
- * Has epoll report once that the object is ready for the waitqueue's direction. If epoll can't,
- * for want of memory or by fs.epoll.max_user_watches, check_now has the object tried.
- */
-static void arm(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
-{
-	struct epoll_event event = {
-		.events = EPOLLONESHOT | (wq->direction == IPCFS_SEND ? EPOLLOUT : EPOLLIN),
-		.data.ptr = wq,
-	};
-	int op = wq->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-
-	if (epoll_ctl(waits->epoll, op, wq->handle, &event) == 0)
-		wq->registered = true;
-	else
-		waits->unarmed = true;
-}
-
-static void disarm(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
-{
-	if (wq->registered)
-		epoll_ctl(waits->epoll, EPOLL_CTL_DEL, wq->handle, NULL);
-	wq->registered = false;
-}
-
-/*
  * Tries the waiters of a waitqueue without a thread, in order, until one has to wait. Returns false
  * if the waitqueue's turn ended first.
  */
 static bool try_waiters(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
 {
-	for (unsigned served = 0; served < TURN_MAX; served++) {
+	for (unsigned served = 0; served < IPCFS_TURN_MAX; served++) {
 		struct ipcfs_waiter *head;
-		ssize_t result;
 
 		pthread_mutex_lock(&waits->lock);
-		head = wq->head;
-		if (head)
-			head->busy = true;
+		head = ipcfs_waiter_claim(wq);
 		pthread_mutex_unlock(&waits->lock);
-		if (!head)
+		if (!head || !ipcfs_waiter_try(waits, head))
 			return true;
-		(void)ipcfs_fault("waits.serve");
-		result = head->ops->attempt(head, false);
-		pthread_mutex_lock(&waits->lock);
-		head->busy = false;
-		if (result == -EAGAIN && head->end_reason)
-			result = ipcfs_waiter_end(
-				waits, head); /* ipcfs_waiter_stop has set it meanwhile */
-		else if (result != -EAGAIN)
-			ipcfs_waiter_leave(waits, head);
-		pthread_mutex_unlock(&waits->lock);
-		if (result == -EAGAIN)
-			return true;
-		ipcfs_waiter_finish(waits, head, result);
 	}
 	return false;
 }
@@ -102,7 +59,7 @@ static bool try_waiters(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
 /* Serves the waiters and pollers of a waitqueue, and frees a waitqueue that is no longer used. */
 static void serve_waitqueue(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
 {
-	bool idle, wanted, done = true;
+	bool idle, done = true;
 
 	if (ipcfs_waitqueue_has_descriptor(wq))
 		done = try_waiters(waits, wq);
@@ -112,16 +69,13 @@ static void serve_waitqueue(struct ipcfs_waits *waits, struct ipcfs_waitqueue *w
 	if (!done)
 		ipcfs_waitqueue_set_dirty(waits, wq);
 	idle = ipcfs_waitqueue_is_idle(wq);
-	wanted = wq->head || wq->pollers;
 	if (idle)
 		ipcfs_waitqueue_remove(waits, wq);
+	else if (wq->pollers && ipcfs_waitqueue_has_descriptor(wq))
+		ipcfs_waitqueue_arm(waits, wq);
 	pthread_mutex_unlock(&waits->lock);
-	if (idle) {
-		disarm(waits, wq);
+	if (idle)
 		ipcfs_waitqueue_free(waits, wq);
-	} else if (wanted && ipcfs_waitqueue_has_descriptor(wq)) {
-		arm(waits, wq);
-	}
 }
 
 /*
@@ -154,13 +108,14 @@ static void serve_dirty(struct ipcfs_waits *waits)
 static void check_now(struct ipcfs_waits *waits)
 {
 	bool check_sends = ipcfs_waits_now() - waits->sends_checked >= SEND_CHECK_INTERVAL;
-	bool unarmed = waits->unarmed;
 	struct ipcfs_waitqueue *wq;
+	bool unarmed;
 
 	if (check_sends)
 		waits->sends_checked = ipcfs_waits_now();
-	waits->unarmed = false;
 	pthread_mutex_lock(&waits->lock);
+	unarmed = waits->unarmed;
+	waits->unarmed = false;
 	DL_FOREACH (waits->queues, wq) {
 		if (wq->kicked)
 			ipcfs_waitqueue_kick(waits, wq);
