@@ -45,8 +45,8 @@ struct ipcfs_amqp_delivery {
 	char *body;	  /* owned; NULL: a reader has it */
 	char *properties; /* of the record; owned; NULL: none */
 	bool leased;
-	bool answered; /* of a lease: what follows is set */
-	bool settled;  /* the broker was sent what settles it */
+	bool settling; /* ipcfs-amqp was told what settles it */
+	bool settled;  /* and has told the broker */
 	int error;     /* why the broker has it again; 0: it has not */
 	struct ipcfs_amqp_delivery *next, *prev;
 };
@@ -129,7 +129,7 @@ struct ipcfs_amqp_connection {
 	void *ready_arg;
 
 	pthread_mutex_t lock;	 /* guards what follows */
-	pthread_cond_t answered; /* a question, or what settles a lease */
+	pthread_cond_t answered; /* a question */
 	bool stopping;
 	bool in_round; /* the thread handles records, and has the lock */
 	int epoll, wake;
@@ -174,12 +174,6 @@ void ipcfs_amqp_wake(struct ipcfs_amqp_connection *connection);
  */
 int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_type type,
 		   const char *text, size_t size, struct ipcfs_amqp_question *question);
-
-/*
- * Waits until *done, for the answer to a record, two seconds at most; the lock is released
- * meanwhile. Returns *done.
- */
-bool ipcfs_amqp_await(struct ipcfs_amqp_connection *connection, const bool *done);
 
 /*
  * Has the connection try to log in at once where it is down, with the first host. With `all` it ends

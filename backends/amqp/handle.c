@@ -235,8 +235,7 @@ static void lose_lease(struct ipcfs_amqp_handle *handle, struct ipcfs_amqp_deliv
 {
 	if (!delivery->error)
 		delivery->error = error;
-	delivery->answered = true;
-	pthread_cond_broadcast(&handle->connection->answered);
+	ipcfs_amqp_ready(handle);
 }
 
 /* Notes that all messages of the handle are the broker's again. */
@@ -379,8 +378,8 @@ static void take_settled(struct ipcfs_amqp_handle *handle, uint64_t number, int 
 		lose_lease(handle, delivery, error == -ETIMEDOUT ? error : -ESTALE);
 		return;
 	}
-	delivery->answered = delivery->settled = true;
-	pthread_cond_broadcast(&handle->connection->answered);
+	delivery->settled = true;
+	ipcfs_amqp_ready(handle);
 }
 
 /* Notes what became of a message. */

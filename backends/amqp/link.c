@@ -405,14 +405,16 @@ static struct timespec ask_end(void)
 				  .tv_nsec = (long)(end % 1000000000) };
 }
 
-bool ipcfs_amqp_await(struct ipcfs_amqp_connection *connection, const bool *done)
+/* Waits for the answer to a question. The lock is released meanwhile. False: none has come. */
+static bool await(struct ipcfs_amqp_connection *connection,
+		  const struct ipcfs_amqp_question *question)
 {
 	const struct timespec end = ask_end();
 	int waited = 0;
 
-	while (!*done && !waited)
+	while (!question->done && !waited)
 		waited = pthread_cond_timedwait(&connection->answered, &connection->lock, &end);
-	return *done;
+	return question->done;
 }
 
 int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_type type,
@@ -429,7 +431,7 @@ int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_typ
 	if (ipcfs_amqp_send(link->socket, &record, text, NULL))
 		return -EHOSTDOWN;
 	DL_APPEND(connection->questions, question);
-	answered = ipcfs_amqp_await(connection, &question->done);
+	answered = await(connection, question);
 	DL_DELETE(connection->questions, question);
 	if (answered)
 		return question->error;

@@ -103,7 +103,7 @@ int ipcfs_amqp_lease(int number, uint64_t token, struct ipcfs_text *about, uint6
 	return err;
 }
 
-/* Tells ipcfs-amqp what settles a lease, and waits until it has told the broker. As `settle`. */
+/* Tells ipcfs-amqp what settles a lease, if that was not done. As `settle`. */
 static int settle_lease(struct ipcfs_amqp_handle *handle, struct ipcfs_amqp_delivery *delivery,
 			enum ipcfs_amqp_type type)
 {
@@ -113,15 +113,17 @@ static int settle_lease(struct ipcfs_amqp_handle *handle, struct ipcfs_amqp_deli
 		.number = delivery->number,
 	};
 
+	if (delivery->settled)
+		return 0;
 	if (delivery->error)
 		return delivery->error;
-	if (type == IPCFS_AMQP_BACK)
-		handle->connection->returned++;
-	if (ipcfs_amqp_tell(handle, &record, NULL))
+	if (!delivery->settling && ipcfs_amqp_tell(handle, &record, NULL))
 		return -ESTALE;
-	if (ipcfs_amqp_await(handle->connection, &delivery->answered))
-		return delivery->settled ? 0 : delivery->error;
-	return -EHOSTDOWN;
+	if (!delivery->settling && type == IPCFS_AMQP_BACK)
+		handle->connection->returned++;
+	delivery->settling = true;
+	ipcfs_amqp_unready(handle);
+	return -EINPROGRESS;
 }
 
 int ipcfs_amqp_lease_settle(int number, uint64_t token, enum ipcfs_settlement how)
@@ -137,7 +139,7 @@ int ipcfs_amqp_lease_settle(int number, uint64_t token, enum ipcfs_settlement ho
 
 	if (delivery && !handle->queue->gone)
 		err = settle_lease(handle, delivery, types[how]);
-	if (delivery)
+	if (delivery && err != -EINPROGRESS)
 		ipcfs_amqp_taken_free(handle, delivery);
 	ipcfs_amqp_leave(handle);
 	return err;

@@ -131,11 +131,13 @@ struct ipcfs_queue_ops {
 	int (*lease)(int handle, uint64_t token, struct ipcfs_text *about, uint64_t *deliveries);
 
 	/*
-	 * Ends a lease, and waits until that is on its way. The token is invalid after errors, too.
+	 * Ends a lease, once that is on its way. The first call decides how. The token is invalid
+	 * after all results but -EINPROGRESS.
+	 * -EINPROGRESS: nothing tells so yet. The handle becomes readable when the next call may have
+	 * another result.
 	 * -ESTALE: the queue has the message again, or will.
 	 * -ETIMEDOUT: so it has, as the lease was too long for the queue.
 	 * -EIDRM: the queue was removed.
-	 * -EHOSTDOWN: nothing tells whether that is on its way.
 	 */
 	int (*settle)(int handle, uint64_t token, enum ipcfs_settlement how);
 

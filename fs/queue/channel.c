@@ -8,6 +8,7 @@
 #include "fs/access/caller.h"
 #include "fs/queue/framing.h"
 #include "fs/queue/lease.h"
+#include "fs/queue/lease_judge.h"
 #include "fs/queue/reader.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/file_check.h"

@@ -4,18 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <utlist.h>
 
 #include "backends/contract/fault.h"
 #include "fs/access/caller.h"
-#include "fs/base/log.h"
-#include "fs/base/log_share.h"
-#include "fs/queue/lease_dead.h"
 #include "fs/queue/lease_item.h"
-#include "fs/queue/lease_verdict.h"
 #include "fs/queue/transfer.h"
-#include "fs/request/file_check.h"
 #include "fs/request/reply.h"
 #include "fs/request/tell.h"
 #include "fs/wait/waits.h"
@@ -89,14 +83,14 @@ static void count_delivery(const struct ipcfs_filesystem *fs, struct ipcfs_objec
 	pthread_mutex_unlock(&object->queue.lock);
 }
 
-static bool has_lease(struct ipcfs_file *file)
+bool ipcfs_lease_is_held(struct ipcfs_file *file)
 {
-	bool leased;
+	bool held;
 
 	pthread_mutex_lock(&file->lock);
-	leased = file->queue.lease != NULL;
+	held = file->queue.lease != NULL;
 	pthread_mutex_unlock(&file->lock);
-	return leased;
+	return held;
 }
 
 /* Takes the lease out of the file, and its message into *text. NULL: the file has none. */
@@ -204,7 +198,7 @@ static ssize_t attempt_lease(struct ipcfs_waiter *base, bool wait)
 	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
 	ssize_t err;
 
-	if (has_lease(base->file))
+	if (ipcfs_lease_is_held(base->file))
 		return 0;
 	err = reserve(waiter);
 	if (err)
@@ -225,7 +219,7 @@ static ssize_t attempt_lease(struct ipcfs_waiter *base, bool wait)
 static int accept_lease(struct ipcfs_waiter *base, long type)
 {
 	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
-	int err = has_lease(base->file) ? -EAGAIN : reserve(waiter);
+	int err = ipcfs_lease_is_held(base->file) ? -EAGAIN : reserve(waiter);
 
 	if (err)
 		return err;
@@ -318,8 +312,7 @@ const struct ipcfs_waiter_ops ipcfs_lease_read_ops = {
 	.accept = accept_lease,
 };
 
-/* Ends a lease whose message is done, was sent elsewhere, or is the broker's again. */
-static void end(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	struct ipcfs_object *object = ipcfs_file_object(fs, file);
 	struct ipcfs_text text = { 0 };
@@ -390,99 +383,12 @@ void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 	returned(fs, file, lease);
 }
 
-/* Logs the queue and the size of a message that is dropped. */
-static void log_drop(const struct ipcfs_object *object, const struct ipcfs_file *file)
+void ipcfs_lease_taken_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
-	static struct ipcfs_log_share logged = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	unsigned long left_out;
-
-	if (!ipcfs_log_may(&logged, &left_out))
-		return;
-	if (left_out)
-		ipcfs_log(LOG_NOTICE, "%lu messages that were dropped as dead were not logged",
-			  left_out);
-	ipcfs_log(LOG_NOTICE, "a message of %s/%s/%s is dropped as dead, by uid %u: %zu bytes",
-		  object->class->family, object->class->name, object->ref.name, file->opener.uid,
-		  file->text.size);
-}
-
-/* Sends the message of the file's lease to another queue. Errors as ipcfs_lease_dead. */
-static int send_elsewhere(fuse_req_t req, struct ipcfs_file *file, const char *queue)
-{
-	const struct ipcfs_lease *lease = file->queue.lease;
-	const struct ipcfs_text message = { .data = file->text.data, .size = lease->size };
-
-	return ipcfs_lease_dead(req, file, lease->mark.type, &message, queue);
-}
-
-/*
- * Tells the queue the verdict on the message that it has leased, and ends the lease, after an error,
- * too. Errors as of `settle`.
- */
-static int settle(struct ipcfs_filesystem *fs, struct ipcfs_file *file, enum ipcfs_settlement how)
-{
-	struct ipcfs_object *object = ipcfs_file_object(fs, file);
-	struct ipcfs_lease *lease = file->queue.lease;
 	struct ipcfs_text text = { 0 };
-	int err = object->class->queue->settle(file->handle[IPCFS_RECEIVE], lease->token, how);
+	struct ipcfs_lease *lease = detach(fs, file, &text);
 
-	if (!err && how != IPCFS_SETTLE_AGAIN) {
-		end(fs, file);
-		return 0;
-	}
-	ipcfs_transfer_count(object, IPCFS_MOVE_RETURNED);
-	(void)detach(fs, file, &text);
+	ipcfs_transfer_count(ipcfs_file_object(fs, file), IPCFS_MOVE_RETURNED);
 	ipcfs_text_free(&text);
 	returned(fs, file, lease);
-	return err;
-}
-
-/* Does what a verdict says where the queue has leased the message. Errors as ipcfs_lease_write. */
-static int judge_leased(fuse_req_t req, struct ipcfs_file *file,
-			const struct ipcfs_lease_verdict *verdict)
-{
-	enum ipcfs_settlement how = IPCFS_SETTLE_DONE;
-	int err = 0;
-
-	if (verdict->verdict == IPCFS_VERDICT_AGAIN)
-		how = IPCFS_SETTLE_AGAIN;
-	else if (verdict->verdict == IPCFS_VERDICT_DEAD && !*verdict->queue)
-		how = IPCFS_SETTLE_DEAD;
-	else if (verdict->verdict == IPCFS_VERDICT_DEAD)
-		err = send_elsewhere(req, file, verdict->queue);
-	return err ? err : settle(ipcfs_of(req), file, how);
-}
-
-/* Does what a verdict says. Errors as ipcfs_lease_write. */
-static int judge(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_lease_verdict *verdict)
-{
-	struct ipcfs_filesystem *fs = ipcfs_of(req);
-	int err = 0;
-
-	/* The kernel sends one write of an open file at a time: the lease stays. */
-	if (!has_lease(file))
-		return -EPERM;
-	if (ipcfs_file_object(fs, file)->class->queue->lease)
-		return judge_leased(req, file, verdict);
-	if (verdict->verdict == IPCFS_VERDICT_AGAIN) {
-		ipcfs_lease_release(fs, file);
-		return 0;
-	}
-	if (verdict->verdict == IPCFS_VERDICT_DEAD && !*verdict->queue)
-		log_drop(ipcfs_file_object(fs, file), file);
-	else if (verdict->verdict == IPCFS_VERDICT_DEAD)
-		err = send_elsewhere(req, file, verdict->queue);
-	if (!err)
-		end(fs, file);
-	return err;
-}
-
-void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io)
-{
-	struct ipcfs_lease_verdict verdict;
-	int err = ipcfs_lease_verdict_parse(io->bytes, io->size, &verdict);
-
-	if (!err)
-		err = judge(req, file, &verdict);
-	ipcfs_reply_write(req, err, io->size);
 }

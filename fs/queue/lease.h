@@ -17,17 +17,14 @@
 /* The operations of a read of lease. */
 extern const struct ipcfs_waiter_ops ipcfs_lease_read_ops;
 
-/*
- * Handles a write, which is one verdict, and answers it:
- * -EINVAL, -ENAMETOOLONG: it is none. As after each error, nothing is changed.
- * -EPERM: no message is leased, or the writer has a right that the opener did not have.
- * -ENOENT, -EACCES: `dead QUEUE`: there is no such queue, or the writer may not send there.
- * -EMSGSIZE, -EAGAIN: `dead QUEUE`: the message is too long for it, or it has no room now.
- * -EHOSTDOWN, -EINTR: `dead QUEUE`, of a broker: the message may be there all the same.
- * -ENOMEM
- * After the errors of `settle` the file has no lease any more.
- */
-void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io);
+/* Returns whether the file has a leased message. */
+bool ipcfs_lease_is_held(struct ipcfs_file *file);
+
+/* Ends the lease of a file that has one. Its message is done, or was sent elsewhere. */
+void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+
+/* Ends the lease of a file that has one. A class with `lease` has the message again. */
+void ipcfs_lease_taken_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 
 /*
  * Gives what the file has leased, if anything, back to its queue. Call while the file's handles are

@@ -2,7 +2,6 @@
 #include "fs/queue/lease_dead.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "fs/access/access.h"
@@ -13,9 +12,6 @@
 #include "fs/request/judge.h"
 #include "fs/tree/hide.h"
 #include "fs/wait/waits.h"
-
-#define SEND_NS 2000000000ULL /* a broker has so long to take a message */
-#define SEND_STEP_MS 50	      /* between two looks whether the caller is gone */
 
 /* Returns whether the path begins with this word and a slash; then steps behind them. */
 static bool step(const char **path, const char *word)
@@ -73,95 +69,83 @@ static int check_sender(fuse_req_t req, const struct ipcfs_file *file,
 	return ipcfs_judge_node(req, IPCFS_AUDIT_OPEN, &msg, IPCFS_WANT_WRITE);
 }
 
-/*
- * Waits for what becomes of a message that the class has taken over, but not after the caller was
- * killed. The class forgets the message then, if it does not know: it may be sent or not.
- * -EHOSTDOWN: it did not know in time.
- * -EINTR: the caller was killed.
- * Errors of `sent`.
- */
-static int await_sent(fuse_req_t req, const struct ipcfs_queue_ops *queue, int handle,
-		      uint64_t token)
+/* Notes that the queue has one message more. */
+static void count_sent(struct ipcfs_filesystem *fs, struct ipcfs_object *object)
 {
-	struct pollfd writable = { .fd = handle, .events = POLLOUT };
-	uint64_t end = ipcfs_clock_ns() + SEND_NS;
-	bool killed = false;
-	int err;
-
-	while ((err = queue->sent(handle, token)) == -EINPROGRESS && !killed &&
-	       ipcfs_clock_ns() < end) {
-		killed = fuse_req_interrupted(req) && ipcfs_caller_ends(fuse_req_ctx(req)->pid);
-		(void)poll(&writable, 1, SEND_STEP_MS); /* whatever it says: `sent` tells */
-	}
-	if (err == -EINPROGRESS || err == -EAGAIN || err == -EHOSTDOWN)
-		queue->unsend(handle, token);
-	if (err == -EINPROGRESS)
-		return killed ? -EINTR : -EHOSTDOWN;
-	return err;
+	ipcfs_transfer_count(object, IPCFS_MOVE_SENT);
+	ipcfs_waits_check_pollers(fs->waits, object);
 }
 
-/* Sends by a handle, without overtaking those who wait to send. Errors as send_now. */
-static int send_by(fuse_req_t req, const struct ipcfs_object *object, int handle,
-		   struct ipcfs_message *message, size_t size)
+/*
+ * Sends by a handle, without waiting for room, and without overtaking those who wait to send.
+ * -EAGAIN: the queue has no room.
+ * Errors of send; -EINPROGRESS with the token in *token.
+ */
+static int send_by(const struct ipcfs_object *object, int handle, long type,
+		   const struct ipcfs_text *text, uint64_t *token)
 {
-	const struct ipcfs_queue_ops *queue = object->class->queue;
-	int err;
+	struct ipcfs_text buffer = { 0 };
+	struct ipcfs_message *message = ipcfs_transfer_message(&buffer, text->size);
+	int err = message ? 0 : -ENOMEM;
 
-	if (object->waits.parked[IPCFS_SEND])
-		return -EAGAIN;
-	err = queue->send(handle, message, size, false);
-	if (err == -EINPROGRESS)
-		err = await_sent(req, queue, handle, message->token);
+	if (!err && object->waits.parked[IPCFS_SEND])
+		err = -EAGAIN;
+	if (!err) {
+		message->type = type;
+		if (text->size)
+			memcpy(message->text, text->data, text->size);
+		buffer.size = sizeof(*message) + text->size;
+		err = object->class->queue->send(handle, message, text->size, false);
+		*token = message->token;
+	}
+	ipcfs_text_free(&buffer);
 	return err == -ENOBUFS ? -EAGAIN : err;
 }
 
-/*
- * Sends one message without waiting for room, and without overtaking those who wait to send.
- * -EAGAIN: the queue has no room.
- * -ENOMEM, and the errors of send and await_sent.
- */
-static int send_now(fuse_req_t req, struct ipcfs_object *object, long type,
-		    const struct ipcfs_text *text)
+/* Sends one message. sending->object is set. Errors as ipcfs_lease_dead; then nothing is open. */
+static int send_now(struct ipcfs_filesystem *fs, long type, const struct ipcfs_text *text,
+		    struct ipcfs_lease_sending *sending)
 {
-	struct ipcfs_filesystem *fs = ipcfs_of(req);
-	struct ipcfs_text buffer = { 0 };
-	struct ipcfs_message *message = ipcfs_transfer_message(&buffer, text->size);
-	int handle, err;
+	struct ipcfs_object *object = sending->object;
+	int err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND, &sending->handle);
 
-	if (!message)
-		return -ENOMEM;
-	message->type = type;
-	if (text->size)
-		memcpy(message->text, text->data, text->size);
-	buffer.size = sizeof(*message) + text->size;
-	err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND, &handle);
-	if (!err) {
-		err = send_by(req, object, handle, message, text->size);
-		ipcfs_object_close(&fs->objects, object, IPCFS_SEND);
-	}
-	ipcfs_text_free(&buffer);
 	if (err)
 		return err;
-	ipcfs_transfer_count(object, IPCFS_MOVE_SENT);
-	ipcfs_waits_check_pollers(fs->waits, object);
-	return 0;
+	err = send_by(object, sending->handle, type, text, &sending->token);
+	if (err == -EINPROGRESS)
+		return err;
+	ipcfs_object_close(&fs->objects, object, IPCFS_SEND);
+	if (!err)
+		count_sent(fs, object);
+	return err;
+}
+
+void ipcfs_lease_dead_end(struct ipcfs_filesystem *fs, struct ipcfs_lease_sending *sending, int err)
+{
+	if (err)
+		sending->object->class->queue->unsend(sending->handle, sending->token);
+	else
+		count_sent(fs, sending->object);
+	ipcfs_object_close(&fs->objects, sending->object, IPCFS_SEND);
+	ipcfs_object_unref(&fs->objects, sending->object);
 }
 
 /* Finds the queue, judges the caller and sends. Call in the namespace of the queue. */
 static int send_to(fuse_req_t req, const struct ipcfs_file *file, long type,
-		   const struct ipcfs_text *text, const struct ipcfs_class *class, const char *name)
+		   const struct ipcfs_text *text, const struct ipcfs_class *class, const char *name,
+		   struct ipcfs_lease_sending *sending)
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	const struct ipcfs_view *view = ipcfs_view_at(fs->registry, file->key.view);
-	struct ipcfs_object *object;
-	int err = find_queue(req, class, ipcfs_view_space(view, class), name, &object);
+	int err = find_queue(req, class, ipcfs_view_space(view, class), name, &sending->object);
 
 	if (err)
 		return err;
-	err = check_sender(req, file, object);
+	err = check_sender(req, file, sending->object);
 	if (!err)
-		err = send_now(req, object, type, text);
-	ipcfs_object_unref(&fs->objects, object);
+		err = send_now(fs, type, text, sending);
+	if (err != -EINPROGRESS)
+		ipcfs_object_unref(&fs->objects, sending->object);
 	return err == -ESTALE || err == -EIDRM ? -ENOENT : err;
 }
 
@@ -175,7 +159,8 @@ static long type_in(const struct ipcfs_class *to, const struct ipcfs_class *from
 }
 
 int ipcfs_lease_dead(fuse_req_t req, struct ipcfs_file *file, long type,
-		     const struct ipcfs_text *text, const char *path)
+		     const struct ipcfs_text *text, const char *path,
+		     struct ipcfs_lease_sending *sending)
 {
 	const struct ipcfs_view *view = ipcfs_view_at(ipcfs_of(req)->registry, file->key.view);
 	const struct ipcfs_space *before;
@@ -192,7 +177,7 @@ int ipcfs_lease_dead(fuse_req_t req, struct ipcfs_file *file, long type,
 	if (err)
 		return err;
 	type = type_in(class, ipcfs_file_object(ipcfs_of(req), file)->class, type);
-	err = send_to(req, file, type, text, class, name);
+	err = send_to(req, file, type, text, class, name, sending);
 	ipcfs_space_leave(before);
 	return err;
 }

@@ -464,6 +464,50 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	exec 9<&-
 }
 
+@test "lease: a verdict that waits can be stopped and killed, and the next one goes on" {
+	local reader signal
+	mkdir "$BROKER/q-dead"
+	for signal in KILL TERM STOP; do
+		printf '%s\n' a >"$Q/lines"
+		exec 9<>"$Q/lease"
+		equals "$(cat <&9)" a
+		touch "$BROKER/deaf"
+		background_output cat "$Q/msg"
+		wait_parked 1
+		reader=$OUT
+		background sh -c 'echo done >&9'
+		wait_parked 2
+		echo next >"$Q/lines"
+		kill -s "$signal" "$JOB"
+		wait_until 'grep -qx next "$reader"'
+		grep -qx leased=1 "$Q/status"
+		[ "$signal" != STOP ] || wait_until 'grep -q "^State:.T" "/proc/$JOB/status"'
+		rm "$BROKER/deaf"
+		echo dead >&9
+		exec 9<&-
+		kill -s KILL "$JOB" || :
+		equals "$(ready) $(held) $(ready dead)" '0 0 0'
+	done
+}
+
+@test "lease: a message that another queue is to have waits so, too" {
+	mkdir "$BROKER/q-other"
+	echo a >"$Q/lines"
+	exec 9<>"$Q/lease"
+	equals "$(cat <&9)" a
+	touch "$BROKER/hold"
+	background_output bash -c 'trap : TERM; echo dead amqp/main/other >&9'
+	wait_parked 1
+	kill "$JOB"
+	wait_until 'grep -q "Interrupted system call" "$OUT"'
+	grep -qx leased=1 "$Q/status"
+	rm "$BROKER/hold"
+	echo dead amqp/main/other >&9
+	exec 9<&-
+	equals "$(ready) $(held)" '0 0'
+	equals "$(sort -u "$MNT/amqp/main/other/drain")" a # the first one may be there, too
+}
+
 @test "lease: deliveries are the broker's count, where it has one" {
 	echo job >"$Q/lines"
 	exec 9<>"$Q/lease"
