@@ -474,6 +474,8 @@ static int connection_status(struct ipcfs_amqp_connection *connection, struct ip
 		err = ipcfs_text_pair(out, "node",
 				      connection->settings.hosts[links[IPCFS_RECEIVE].host]);
 	if (!err)
+		err = ipcfs_text_pair(out, "version", connection->version);
+	if (!err)
 		err = ipcfs_text_pair(out, "last_error", connection->last_error);
 	if (!err)
 		err = ipcfs_text_printf(

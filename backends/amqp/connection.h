@@ -148,7 +148,8 @@ struct ipcfs_amqp_connection {
 	char source[40];       /* part of each message_id */
 	int refused;	       /* why the broker refuses the log-in; 0: it does not */
 	char last_error[160];
-	time_t since; /* of the state */
+	char version[32]; /* the broker's, at the last log-in */
+	time_t since;	  /* of the state */
 	uint64_t resent, redelivered, returned;
 };
 

@@ -260,10 +260,13 @@ static void take_record(struct ipcfs_amqp_connection *connection, enum ipcfs_dir
 
 	switch (record->type) {
 	case IPCFS_AMQP_UP:
+		snprintf(connection->version, sizeof(connection->version), "%.*s",
+			 (int)record->text, packet->bytes);
 		link_up(connection, direction);
 		break;
 	case IPCFS_AMQP_ANSWER:
-		if (record->error && record->text)
+		/* that there is no queue of a name is an answer like any other */
+		if (record->error && record->error != -ENOENT && record->text)
 			note_error(connection, record->error, packet->bytes, record->text);
 		take_answer(connection, record);
 		break;

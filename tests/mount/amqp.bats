@@ -219,6 +219,33 @@ refuses() {
 	equals "$(cat "$Q/drain")" waited
 }
 
+@test "a blocked broker: a writer that waits can be interrupted, killed and stopped" {
+	local file
+	touch "$BROKER/blocked"
+	wait_until 'grep -qx state=blocked "$MNT/amqp/status"'
+	for file in lines msg packets; do
+		background_output bash -c 'trap : TERM; echo caught >"$1"' - "$Q/$file"
+		wait_parked 1
+		kill "$JOB"
+		wait_until 'ended "$JOB"'
+		[ "$file" = msg ] || grep -q 'Interrupted system call' "$OUT"
+		background sh -c 'echo killed >"$1"' - "$Q/$file"
+		wait_parked 1
+		kill -KILL "$JOB"
+		wait_until 'ended "$JOB"'
+	done
+	background sh -c 'echo stopped >"$1/lines"' - "$Q"
+	wait_parked 1
+	kill -STOP "$JOB"
+	wait_until 'grep -q "^State:.T" "/proc/$JOB/status"'
+	grep -qx state=blocked "$MNT/amqp/status"
+	rm "$BROKER/blocked"
+	kill -CONT "$JOB"
+	wait_until 'ended "$JOB"'
+	wait_until '[ "$(ready)" = 2 ]'
+	equals "$(sort "$Q/drain")" "$(printf '%s\n' caught stopped)" # of msg: close(2) hands it over
+}
+
 @test "lines of one write that ipcfs-amqp has no room for come later, in their order" {
 	local helper
 	helper=$(cat "$BROKER/pid.publish")
@@ -331,6 +358,9 @@ refuses() {
 	grep -qx class=amqp/main "$Q/status"
 	grep -qx state=up "$Q/status"
 	grep -qx connection=main "$MNT/amqp/status"
+	grep -qx "version='fake 1'" "$MNT/amqp/status"
+	fails 'No such file' stat "$MNT/amqp/main/none"
+	grep -qx 'last_error=' "$MNT/amqp/status" # that is no error of the connection
 	touch "$BROKER/refuse"
 	kill "$(cat "$BROKER/pid.consume")"
 	wait_until 'grep -qx state=refused "$MNT/amqp/status"'
