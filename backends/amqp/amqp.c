@@ -444,11 +444,8 @@ int ipcfs_amqp_start(ipcfs_amqp_ready_hook *ready, void *arg)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < connections.count; i++) {
-		connections.all[i]->ready = ready;
-		connections.all[i]->ready_arg = arg;
-		err = ipcfs_amqp_link_start(connections.all[i]);
-	}
+	for (size_t i = 0; !err && i < connections.count; i++)
+		err = ipcfs_amqp_link_start(connections.all[i], ready, arg);
 	return err;
 }
 

@@ -195,7 +195,7 @@ bool ipcfs_amqp_connection_can_change(const struct ipcfs_amqp_connection *connec
 void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 				  struct ipcfs_amqp_settings *settings);
 
-/* handle.c. Call all of them with the connection's lock held. */
+/* ready.c. Call all of them with the connection's lock held. */
 
 /*
  * Make the handle's descriptor ready, or not. What the connection's thread makes ready is so only at
@@ -204,8 +204,16 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle);
 void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle);
 
+/*
+ * Tells of handles that become ready, so that who waits for them is served by this thread. The lock
+ * is released meanwhile.
+ */
+void ipcfs_amqp_tell_ready(struct ipcfs_amqp_connection *connection);
+
 /* Ends a round of the connection's thread: what it has made ready is. */
 void ipcfs_amqp_end_round(struct ipcfs_amqp_connection *connection);
+
+/* handle.c. Call all of them with the connection's lock held. */
 
 /* Opens a handle at ipcfs-amqp, if the connection is up, and sends what is to be stored. */
 void ipcfs_amqp_handle_open(struct ipcfs_amqp_handle *handle);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <utlist.h>
 
 #include "backends/amqp/connection.h"
@@ -14,49 +13,6 @@
 #define AGAIN_MAX_MS 1000
 #define REOPEN_MS 1000
 #define LOOK_MS 100 /* between two looks for pollers */
-
-/* The largest value of an eventfd, with which it is not writable. */
-#define COUNTER_FULL 0xfffffffffffffffeULL
-
-/* Sets the event. That of a sender is ready when it is empty, that of a receiver when it is full. */
-static void set_event(struct ipcfs_amqp_handle *handle, bool ready)
-{
-	eventfd_t count;
-
-	if (handle->is_ready == ready)
-		return;
-	handle->is_ready = ready;
-	if (ready == (handle->direction == IPCFS_SEND))
-		(void)eventfd_read(handle->event, &count);
-	else
-		(void)eventfd_write(handle->event, COUNTER_FULL);
-}
-
-void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle)
-{
-	if (handle->connection->in_round)
-		handle->to_ready = true;
-	else
-		set_event(handle, true);
-}
-
-void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle)
-{
-	handle->to_ready = false;
-	set_event(handle, false);
-}
-
-void ipcfs_amqp_end_round(struct ipcfs_amqp_connection *connection)
-{
-	struct ipcfs_amqp_handle *handle;
-
-	connection->in_round = false;
-	DL_FOREACH (connection->handles, handle) {
-		if (handle->to_ready)
-			set_event(handle, true);
-		handle->to_ready = false;
-	}
-}
 
 void ipcfs_amqp_silent(struct ipcfs_amqp_handle *handle)
 {

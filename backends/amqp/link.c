@@ -351,27 +351,6 @@ static int do_due(struct ipcfs_amqp_connection *connection)
 	return next <= now ? 0 : (int)((next - now) / NS_MS + 1);
 }
 
-/*
- * Tells of handles that become ready, so that who waits for them is served by this thread. The lock is
- * released meanwhile.
- */
-static void tell_ready(struct ipcfs_amqp_connection *connection)
-{
-	int ready[EVENTS_MAX], count = 0;
-	struct ipcfs_amqp_handle *handle;
-
-	DL_FOREACH (connection->handles, handle)
-		if (handle->to_ready && count < EVENTS_MAX)
-			ready[count++] = handle->event;
-	if (!connection->ready || !count)
-		return;
-	connection->in_round = false;
-	pthread_mutex_unlock(&connection->lock);
-	for (int i = 0; i < count; i++)
-		connection->ready(connection->ready_arg, ready[i]);
-	pthread_mutex_lock(&connection->lock);
-}
-
 static void *connection_main(void *arg)
 {
 	struct ipcfs_amqp_connection *connection = arg;
@@ -389,7 +368,7 @@ static void *connection_main(void *arg)
 		connection->in_round = true;
 		for (int i = 0; i < count; i++)
 			read_any(connection, events[i].data.fd, packet);
-		tell_ready(connection);
+		ipcfs_amqp_tell_ready(connection);
 	}
 	for (int direction = 0; direction < 2; direction++)
 		link_down(connection, (enum ipcfs_direction)direction);
@@ -463,11 +442,14 @@ int ipcfs_amqp_link_init(struct ipcfs_amqp_connection *connection)
 	return watch(connection, connection->wake);
 }
 
-int ipcfs_amqp_link_start(struct ipcfs_amqp_connection *connection)
+int ipcfs_amqp_link_start(struct ipcfs_amqp_connection *connection, ipcfs_amqp_ready_hook *ready,
+			  void *arg)
 {
 	sigset_t all, before;
 	int err;
 
+	connection->ready = ready;
+	connection->ready_arg = arg;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	err = pthread_create(&connection->thread, NULL, connection_main, connection);

@@ -70,8 +70,10 @@ static int add(scmp_filter_ctx filter, const char *call, unsigned conditions)
 /* Adds the one option of a socket, with which main.c has messages gathered. */
 static int add_cork(scmp_filter_ctx filter)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
-				SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_CORK));
+	const struct scmp_arg_cmp cork[] = { { 1, SCMP_CMP_EQ, IPPROTO_TCP, 0 },
+					     { 2, SCMP_CMP_EQ, TCP_CORK, 0 } };
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, cork);
 }
 
 static int add_all(scmp_filter_ctx filter)
