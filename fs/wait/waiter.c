@@ -102,11 +102,10 @@ bool ipcfs_waiter_try(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	result = waiter->ops->attempt(waiter, false);
 	pthread_mutex_lock(&waits->lock);
 	waiter->busy = false;
-	again = waiter->outdated || waiter->end_reason;
+	again = waiter->outdated || waiter->end_reason; /* ipcfs_waiter_stop came meanwhile */
 	waiter->outdated = false;
 	if (result == -EAGAIN && waiter->end_reason)
-		result = ipcfs_waiter_end(waits,
-					  waiter); /* ipcfs_waiter_stop has set it meanwhile */
+		result = ipcfs_waiter_end(waits, waiter);
 	else if (result != -EAGAIN)
 		ipcfs_waiter_leave(waits, waiter);
 	else
