@@ -15,6 +15,7 @@
 #include "backends/contract/descriptor.h"
 
 #define SILENCE_NS 2000000000ULL /* a queue that has not answered for so long is silent */
+#define BRIEFLY_NS 10000000ULL	 /* a lookup holds up a session thread for no longer */
 
 static struct {
 	struct ipcfs_amqp_connection *all[IPCFS_AMQP_CONNECTIONS_MAX];
@@ -69,7 +70,7 @@ static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_
 	int err;
 
 	pthread_mutex_lock(&connection->lock);
-	err = ipcfs_amqp_queue_find(connection, name, &queue);
+	err = ipcfs_amqp_queue_find(connection, name, BRIEFLY_NS, &queue);
 	if (!err)
 		fill_info(queue, info);
 	pthread_mutex_unlock(&connection->lock);
@@ -301,7 +302,7 @@ static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 
 	snprintf(class, sizeof(class), "amqp/%s", connection->class.name);
 	pthread_mutex_lock(&connection->lock);
-	err = ipcfs_amqp_queue_find(connection, ref->name, &queue);
+	err = ipcfs_amqp_queue_find(connection, ref->name, SILENCE_NS, &queue);
 	if (!err && queue->serial != ref->serial)
 		err = -ENOENT;
 	if (!err)

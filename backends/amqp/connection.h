@@ -27,7 +27,9 @@ struct ipcfs_amqp_queue {
 	struct ipcfs_perm perm;
 	bool gone;
 	unsigned handles;
-	uint64_t looked; /* when the broker told of it last, ns of CLOCK_MONOTONIC; 0: never */
+	uint64_t looked;   /* when the broker told of it last, ns of CLOCK_MONOTONIC; 0: never */
+	uint64_t question; /* of a LOOK that has no answer yet; 0: there is none */
+	uint64_t asked;	   /* when that was sent, ns */
 	uint64_t messages;
 	uint32_t readers;
 	bool down; /* its node was, at the last use that was answered */
@@ -81,13 +83,12 @@ struct ipcfs_amqp_handle {
 	uint64_t silent; /* since when an answer or the connection is waited for, ns; 0: none is */
 	uint64_t over; /* when a request has waited for too long, ns; 0: none waits, or for ever */
 	/* of a receiver */
-	bool asked;	   /* a GET has no answer yet */
-	bool outdated;	   /* of that GET: its reader has gone, and who comes later asks anew */
-	bool empty;	   /* the answer was that the queue is empty, and receive has not told it */
-	bool wanting;	   /* a reader waits for the next message, and ipcfs-amqp knows */
-	bool idle;	   /* no reader waits */
-	bool polled;	   /* a poller waits for the next look */
-	uint64_t question; /* of that look; 0: none is asked */
+	bool asked;    /* a GET has no answer yet */
+	bool outdated; /* of that GET: its reader has gone, and who comes later asks anew */
+	bool empty;    /* the answer was that the queue is empty, and receive has not told it */
+	bool wanting;  /* a reader waits for the next message, and ipcfs-amqp knows */
+	bool idle;     /* no reader waits */
+	bool polled;   /* a poller waits for the next look */
 	uint64_t next_look;
 	struct ipcfs_amqp_delivery *deliveries; /* that no reader has taken */
 	struct ipcfs_amqp_delivery *taken;	/* and not settled */
@@ -176,6 +177,9 @@ void ipcfs_amqp_wake(struct ipcfs_amqp_connection *connection);
 int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_type type,
 		   const char *text, size_t size, struct ipcfs_amqp_question *question);
 
+/* Waits for any answer, until `end` at most, ns; the lock is released meanwhile. */
+void ipcfs_amqp_pause(struct ipcfs_amqp_connection *connection, uint64_t end);
+
 /*
  * Has the connection try to log in at once where it is down, with the first host. With `all` it ends
  * what is up before.
@@ -239,13 +243,25 @@ extern const struct ipcfs_queue_ops ipcfs_amqp_queue_ops;
 int ipcfs_amqp_name_read(const char *shown, char name[IPCFS_AMQP_NAME_MAX + 1]);
 
 /*
- * Finds a queue as the broker or the cache of a second knows it.
+ * Finds a queue as the broker or the cache of a second knows it. For the answer about a queue that
+ * the mount has seen it waits `patience` at most, ns; then the older answer counts.
  * -ENOENT: there is none.
  * -EHOSTDOWN: it is not known, and the broker can't be asked.
  * -EACCES, -ENOMEM.
  */
 int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *shown,
-			  struct ipcfs_amqp_queue **queue);
+			  uint64_t patience, struct ipcfs_amqp_queue **queue);
+
+/* Asks the broker about a queue, if no such question is on its way, and does not wait. */
+void ipcfs_amqp_queue_look(struct ipcfs_amqp_connection *connection,
+			   struct ipcfs_amqp_queue *queue);
+
+/* Takes the answer to ipcfs_amqp_queue_look, if `record` is one. */
+void ipcfs_amqp_queue_looked(struct ipcfs_amqp_connection *connection,
+			     const struct ipcfs_amqp_record *record);
+
+/* Notes that no question about a queue is answered any more. */
+void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection);
 
 /* Notes that there is a queue of this name. -ENOMEM. */
 int ipcfs_amqp_queue_note(struct ipcfs_amqp_connection *connection, const char *name,

@@ -432,22 +432,12 @@ void ipcfs_amqp_handle_record(struct ipcfs_amqp_handle *handle,
 /* Asks how many messages the queue has, for pollers. */
 static void look(struct ipcfs_amqp_handle *handle, uint64_t now)
 {
-	struct ipcfs_amqp_connection *connection = handle->connection;
-	const struct ipcfs_amqp_record record = {
-		.type = IPCFS_AMQP_LOOK,
-		.number = ++connection->next_question,
-		.text = (uint32_t)strlen(handle->queue->name),
-	};
-
 	handle->next_look = now + LOOK_MS * NS_MS;
-	if (!ipcfs_amqp_send(connection->links[IPCFS_RECEIVE].socket, &record, handle->queue->name,
-			     NULL))
-		handle->question = record.number;
+	ipcfs_amqp_queue_look(handle->connection, handle->queue);
 }
 
 void ipcfs_amqp_looked(struct ipcfs_amqp_handle *handle)
 {
-	handle->question = 0;
 	handle->polled = false; /* a poller that is still there asks again */
 	ipcfs_amqp_ready(handle);
 }
@@ -480,7 +470,7 @@ uint64_t ipcfs_amqp_handle_due(struct ipcfs_amqp_handle *handle, uint64_t now)
 		ipcfs_amqp_handle_open(handle);
 	if (handle->reopen && handle->reopen < next)
 		next = handle->reopen;
-	if (!handle->polled || handle->question || !connection->links[IPCFS_RECEIVE].up)
+	if (!handle->polled || handle->queue->question || !connection->links[IPCFS_RECEIVE].up)
 		return next;
 	if (handle->next_look <= now)
 		look(handle, now);

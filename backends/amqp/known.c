@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "backends/amqp/connection.h"
 #include "backends/amqp/names.h"
@@ -172,6 +173,60 @@ void ipcfs_amqp_queue_gone(struct ipcfs_amqp_connection *connection, struct ipcf
 	ipcfs_amqp_queue_release(connection, queue);
 }
 
+void ipcfs_amqp_queue_look(struct ipcfs_amqp_connection *connection, struct ipcfs_amqp_queue *queue)
+{
+	const struct ipcfs_amqp_link *link = &connection->links[IPCFS_RECEIVE];
+	const struct ipcfs_amqp_record record = {
+		.type = IPCFS_AMQP_LOOK,
+		.number = connection->next_question + 1,
+		.text = (uint32_t)strlen(queue->name),
+	};
+
+	if (queue->question || !link->up ||
+	    ipcfs_amqp_send(link->socket, &record, queue->name, NULL))
+		return;
+	connection->next_question = queue->question = record.number;
+	queue->asked = ipcfs_amqp_clock();
+}
+
+/* Returns the queue about which the question was. NULL: there is none. */
+static struct ipcfs_amqp_queue *asked_about(const struct ipcfs_amqp_connection *connection,
+					    uint64_t question)
+{
+	for (size_t i = 0; question && i < connection->queue_count; i++)
+		if (connection->queues[i] && connection->queues[i]->question == question)
+			return connection->queues[i];
+	return NULL;
+}
+
+void ipcfs_amqp_queue_looked(struct ipcfs_amqp_connection *connection,
+			     const struct ipcfs_amqp_record *record)
+{
+	struct ipcfs_amqp_queue *queue = asked_about(connection, record->number);
+	struct ipcfs_amqp_handle *handle;
+
+	if (!queue)
+		return;
+	queue->question = 0;
+	if (!record->error) {
+		queue->messages = record->messages;
+		queue->readers = record->readers;
+		queue->looked = ipcfs_amqp_clock();
+	}
+	DL_FOREACH (connection->handles, handle)
+		if (handle->queue == queue && handle->polled)
+			ipcfs_amqp_looked(handle);
+	if (record->error == -ENOENT)
+		ipcfs_amqp_queue_gone(connection, queue);
+}
+
+void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection)
+{
+	for (size_t i = 0; i < connection->queue_count; i++)
+		if (connection->queues[i])
+			connection->queues[i]->question = 0;
+}
+
 /* Takes over what a LOOK has told. */
 static int note_look(struct ipcfs_amqp_connection *connection, const char *name,
 		     const struct ipcfs_amqp_question *question, struct ipcfs_amqp_queue **queue)
@@ -185,8 +240,22 @@ static int note_look(struct ipcfs_amqp_connection *connection, const char *name,
 	return 0;
 }
 
+/* Has the answer about a known queue renewed, if it is older than a second. As ..._queue_find. */
+static int renew(struct ipcfs_amqp_connection *connection, const char *name, uint64_t patience,
+		 struct ipcfs_amqp_queue **queue)
+{
+	if (ipcfs_amqp_clock() - (*queue)->looked < FRESH_NS)
+		return 0;
+	ipcfs_amqp_queue_look(connection, *queue);
+	while (*queue && (*queue)->question && ipcfs_amqp_clock() < (*queue)->asked + patience) {
+		ipcfs_amqp_pause(connection, (*queue)->asked + patience);
+		*queue = queue_named(connection, name); /* the lock was released */
+	}
+	return *queue ? 0 : -ENOENT;
+}
+
 int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *shown,
-			  struct ipcfs_amqp_queue **queue)
+			  uint64_t patience, struct ipcfs_amqp_queue **queue)
 {
 	char name[IPCFS_AMQP_NAME_MAX + 1];
 	struct ipcfs_amqp_question question;
@@ -195,13 +264,8 @@ int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *
 	if (err)
 		return err;
 	*queue = queue_named(connection, name);
-	if (*queue && ipcfs_amqp_clock() - (*queue)->looked < FRESH_NS)
-		return 0;
+	if (*queue)
+		return renew(connection, name, patience, queue);
 	err = ipcfs_amqp_ask(connection, IPCFS_AMQP_LOOK, name, strlen(name), &question);
-	if (!err)
-		return note_look(connection, name, &question, queue);
-	*queue = queue_named(connection, name); /* the lock was released */
-	if (*queue && err == -ENOENT)
-		ipcfs_amqp_queue_gone(connection, *queue);
-	return *queue && err != -ENOENT ? 0 : err;
+	return err ? err : note_look(connection, name, &question, queue);
 }

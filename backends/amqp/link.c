@@ -75,7 +75,6 @@ static void lose_handles(struct ipcfs_amqp_connection *connection, enum ipcfs_di
 		ipcfs_amqp_handle_lost(handle);
 		handle->error = 0;
 		handle->reopen = 0;
-		handle->question = 0;
 		ipcfs_amqp_ready(handle);
 	}
 }
@@ -93,8 +92,10 @@ static void link_down(struct ipcfs_amqp_connection *connection, enum ipcfs_direc
 	link->retry = after_about(connection->refused ? REFUSED_MS : link->pause_ms);
 	link->pause_ms = link->pause_ms * 2 < PAUSE_MAX_MS ? link->pause_ms * 2 : PAUSE_MAX_MS;
 	lose_handles(connection, direction);
-	if (direction == IPCFS_RECEIVE)
+	if (direction == IPCFS_RECEIVE) {
+		ipcfs_amqp_queues_unasked(connection);
 		answer_all(connection, -EHOSTDOWN);
+	}
 }
 
 void ipcfs_amqp_connect_anew(struct ipcfs_amqp_connection *connection, bool all)
@@ -203,7 +204,6 @@ static void take_answer(struct ipcfs_amqp_connection *connection,
 			const struct ipcfs_amqp_record *record)
 {
 	struct ipcfs_amqp_question *question;
-	struct ipcfs_amqp_handle *handle;
 
 	DL_SEARCH_SCALAR(connection->questions, question, number, record->number);
 	if (question) {
@@ -211,16 +211,9 @@ static void take_answer(struct ipcfs_amqp_connection *connection,
 		question->error = record->error;
 		question->messages = record->messages;
 		question->readers = record->readers;
-		pthread_cond_broadcast(&connection->answered);
 	}
-	DL_SEARCH_SCALAR(connection->handles, handle, question, record->number);
-	if (!handle)
-		return;
-	handle->queue->messages = record->messages;
-	handle->queue->readers = record->readers;
-	if (!record->error)
-		handle->queue->looked = ipcfs_amqp_clock();
-	ipcfs_amqp_looked(handle);
+	ipcfs_amqp_queue_looked(connection, record);
+	pthread_cond_broadcast(&connection->answered);
 }
 
 /* Notes whether the broker takes messages. Reading goes on. */
@@ -378,24 +371,23 @@ static void *connection_main(void *arg)
 	return NULL;
 }
 
-/* Returns the time in `ms`, for pthread_cond_timedwait(3) with CLOCK_MONOTONIC. */
-static struct timespec ask_end(void)
+void ipcfs_amqp_pause(struct ipcfs_amqp_connection *connection, uint64_t end)
 {
-	uint64_t end = ipcfs_amqp_clock() + ASK_MS * NS_MS;
+	const struct timespec time = { .tv_sec = (time_t)(end / 1000000000),
+				       .tv_nsec = (long)(end % 1000000000) };
 
-	return (struct timespec){ .tv_sec = (time_t)(end / 1000000000),
-				  .tv_nsec = (long)(end % 1000000000) };
+	/* ETIMEDOUT: at the end */
+	(void)pthread_cond_timedwait(&connection->answered, &connection->lock, &time);
 }
 
 /* Waits for the answer to a question. The lock is released meanwhile. False: none has come. */
 static bool await(struct ipcfs_amqp_connection *connection,
 		  const struct ipcfs_amqp_question *question)
 {
-	const struct timespec end = ask_end();
-	int waited = 0;
+	uint64_t end = ipcfs_amqp_clock() + ASK_MS * NS_MS;
 
-	while (!question->done && !waited)
-		waited = pthread_cond_timedwait(&connection->answered, &connection->lock, &end);
+	while (!question->done && ipcfs_amqp_clock() < end)
+		ipcfs_amqp_pause(connection, end);
 	return question->done;
 }
 

@@ -393,6 +393,18 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	equals "$(ls "$MNT")" "$(ls "$MNT")"
 }
 
+@test "a broker that does not answer: queues that are known are opened all the same" {
+	local i
+	seq 10 21 >"$Q/lines"
+	touch "$BROKER/silent"
+	meanwhile 1.1 # what the broker has told counts for a second
+	for ((i = 0; i < 12; i++)); do
+		background_output sh -c 'read -r line <"$1/lines"; echo "$line"' - "$Q"
+	done
+	wait_until '[ "$(cat "$BATS_TEST_TMPDIR"/out.* | wc -l)" = 12 ]'
+	equals "$(sort "$BATS_TEST_TMPDIR"/out.*)" "$(seq 10 21)"
+}
+
 @test "lease: the message is with the broker until it is done" {
 	printf '%s\n' one two >"$Q/lines"
 	exec 9<>"$Q/lease"
