@@ -84,7 +84,7 @@ int ipcfs_amqp_lease(int number, uint64_t token, struct ipcfs_text *about, uint6
 	struct ipcfs_amqp_handle *handle = ipcfs_amqp_enter(number);
 	struct ipcfs_amqp_delivery *delivery = taken_by(handle, token);
 	struct ipcfs_amqp_record record = { .type = IPCFS_AMQP_LEASE };
-	int err = delivery ? 0 : -ESTALE;
+	int err = delivery ? 0 : -EHOSTDOWN;
 
 	if (!err && handle->connection->leases >= IPCFS_AMQP_LEASES_MAX)
 		err = -EMFILE;
@@ -92,7 +92,7 @@ int ipcfs_amqp_lease(int number, uint64_t token, struct ipcfs_text *about, uint6
 		err = describe(delivery, about);
 	if (!err) {
 		record.number = delivery->number;
-		err = ipcfs_amqp_tell(handle, &record, NULL) ? -ESTALE : 0;
+		err = ipcfs_amqp_tell(handle, &record, NULL);
 	}
 	if (!err) {
 		*deliveries = handed_out(delivery);

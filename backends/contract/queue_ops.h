@@ -124,7 +124,8 @@ struct ipcfs_queue_ops {
 	 * give_back. Appends to *about lines about it, and sets *deliveries to how often the queue
 	 * has handed it out, with this time; 0: the queue does not count. NULL: the class has no
 	 * leases, or those of `keep`.
-	 * -ESTALE: the queue has the message again. After the other errors, it is to be given back.
+	 * -EHOSTDOWN: the queue has the message again, and nobody can be asked for another one. After
+	 * the other errors, it is to be given back.
 	 * -EMFILE: the class can have no more leases.
 	 * -ENOMEM.
 	 */

@@ -212,7 +212,7 @@ static ssize_t attempt_lease(struct ipcfs_waiter *base, bool wait)
 		return 0;
 	ipcfs_transfer_put_back_all(waiter);
 	unreserve(waiter);
-	return err;
+	return ipcfs_transfer_for_waits(waiter, (int)err);
 }
 
 /* Takes an empty message. For struct ipcfs_waiter_ops. Errors as of attempt_lease. */

@@ -493,6 +493,16 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	equals "$(ready) $(held)" '0 0'
 }
 
+@test "lease: a read goes on when the connection ends before the message is leased" {
+	touch "$BROKER/dying"
+	echo job >"$Q/lines"
+	exec 9<>"$Q/lease"
+	equals "$(cat <&9)" job
+	cat <&9 | grep -qx redelivered=yes
+	say done
+	equals "$(ready) $(held)" '0 0'
+}
+
 @test "lease: a verdict does not wait for long, and is EIDRM without the queue" {
 	printf '%s\n' a b >"$Q/lines"
 	exec 9<>"$Q/lease"
