@@ -7,17 +7,16 @@ SANITIZED=1 one with a sanitizer, which does not wipe. With NAME, runs only test
 """
 import errno
 import os
-import shutil
 import signal
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import tempfile
 import traceback
 import warnings
 
+from certificates import Certificate
 from peers import GOT, REDELIVERED, TELL, WAIT, Broker, Daemon, own_network, short, stored
 
 TESTS = []
@@ -675,30 +674,10 @@ def wrong_frames():
             assert daemon.end() == 1
 
 
-class Certificates:
-    """A certificate for this name that signs itself, and the TLS of a broker with it."""
-
-    def __init__(self, name='localhost'):
-        self.folder = tempfile.mkdtemp()
-        self.cert, self.key = self.folder + '/cert', self.folder + '/key'
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                        'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj',
-                        '/CN=' + name, '-addext', 'subjectAltName=DNS:' + name, '-out', self.cert,
-                        '-keyout', self.key], check=True, stderr=subprocess.DEVNULL)
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(self.cert, self.key)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder)
-
-
 @test
 def tls():
     body = os.urandom(200000)
-    with Certificates() as own, Stage('publish', tls=own.tls, host='localhost', ca=own.cert) as (
+    with Certificate() as own, Stage('publish', tls=own.tls, host='localhost', ca=own.cert) as (
             broker, daemon):
         daemon.send('PUT', queue=1, number=1, body=body)
         assert broker.expect_message(3)[3] == body
@@ -708,7 +687,7 @@ def tls():
 
 @test
 def client_certificate():
-    with Certificates() as own, Certificates('ipcfs-web') as client:
+    with Certificate() as own, Certificate('ipcfs-web') as client:
         own.tls.verify_mode = ssl.CERT_REQUIRED
         own.tls.load_verify_locations(client.cert)
         stage = Stage('consume', tls=own.tls, host='localhost', ca=own.cert, cert=client.cert,
@@ -740,7 +719,7 @@ def is_not_trusted(tls, **login):
 
 @test
 def brokers_that_are_not_trusted():
-    with Certificates() as own, Certificates('elsewhere') as other:
+    with Certificate() as own, Certificate('elsewhere') as other:
         is_not_trusted(own.tls, host='localhost', ca=other.cert)
         is_not_trusted(other.tls, host='localhost', ca=other.cert)
         warnings.simplefilter('ignore', DeprecationWarning)

@@ -30,18 +30,25 @@ def ended(pid):
 
 
 class Mount:
-    """A mount with one connection, main, to these hosts."""
+    """A mount with one connection, main, to these hosts. `tls`: settings of a log-in with TLS."""
 
-    def __init__(self, folder, hosts=('127.0.0.1',), *settings):
+    def __init__(self, folder, hosts=('127.0.0.1',), *settings, tls=()):
         self.folder, self.hosts, self.daemon = folder, hosts, None
         for name in 'mount', 'state':
             os.mkdir(self.path(name), 0o700)
         self.write('password', 'guest')
-        self.write('amqp.conf', '\n'.join((
-            '[main]', 'host = ' + ', '.join(hosts), 'tls = no', 'user = guest', 'run_as = nobody',
-            'password_file = ' + self.path('password'), 'helper = ' + os.environ['IPCFS_AMQP'],
-            *settings)))
+        self.configure(*(tls or ('tls = no', *self.guest(folder))), *settings)
         self.start()
+
+    @staticmethod
+    def guest(folder):
+        """Returns the settings by which the user guest logs in, of a mount in this folder."""
+        return 'user = guest', 'password_file = %s/password' % folder
+
+    def configure(self, *settings):
+        self.write('amqp.conf', '\n'.join((
+            '[main]', 'host = ' + ', '.join(self.hosts), 'run_as = nobody',
+            'helper = ' + os.environ['IPCFS_AMQP'], *settings)))
 
     def start(self):
         options = 'amqp=%s,state=%s' % (self.path('amqp.conf'), self.path('state'))

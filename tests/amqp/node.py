@@ -13,6 +13,7 @@ import tempfile
 
 import mounted
 import rabbit
+import secured
 from peers import GOT, LIMIT, REDELIVERED, TELL, Daemon, stored, wait_until
 
 
@@ -144,13 +145,15 @@ def is_refused(_):
 
 def main():
     rabbit.prepare()
-    node = rabbit.Node()
+    tls = secured.Steps(tempfile.mkdtemp(dir=rabbit.HOME))
+    tls.node = node = rabbit.Node(settings=tls.settings(),
+                                  plugins=['rabbitmq_auth_mechanism_ssl'])
     node.await_start()
     helpers = Helpers()
     steps = (makes_and_removes, stores, gets, gives_to_waiting_readers, gives_back,
              tells_of_a_removal, is_refused)
     if 'IPCFS' in os.environ:
-        steps += mounted.Steps(tempfile.mkdtemp(dir=rabbit.HOME), node).all()
+        steps += mounted.Steps(tempfile.mkdtemp(dir=rabbit.HOME), node).all() + tls.all()
     rabbit.run_steps(steps, helpers)
     helpers.end()
 

@@ -50,7 +50,7 @@ def give(path):
 class Node:
     """A node, alone or one of several. Its data are below `folder`, and outlive it."""
 
-    def __init__(self, number=0, others=(), folder=HOME):
+    def __init__(self, number=0, others=(), settings=(), plugins=(), folder=HOME):
         self.address = '127.0.0.%d' % (number or 1)
         self.name = 'r%d@%s' % (number, self.address) if number else 'rabbit@localhost'
         self.folder = os.path.join(folder, str(number))
@@ -62,6 +62,9 @@ class Node:
                 conf.write('cluster_formation.classic_config.nodes.%d = %s\n' % (place, other))
             if others:
                 conf.write('cluster_formation.peer_discovery_backend = classic_config\n')
+            conf.writelines(line + '\n' for line in settings)
+        with open(self.folder + '/plugins', 'w') as enabled:
+            enabled.write('[%s].\n' % ', '.join(plugins))
         # epmd is asked at a node's own address. No two nodes may have the same port for each other.
         self.env = {
             'HOME': folder, 'PATH': os.environ['PATH'], 'RUNNING_UNDER_SYSTEMD': '1',
@@ -84,9 +87,9 @@ class Node:
                                         stderr=subprocess.DEVNULL, **self.user())
 
     def control(self, *arguments):
-        """Runs rabbitmqctl, which takes a second or two."""
-        subprocess.run([CONTROL, '--node', self.name, *arguments], check=True, timeout=START,
-                       stdout=subprocess.DEVNULL, **self.user())
+        """Runs rabbitmqctl, which takes a second or two, and returns its output."""
+        return subprocess.run([CONTROL, '--node', self.name, *arguments], check=True, timeout=START,
+                              stdout=subprocess.PIPE, text=True, **self.user()).stdout
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -109,6 +112,13 @@ class Node:
         while not self.answers():
             assert time.monotonic() < end, '%s does not start' % self.name
             meanwhile()
+
+
+def connections(port=5672):
+    """Returns how many connections to this port of nodes there are."""
+    with open('/proc/net/tcp') as table:
+        lines = [line.split() for line in table][1:]
+    return sum(line[3] == '01' and line[2].endswith(':%04X' % port) for line in lines)
 
 
 def is_of_a_node(pid):
