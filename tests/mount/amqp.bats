@@ -604,6 +604,41 @@ while one_job 9<>"$1/lease"; do :; done' - "$Q"
 	equals "$(cat "$Q/drain")" b
 }
 
+@test "lease: a connection has 2000, then the read fails and the message stays" {
+	stop_mount
+	start_mount -o "max_leases=3000,amqp=$CONFIG"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	(
+		ulimit -n 4096
+		python3 - "$MNT/amqp/main" <<-'END'
+			import errno, os, sys
+
+			def lease(queue):
+			    file = os.open(queue + '/lease', os.O_RDWR)
+			    os.read(file, 9)
+			    return file
+
+			# The stand-in for the broker looks through a queue for each message.
+			queues = ['%s/q%d' % (sys.argv[1], i) for i in range(20)]
+			for queue in queues:
+			    os.mkdir(queue)
+			    with open(queue + '/lines', 'w') as lines:
+			        lines.write('job\n' * 100)
+			files = [lease(queue) for queue in queues for _ in range(100)]
+			with open(queues[0] + '/lines', 'w') as lines:
+			    lines.write('last\n')
+			try:
+			    lease(queues[0])
+			    assert False
+			except OSError as error:
+			    assert error.errno == errno.EMFILE, error
+			os.close(files.pop())
+			assert os.read(lease(queues[0]), 9) == b''
+		END
+	)
+	wait_until '[ "$(ready q0) $(held q0) $(ready q19)" = "101 0 100" ]'
+}
+
 # again CONFIGURATION...: starts the mount with these lines in its configuration.
 again() {
 	stop_mount
