@@ -295,9 +295,14 @@ def cancelled_before_the_ack():
         consumer = consumer_of(broker)
         broker.deliver(3, consumer, 1, b'job')
         message = daemon.expect('MESSAGE', body=b'job', flags=0)
+        # A quorum queue keeps the message of a cancelled consumer whose node is killed.
+        broker.quiet()
+        daemon.send('WANT', queue=1, readers=1)
+        other = consumer_of(broker)
         daemon.send('ACK', queue=1, number=message['number'])
         assert broker.expect(3, 'basic.cancel') == short(consumer) + b'\1'
         assert broker.expect(3, 'basic.ack') == struct.pack('>QB', 1, 0)
+        assert other != consumer
         # A broker that sends one all the same gets it back.
         broker.deliver(3, consumer, 2, b'late')
         assert broker.expect(3, 'basic.reject') == struct.pack('>QB', 2, 1)

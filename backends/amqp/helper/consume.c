@@ -145,6 +145,8 @@ static void settle_held(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queu
 		link = &(*link)->next;
 	held = *link;
 	*link = held->next;
+	if (held->consumer)
+		cancel(helper, queue, &held->consumer, true);
 	if (record->type == IPCFS_AMQP_ACK)
 		ack(helper, queue, held->tag);
 	else
@@ -209,8 +211,13 @@ void ipcfs_amqp_consume_method(struct ipcfs_amqp_helper *helper, struct ipcfs_am
 	}
 }
 
-/* Keeps a message as one that the daemon has to settle, and returns its number; 0: no memory. */
-static uint64_t hold(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue)
+/*
+ * Keeps a message as one that the daemon has to settle, and returns its number; 0: no memory. Its
+ * consumer is cancelled then: a quorum queue keeps the message of one that was cancelled before, if
+ * its node is killed.
+ */
+static uint64_t hold(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue,
+		     uint32_t consumer)
 {
 	struct ipcfs_amqp_held *held = malloc(sizeof(*held));
 
@@ -218,23 +225,26 @@ static uint64_t hold(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *
 		return 0;
 	held->number = ++helper->last_message;
 	held->tag = queue->content.tag;
+	held->consumer = consumer;
 	held->next = queue->held;
 	queue->held = held;
 	return held->number;
 }
 
-static void hand_over(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue, bool got)
+/* Hands a message to the daemon. `consumer`: to which it came; 0: to a get. */
+static void hand_over(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue,
+		      uint32_t consumer)
 {
 	const struct ipcfs_amqp_content *content = &queue->content;
 	struct ipcfs_amqp_record record = {
 		.type = IPCFS_AMQP_MESSAGE,
 		.queue = queue->number,
-		.flags = (uint8_t)((got ? IPCFS_AMQP_GOT : 0) |
+		.flags = (uint8_t)((consumer ? 0 : IPCFS_AMQP_GOT) |
 				   (content->redelivered ? IPCFS_AMQP_REDELIVERED : 0)),
 		.priority = content->priority,
 		.text = content->text_size,
 		.body = (uint32_t)content->size,
-		.number = hold(helper, queue),
+		.number = hold(helper, queue, consumer),
 	};
 
 	if (record.number)
@@ -243,14 +253,17 @@ static void hand_over(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue 
 		ipcfs_amqp_queue_abandon(helper, queue, -ENOMEM, amqp_empty_bytes);
 }
 
-static void refuse(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue, bool got)
+static void refuse(struct ipcfs_amqp_helper *helper, struct ipcfs_amqp_queue *queue,
+		   uint32_t consumer)
 {
 	const struct ipcfs_amqp_record record = {
 		.type = IPCFS_AMQP_TOO_LONG,
 		.queue = queue->number,
-		.flags = got ? IPCFS_AMQP_GOT : 0,
+		.flags = consumer ? 0 : IPCFS_AMQP_GOT,
 	};
 
+	if (consumer)
+		cancel(helper, queue, &consumer, true);
 	reject(helper, queue, queue->content.tag, true);
 	ipcfs_amqp_tell(helper, &record, NULL, NULL);
 }
@@ -259,7 +272,8 @@ void ipcfs_amqp_consume_message(struct ipcfs_amqp_helper *helper, struct ipcfs_a
 {
 	const struct ipcfs_amqp_content *content = &queue->content;
 	bool got = content->method == AMQP_BASIC_GET_OK_METHOD;
-	uint32_t *place = NULL;
+	uint32_t consumer = got ? 0 : content->consumer;
+	uint32_t *place = consumer ? place_of(queue, consumer) : NULL;
 
 	if (got && !queue->gets) {
 		ipcfs_amqp_fail(helper, -EHOSTDOWN, "the broker answers what was not asked");
@@ -267,17 +281,15 @@ void ipcfs_amqp_consume_message(struct ipcfs_amqp_helper *helper, struct ipcfs_a
 	}
 	if (got) {
 		queue->gets--;
+	} else if (place) {
+		*place = 0; /* it comes to one reader */
 	} else {
-		place = content->consumer ? place_of(queue, content->consumer) : NULL;
 		/* It came while its consumer was cancelled: nobody waits for it here. */
-		if (!place) {
-			reject(helper, queue, content->tag, true);
-			return;
-		}
-		cancel(helper, queue, place, true);
+		reject(helper, queue, content->tag, true);
+		return;
 	}
 	if (content->too_long)
-		refuse(helper, queue, got);
+		refuse(helper, queue, consumer);
 	else
-		hand_over(helper, queue, got);
+		hand_over(helper, queue, consumer);
 }

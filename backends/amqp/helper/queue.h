@@ -27,6 +27,7 @@ struct ipcfs_amqp_content {
 /* A message that the daemon has not settled. */
 struct ipcfs_amqp_held {
 	uint64_t number, tag;
+	uint32_t consumer; /* to which it came; 0: none */
 	struct ipcfs_amqp_held *next;
 };
 
