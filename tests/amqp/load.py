@@ -4,7 +4,7 @@
 A message is HOST.KIND-NUMBER; a writer writes the next one when the last one is stored. What a
 writer knows is in memory that it shares with the test. A reader has the kernel put each message
 into a file of its own: so the message is there even if the reader is killed before its system call
-returns.
+returns. One that takes leases notes there how far it came with each.
 """
 import collections
 import ctypes
@@ -17,8 +17,12 @@ import time
 
 SLOT = 64        # bytes for a message of a reader's file
 SLOTS = 1 << 16  # for so many messages of a reader
-PAUSE = 0.04     # seconds between two messages of a writer
+PAUSE = 0.1      # seconds between two messages of a writer
 BATCH = 5        # messages of one write
+LEASES = 2       # readers of a host that take leases
+
+# What a slot's last byte says about a lease. One whose verdict was not answered may be done or not.
+TAKEN, TOLD, DONE, LOST = range(4)
 
 
 class Record(ctypes.Structure):
@@ -27,10 +31,10 @@ class Record(ctypes.Structure):
 
 
 class Worker:
-    """A process that does work(*arguments)."""
+    """A process that does work(*arguments) with a queue."""
 
-    def __init__(self, name, *arguments):
-        self.name = name
+    def __init__(self, name, queue, *arguments):
+        self.name, self.queue = name, queue
         self.record = Record.from_buffer(mmap.mmap(-1, ctypes.sizeof(Record)))
         self.pid = os.fork()
         if self.pid:
@@ -60,9 +64,9 @@ class Worker:
 
 
 class Writer(Worker):
-    def __init__(self, name, stop, write, each=1):
+    def __init__(self, name, queue, stop, write, each=1):
         self.each = each
-        super().__init__(name, stop, write)
+        super().__init__(name, queue, stop, write)
 
     def work(self, stop, write):
         while not stop.value:
@@ -103,51 +107,104 @@ def by_msg(path):
 
 
 class Reader(Worker):
-    def __init__(self, name, path, reopen=False):
-        self.arguments = name, path, reopen
+    HOW = os.O_RDONLY
+
+    def __init__(self, name, queue, path, reopen=False):
+        self.arguments = name, queue, path, reopen
         self.log = os.memfd_create(name)
         os.ftruncate(self.log, SLOT * SLOTS)
-        super().__init__(name, path, reopen)
+        super().__init__(name, queue, path, reopen)
 
     def again(self):
         """Starts another one."""
-        return Reader(*self.arguments)
+        return type(self)(*self.arguments)
 
     def work(self, path, reopen):
         log, file = memoryview(mmap.mmap(self.log, SLOT * SLOTS)), -1
         while self.record.count < SLOTS:
             if file < 0:
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            at = self.record.count * SLOT
-            if os.readv(file, [log[at:at + SLOT]]) <= 0:
-                raise OSError(errno.ENODATA, 'an end of file')
+                file = os.open(path, self.HOW | os.O_CLOEXEC)
+            self.take(file, log[self.record.count * SLOT:][:SLOT])
             self.record.count += 1
             if reopen:
                 os.close(file)
                 file = -1
         raise OSError(errno.ENOSPC, 'its file is full')
 
-    def texts(self):
+    def take(self, file, slot):
+        if os.readv(file, [slot]) <= 0:
+            raise OSError(errno.ENODATA, 'an end of file')
+
+    def slots(self):
+        """Returns the slots that have a message, the last one even if it is not counted."""
         data = os.pread(self.log, SLOT * (self.record.count + 1), 0)
-        return [text.strip(b'\0\n').decode() for text in
-                (data[at:at + SLOT] for at in range(0, len(data), SLOT)) if text.strip(b'\0')]
+        slots = (data[at:at + SLOT] for at in range(0, len(data), SLOT))
+        return [slot for slot in slots if slot[0]]
+
+    def got(self):
+        """Returns the messages that it got, each with whether it knows of a copy."""
+        return [(slot.strip(b'\0\n').decode(), False) for slot in self.slots()]
+
+    def unsure(self):
+        """Returns the messages of which it does not know whether they come again."""
+        return []
+
+    def leases(self):
+        """Returns whether it has a lease."""
+        return False
+
+
+class Leaser(Reader):
+    """Takes each message by a lease, and says `done` some time later."""
+    HOW = os.O_RDWR
+
+    def take(self, file, slot):
+        super().take(file, slot[:-2])
+        assert os.read(file, SLOT) == b''
+        slot[-2] = b'redelivered=yes' in os.read(file, 64 * SLOT).splitlines()
+        time.sleep(PAUSE)
+        slot[-1] = TOLD
+        try:
+            os.write(file, b'done\n')
+            slot[-1] = DONE
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            slot[-1] = LOST
+
+    def of_state(self, state):
+        return [(slot[:-2].strip(b'\0').decode(), bool(slot[-2])) for slot in self.slots()
+                if slot[-1] == state]
+
+    def got(self):
+        return self.of_state(DONE)
+
+    def unsure(self):
+        return [text for text, _ in self.of_state(TOLD)]
+
+    def leases(self):
+        return bool(self.of_state(TAKEN))
 
 
 class Load:
-    """The workers of a host. `queues`: two, of which the second one keeps the order."""
+    """The workers of a host. `queues`: one of any order, one that keeps it, one for leases."""
 
     def __init__(self, host, mount, queues):
-        any_order, one_order = map(mount.queue, queues)
         self.stop = ctypes.c_uint8.from_buffer(mmap.mmap(-1, 1))
         self.expected, self.over = {0}, False
-        self.writers = [Writer(host + '.line', self.stop, by_lines(any_order)),
-                        Writer(host + '.batch', self.stop, by_lines(any_order), BATCH),
-                        Writer(host + '.msg', self.stop, by_msg(any_order)),
-                        Writer(host + '.plain', self.stop, by_lines(one_order))]
+        any_order, one_order, leased = queues
+        self.writers = [Writer(host + '.' + name, queue, self.stop, way(mount.queue(queue)), each)
+                        for name, queue, way, each in (
+                            ('line', any_order, by_lines, 1), ('batch', any_order, by_lines, BATCH),
+                            ('msg', any_order, by_msg, 1), ('plain', one_order, by_lines, 1),
+                            ('job', leased, by_lines, 1))]
         # Two readers could not tell the order.
-        self.orderly = [Reader('plain', one_order + '/packets')] if host != 'a' else []
-        self.readers = [Reader('packets', any_order + '/packets'),
-                        Reader('lines', any_order + '/lines', True)]
+        self.orderly = [Reader('plain', one_order, mount.queue(one_order) + '/packets')
+                        for _ in range(host != 'a')]
+        self.readers = [Reader('packets', any_order, mount.queue(any_order) + '/packets'),
+                        Reader('lines', any_order, mount.queue(any_order) + '/lines', True)]
+        self.readers += [Leaser('lease', leased, mount.queue(leased) + '/lease', True)
+                         for _ in range(LEASES)]
         self.killed = []
 
     def kill_reader(self, random):
@@ -186,28 +243,41 @@ class Load:
             error = worker.kill()
             assert error in self.expected, (worker.name, os.strerror(error))
 
-    def written(self):
-        """Returns the messages whose write has succeeded."""
-        return set().union(*(writer.texts() for writer in self.writers))
+    def of(self, queue, workers):
+        return [worker for worker in workers if worker.queue == queue]
 
-    def tried(self):
-        return set().union(*(writer.texts(writer.each) for writer in self.writers))
+    def written(self, queue):
+        """Returns the messages whose write has succeeded."""
+        return set().union(*(writer.texts() for writer in self.of(queue, self.writers)))
+
+    def tried(self, queue):
+        return set().union(*(writer.texts(writer.each) for writer in self.of(queue, self.writers)))
 
     def stored(self):
-        return sum(writer.record.count for writer in self.writers)
+        """Returns how many messages each writer has stored that goes on."""
+        return [] if self.over else [writer.record.count for writer in self.writers]
 
     def longest(self):
         return max(writer.record.longest for writer in self.writers)
 
-    def read(self):
-        """Returns all that was read, in the order of each reader."""
-        return [text for reader in self.killed + self.readers + self.orderly
-                for text in reader.texts()]
+    def readers_of(self, queue):
+        return self.of(queue, self.killed + self.readers + self.orderly)
+
+    def got(self, queue):
+        """Returns all that was read, in the order of each reader: text, whether a copy is known."""
+        return [got for reader in self.readers_of(queue) for got in reader.got()]
+
+    def unsure(self, queue):
+        return {text for reader in self.readers_of(queue) for text in reader.unsure()}
+
+    def leases(self):
+        """Returns whether a reader has a lease."""
+        return not self.over and any(reader.leases() for reader in self.readers)
 
     def late(self):
         """Returns how many messages came behind a later one of their sender, for the first time."""
         last, seen, late = collections.Counter(), set(), 0
-        for text in (text for reader in self.orderly for text in reader.texts()):
+        for text in (text for reader in self.orderly for text, _ in reader.got()):
             sender, number = re.fullmatch(r'(.*)-(\d+)', text).groups()
             late += text not in seen and int(number) < last[sender]
             last[sender] = max(last[sender], int(number))
