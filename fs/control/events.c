@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "backends/contract/fault.h"
 #include "fs/access/caller.h"
 #include "fs/control/events_text.h"
 #include "fs/events/events.h"
@@ -111,6 +112,7 @@ static bool wait_on(struct ipcfs_event_waiter *waiter)
 	struct ipcfs_feed *feed = waiter->file->events.feed;
 	bool waits;
 
+	(void)ipcfs_fault("events.wait");
 	pthread_mutex_lock(&feed->lock);
 	waits = !feed->ended && !waiter->interrupted;
 	waiter->result = feed->ended ? feed->ended : -EINTR;

@@ -748,6 +748,21 @@ reads_again() {
 	equals "$(cat "$Q/msg")" job
 }
 
+@test "SIGHUP: the worker that replaces a killed one has the configuration that was read again" {
+	local worker
+	stop_mount
+	start_mount -o "supervise,amqp=$CONFIG"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	fails 'Permission denied' as_user 4321 cat "$Q/drain"
+	config 'queue = jobs 0666 root:root'
+	reads_again "$CONFIG was read again"
+	worker=$(pgrep -P "$DAEMON" -x ipcfs-worker)
+	kill -KILL "$worker"
+	wait_until 'pgrep -P "$DAEMON" -x ipcfs-worker | grep -qvx '"$worker"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	silent as_user 4321 cat "$Q/drain"
+}
+
 @test "an answer to a reader that has gone is none for the next one" {
 	exec 5<"$Q/drain"
 	kill -STOP "$(cat "$BROKER/pid.consume")"

@@ -6,6 +6,7 @@ The mount has max_bytes=LIMIT. The user is refused at LIMIT with ENOMEM, another
 the user may keep as much again, three times in turn. Root has made the objects: see bytes.bats.
 
 KIND `refusals`: what is refused, has ended or was read counts no more. The mount has max_leases=1.
+KIND `events`: the same for a read of events. The mount has max_bytes=1M, as the open file has many.
 """
 import ctypes
 import errno
@@ -341,11 +342,22 @@ def refusals():
     print(KIND, first, again)
 
 
+def events():
+    fd = as_user(USER, os.open, MOUNT + '/events', READ)
+    while b'"sync"' not in os.read(fd, 1 << 16):
+        pass
+    kept = as_user(USER, fill, lambda _: os.open(QUEUE + '/packets', READ), 1024)[0]
+    kept += as_user(USER, fill, node, 8192)[0]
+    refused_by_limit(as_user, USER, os.read, fd, 1 << 16)
+    assert waiting_requests() == 0
+    close(kept)
+
+
 def main():
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
-    if KIND == 'refusals':
-        refusals()
+    if KIND in ('refusals', 'events'):
+        {'refusals': refusals, 'events': events}[KIND]()
         return
     keep, most, least = KINDS[KIND]
     counts, taker = [], reader() if KIND in ('msg', 'lines') else 0

@@ -384,6 +384,36 @@ short_write() {
 	cat "$Q/drain" >/dev/null
 }
 
+begun_line() {
+	/usr/bin/python3 - <<-'EOF'
+	import os
+	for name, flags, error in (('lines', os.O_NONBLOCK, BlockingIOError), ('within/0.1/lines', 0, TimeoutError)):
+	    fd = os.open(os.environ['Q'] + '/' + name, os.O_WRONLY | flags)
+	    assert os.write(fd, b'begun') == 5
+	    packets = os.open(os.environ['Q'] + '/packets', os.O_WRONLY | os.O_NONBLOCK)
+	    try:
+	        while True:
+	            os.write(packets, b'f')
+	    except BlockingIOError:
+	        pass
+	    try:
+	        os.write(fd, b' and ended\n')
+	        raise SystemExit('not full')
+	    except error:
+	        pass
+	    drain = os.environ['Q'] + '/drain'
+	    while os.read(os.open(drain, os.O_RDONLY), 1 << 17):
+	        pass
+	    assert os.write(fd, b' and ended\n') == 11
+	    got = os.read(os.open(drain, os.O_RDONLY), 100)
+	    assert got == b'begun and ended\n', (name, got)
+	EOF
+}
+
+@test "a line that is begun stays when its end has no room now" {
+	each_kind begun_line
+}
+
 @test "a batch of lines with O_NONBLOCK that fills the queue is a short write" {
 	each_kind short_write
 }

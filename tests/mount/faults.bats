@@ -11,7 +11,13 @@ setup() {
 	export IPCFS_FAULTS=$BATS_TEST_TMPDIR/faults
 	mkdir -m 777 "$IPCFS_FAULTS"
 	# What an operation that failed is charged for and keeps is used up soon.
-	start_mount -o max_opens=20,max_waiters=3,max_objects=20
+	start_mount -o max_opens=20,max_waiters=3,max_objects=20,max_leases=3
+}
+
+# A test that failed leaves no thread held.
+teardown() {
+	rm -f "$IPCFS_FAULTS"/*.*
+	common_teardown
 }
 
 # at POINT ORDER: the daemon does this when it comes to the point.
@@ -528,6 +534,46 @@ right_is_taken() {
 @test "a right that is taken between an attempt and the blocking call ends the wait" {
 	new_queue sysv
 	right_is_taken
+}
+
+# threads_killed PID COUNT: so many threads of a killed process wait for the daemon to answer.
+threads_killed() {
+	[ "$(grep -l '^State:.D' "/proc/$1/task/"*/status | wc -l)" = "$2" ]
+}
+
+@test "more callers than the daemon looks at in one go are killed: all of them end" {
+	local count=80 full
+	stop_mount
+	start_mount
+	new_queue posix
+	fill
+	full=$(messages)
+	at waits.serve hold
+	background python3 -c '
+import os, sys, threading
+def write():
+    os.write(os.open(os.environ["Q"] + "/packets", os.O_WRONLY), b"late")
+threads = [threading.Thread(target=write) for _ in range(int(sys.argv[1]))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()' "$count"
+	wait_until '[ "$(sed -n s/^waiting_writers=//p "$Q/status")" = '"$count"' ]'
+	reached waits.serve
+	kill -KILL "$JOB"
+	wait_until "threads_killed $JOB $count"
+	for _ in 1 2 3; do stat -f "$MNT" >/dev/null; done # see kill_caller
+	go_on waits.serve
+	wait_until "threads_killed $JOB 0" || { kill -KILL "$DAEMON"; return 1; }
+	equals "$(messages)" "$full"
+}
+
+@test "what happens between the look of a reader of events and its waiting is not missed" {
+	at events.wait hold
+	background_output cat "$MNT/events"
+	reached events.wait
+	mkdir "$MNT/posix/mq/made"
+	meanwhile 0.1 # the events are served, and the reader does not wait for them yet
+	go_on events.wait
+	wait_until 'grep -q made "$OUT"'
 }
 
 @test "a segment that is truncated while the kernel reads it is EIO, and the log says nothing" {

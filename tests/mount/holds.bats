@@ -152,6 +152,8 @@ directly() {
 	exec 9>"$S/hold"
 	exec 9>&-
 	value_is 32766
+	stop_mount # nor does its end give anything back
+	equals "$(direct_value)" 32766
 }
 
 @test "a daemon that is killed leaves nothing taken" {

@@ -365,6 +365,26 @@ stopped_writer() {
 	each_kind stopped_writer
 }
 
+@test "the message that a stopped writer hands over has no end by time, and takes no other's" {
+	local writer reader=$MNT/posix/mq/other/within/1/msg
+	new_queue posix
+	mkdir "$MNT/posix/mq/other"
+	fill
+	background bash -c 'echo handed >"$Q/within/1000/lines"'
+	writer=$JOB
+	wait_parked 1
+	kill -STOP "$writer"
+	wait_until "in_state $writer T"
+	background_output cat "$reader"
+	wait_parked 1
+	cat "$Q/drain" >/dev/null
+	equals "$(cat "$Q/within/10/msg")" handed
+	wait_until "ended $JOB"
+	grep 'timed out' "$OUT"
+	kill -CONT "$writer"
+	wait "$writer"
+}
+
 unfinished_line() {
 	fill
 	within 1500 bash -c 'printf unfinished >"$Q/within/0.2/lines"'
