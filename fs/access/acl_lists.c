@@ -164,8 +164,9 @@ int ipcfs_acl_lists_write(struct ipcfs_acl_lists *lists, const struct ipcfs_text
 		return error;
 	lists->sequence = fresh.sequence;
 	*place = fresh;
-	(void)ipcfs_fault("acl.void");
-	error = old.slot != fresh.slot ? ipcfs_acl_lists_drop(lists, &old) : 0;
+	error = ipcfs_fault("acl.void");
+	if (!error && old.slot != fresh.slot)
+		error = ipcfs_acl_lists_drop(lists, &old);
 	if (!error)
 		return 0;
 	/* the old record would count again when the new one is dropped */

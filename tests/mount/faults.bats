@@ -346,6 +346,25 @@ not_stored() {
 	done
 }
 
+@test "a list that can't replace another one is not there at the next start" {
+	local class object before
+	for class in posix/mq sysv/msg; do
+		object=$MNT/$class/0x00000073
+		mkdir -m 600 "$object"
+		setfacl -m "u:$PEER:r" "$object"
+		before=$(permissions "$object")
+		at acl.void 'fail 5'
+		fails 'Input/output error' setfacl -m u:4321:rw "$object"
+		[ -e "$IPCFS_FAULTS/acl.void.reached" ]
+		rm "$IPCFS_FAULTS"/acl.void*
+		equals "$(permissions "$object")" "$before"
+		stop_mount
+		start_mount
+		equals "$(permissions "$object")" "$before"
+		rmdir "$object"
+	done
+}
+
 @test "a list that can't be removed stays, with its mode" {
 	local before
 	new_queue posix

@@ -485,6 +485,7 @@ full_queue() {
 }
 
 removed() {
+	local kept
 	put a b
 	take 9 a
 	take 8 b
@@ -492,6 +493,9 @@ removed() {
 	fails 'removed' bash -c 'echo done >&9; cat <&9'
 	exec 9>&- 8>&-
 	! grep -q lost "$LOG"
+	# Nor is it kept for the end of the daemon.
+	kept=$(find "/proc/$DAEMON/fd" -lname '*ipcfs-leases*')
+	wait_until '[ "$(stat -L -c %b "$kept")" = 0 ]'
 }
 
 @test "the queue is removed: the leased message is gone with it" {

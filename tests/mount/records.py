@@ -148,6 +148,11 @@ def differing_sizes():
     assert [len(text) for _, text in get(3025)] == [10]
     assert [len(text) for _, text in get(3036)] == [3000, 20]
     assert [len(text) for _, text in get(5046)] == [5000, 30]
+    put(record(b'') + record(b'') + record(b'ab') + record(b''))
+    failing(errno.EMSGSIZE, get, 7)
+    assert [text for _, text in get(8)] == [b'']
+    assert [text for _, text in get(8 + 10)] == [b'', b'ab']
+    assert [text for _, text in get(8)] == [b'']
 
 
 def grown():
