@@ -219,6 +219,18 @@ time.sleep(1000)' "$MNT/events"
 	equals "$(cat "$MNT/posix/sem"/*/value 2>/dev/null | wc -l)" 0
 }
 
+@test "a reader that leaves pays for nothing" {
+	start_mount -o max_bytes=2M
+	mkdir -m 666 "$MNT/posix/sem/one"
+	follow
+	as_user "$PEER" python3 -c 'import os, sys
+for i in range(20):
+    file = os.open(sys.argv[1], os.O_RDONLY)
+    while b"sync" not in os.read(file, 1 << 16):
+        pass
+    os.close(file)' "$MNT/events"
+}
+
 @test "attack: many objects cost those who read events; with less room fewer are known" {
 	start_mount -o max_bytes=1M
 	printf 'sysv/msg/0x%x\n' {4097..7096} >"$MNT/create"

@@ -595,6 +595,20 @@ for thread in threads: thread.join()' "$count"
 	wait_until 'grep -q made "$OUT"'
 }
 
+@test "a writer that is killed sends nothing when its time ends before it is answered" {
+	new_queue sysv
+	fill
+	at waits.serve hold
+	background bash -c 'printf unfinished >"$Q/within/0.1/lines"'
+	reached waits.serve
+	kill_caller "$JOB"
+	meanwhile 0.2
+	go_on waits.serve
+	wait_until 'ended "$JOB"'
+	equals "$(sed -n s/^waiting_writers=//p "$Q/status")" 0
+	not grep unfinished <(cat "$Q/drain")
+}
+
 @test "a segment that is truncated while the kernel reads it is EIO, and the log says nothing" {
 	head -c 1M /dev/urandom >/dev/shm/x
 	at segment.mapped hold

@@ -158,6 +158,23 @@ with_an_end() {
 	each_semaphore with_an_end
 }
 
+@test "a wait that ended by time, and whose caller is killed before it is inside, wakes nobody" {
+	local waiter
+	new_semaphore posix
+	background bash -c 'exec 9>&-; exec 9>"$S/within/$0/monitor"; echo wait >&9' "$SLOW"
+	waiter=$JOB
+	wait_until 'grep -q ^waiter_1_condition= "$O/status"'
+	sleeper other
+	exec 9>"$S/monitor"
+	wait_until '[ "$(grep -c ^waiter_._condition= "$O/status")" = 1 ]'
+	kill -KILL "$waiter"
+	wait_until "ended $waiter"
+	exec 9>&-
+	order_stays ''
+	says notify
+	order_is other
+}
+
 direct() {
 	exec 9>"$S/monitor"
 	background direct_wait
@@ -509,6 +526,31 @@ removed() {
 @test "waits end when the semaphore is removed, through the mount or directly" {
 	each_semaphore removed mount
 	each_semaphore removed directly
+}
+
+many_removed() {
+	local count=40
+	background_output python3 -c '
+import errno, os, sys, threading
+told = []
+def wait(number):
+    file = os.open(os.environ["S"] + "/monitor", os.O_WRONLY)
+    try:
+        os.write(file, b"wait c%d" % number)
+    except OSError as error:
+        told.append(errno.errorcode[error.errno])
+threads = [threading.Thread(target=wait, args=(i,)) for i in range(int(sys.argv[1]))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(told), *set(told))' "$count"
+	wait_until '[ "$(grep -c "^waiter_.*_condition=" "$O/status")" = '"$count"' ]'
+	removes directly
+	wait_until 'ended $JOB' 8
+	equals "$(cat "$OUT")" "$count EIDRM"
+}
+
+@test "a semaphore is removed directly: all who wait are told at once" {
+	each_semaphore many_removed
 }
 
 withdrawn() {

@@ -92,6 +92,33 @@ all_arrive() {
 	each_kind all_arrive
 }
 
+# switches: prints how often the daemon's threads went to sleep.
+switches() {
+	cat /proc/"$DAEMON"/task/*/status | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'
+}
+
+# polls_in_vain FILE FLAGS EVENT: polls for a moment, and leaves.
+polls_in_vain() {
+	silent python3 -c '
+import os, select, sys
+poll = select.poll()
+poll.register(os.open(sys.argv[1], getattr(os, sys.argv[2])), getattr(select, sys.argv[3]))
+assert poll.poll(30) == []' "$@"
+}
+
+left() {
+	local before
+	polls_in_vain "$Q/packets" O_RDONLY POLLIN
+	fill
+	polls_in_vain "$Q/lines" O_WRONLY POLLOUT
+	# Other threads may have something to do for a while.
+	wait_until 'before=$(switches); pause 0.2; [ "$(switches)" = "$before" ]'
+}
+
+@test "when the pollers have left, the daemon sleeps" {
+	each_kind left
+}
+
 # An edge triggered epoll tells once that a file is ready: it has to be told again after EAGAIN.
 edges() {
 	timeout $((60 * SLOW)) python3 -c '
