@@ -579,6 +579,31 @@ except OSError as error:
 	is messages 2
 }
 
+waits_in_vain() {
+	silent as_user "$PEER" python3 -c '
+import os
+fd = os.open(os.environ["Q"] + "/within/0.01/lease", os.O_RDWR)
+for _ in range(40):
+    try:
+        os.read(fd, 8192)
+        raise SystemExit("got a message")
+    except TimeoutError:
+        pass
+with open(os.environ["Q"] + "/msg", "w") as file:
+    file.write("job")
+assert os.read(fd, 8192) == b"job"'
+}
+
+@test "a read that ended without a message counts no more against max_bytes" {
+	local kind
+	stop_mount
+	start_mount -o max_bytes=256K
+	for kind in "${KINDS[@]}"; do
+		new_queue "$kind" 0 -m 666
+		waits_in_vain
+	done
+}
+
 # worker NUMBER: it notes each job that it sees, and then each one that is done.
 worker() {
 	# shellcheck disable=SC2086 # a shell may be two words
