@@ -303,6 +303,9 @@ def of_queues(family, directory):
     yield on_file('several lines', directory + '/lines', WRITE, lambda fd: os.write(fd, b'one\ntwo\nthree\n'), undo=drain)
     yield on_file('drain', directory + '/drain', READ, lambda fd: os.read(fd, 8192), send, drain)
     yield Row('rest', read_rest, lambda: (send(), begun(directory + '/msg'))[1], lambda fd: (os.close(fd), drain()))
+    yield Row('waiting close', lambda _: waiting(lambda: written_and_closed(directory + '/msg'),
+                                                 lambda: direct('mqtool', family, name, 'receive'), lambda: fill(packets)),
+              lambda: fill(packets), lambda _: drain())
     yield Row('close that sends', close_copy, lambda: written(directory + '/msg'), lambda fds: (os.close(fds[0]), drain()))
     if family == 'sysv':
         yield Row('peek', lambda _: [slurp(directory + '/peek/' + one) for one in sorted(os.listdir(directory + '/peek'))],
@@ -362,6 +365,21 @@ def poll_once(fd):
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return poll.poll(0)
+
+
+def fill(packets):
+    fd = os.open(packets, WRITE | NONBLOCK)
+    try:
+        while True:
+            os.write(fd, b'x' * 8192)
+    except BlockingIOError:
+        os.close(fd)
+
+
+def written_and_closed(path):
+    fd = os.open(path, WRITE)
+    os.write(fd, b'w' * 8000) # charged to its user until it is sent or refused
+    os.close(fd)
 
 
 def written(path):
