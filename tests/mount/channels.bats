@@ -471,3 +471,42 @@ behind_long_line() {
 @test "what follows a line that is refused is sent from its first byte" {
 	each_kind behind_long_line
 }
+
+# 1024 processes may have an unfinished line in one open file. Threads with descriptors of their own
+# count as processes.
+@test "a process whose refused line has ended has no place among those with unfinished ones" {
+	new_queue posix
+	timeout $((60 * SLOW)) /usr/bin/python3 - <<-'EOF'
+	import ctypes, errno, os, threading
+	CLONE_FILES = 0x400
+	fd = os.open(os.environ['Q'] + '/lines', os.O_WRONLY)
+	wrong, over = [], threading.Event()
+
+	def refused(text):
+	    try:
+	        os.write(fd, text)
+	        wrong.append('sent')
+	    except OSError as error:
+	        wrong.extend([] if error.errno == errno.EMSGSIZE else [error])
+
+	def process(done):
+	    assert ctypes.CDLL(None).unshare(CLONE_FILES) == 0
+	    refused(b'x' * 9000)
+	    refused(b'its end\n')
+	    done.release()
+	    over.wait()
+
+	done, threads = threading.Semaphore(0), []
+	for _ in range(1030):
+	    threads.append(threading.Thread(target=process, args=(done,), daemon=True))
+	    threads[-1].start()
+	    done.acquire()
+	os.write(fd, b'begun')
+	over.set()
+	for thread in threads:
+	    thread.join()
+	os.write(fd, b' and ended\n')
+	assert not wrong, wrong[0]
+	EOF
+	equals "$(cat "$Q/drain")" 'begun and ended'
+}
