@@ -4,6 +4,7 @@
  * the end in every build; the thread sanitizer sees an access without the lock even if the counts
  * are right.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@
 #include "backends/contract/contract.h"
 #include "fs/access/quota.h"
 #include "fs/namespaces/registry.h"
+#include "fs/tree/charges.h"
 #include "fs/tree/node.h"
 #include "fs/tree/object.h"
 
@@ -72,6 +74,14 @@ static int segment_fstat(int handle, struct ipcfs_info *info)
 	return handle < 1000 ? -1 : 0;
 }
 
+static int segment_stat(const struct ipcfs_space *in, const struct ipcfs_ref *ref,
+			struct ipcfs_info *info)
+{
+	(void)in, (void)ref;
+	info->allocated = 1000;
+	return 0;
+}
+
 static const struct ipcfs_queue_ops queue_ops = { .open = queue_open, .close = fake_close };
 static const struct ipcfs_semaphore_ops semaphore_ops = { .open = semaphore_open,
 							  .close = fake_close };
@@ -80,7 +90,7 @@ static const struct ipcfs_segment_ops segment_ops = { .open = segment_open,
 						      .fstat = segment_fstat };
 static const struct ipcfs_class queue = { .queue = &queue_ops };
 static const struct ipcfs_class semaphore = { .semaphore = &semaphore_ops };
-static const struct ipcfs_class segment = { .segment = &segment_ops };
+static const struct ipcfs_class segment = { .segment = &segment_ops, .stat = segment_stat };
 static const struct ipcfs_class *const classes[] = { &queue, &semaphore, &segment };
 
 static int make_space(void **state)
@@ -328,6 +338,32 @@ static void a_node_is_shared_where_it_does_no_harm(void **state)
 	assert_false(shared(IPCFS_NODE_WAIT, 1, false, true));
 }
 
+/* A user pays once for two requests that make memory of one segment at the same time. */
+static void two_requests_of_a_user_have_one_charge(void **state)
+{
+	struct ipcfs_object *object;
+
+	(void)state;
+	objects.quota = quota;
+	object = take(2);
+	assert_int_equal(ipcfs_charges_begin(&objects, object, 1, 100), 0);
+	assert_int_equal(ipcfs_charges_begin(&objects, object, 1, 50), 0);
+	ipcfs_charges_end(&objects, object, 1, 100, 0);
+	ipcfs_charges_end(&objects, object, 1, 50, 40);
+	assert_int_equal(ipcfs_quota_memory(quota, 1, settings.max_bytes - 40, false), -ENOMEM);
+	assert_int_equal(ipcfs_quota_memory(quota, 1, settings.max_bytes - 40 - IPCFS_CHARGE_BYTES,
+					    false),
+			 0);
+	/* one that makes nothing, beside what was made before */
+	ipcfs_quota_memory_freed(quota, 1, 1000);
+	assert_int_equal(ipcfs_charges_begin(&objects, object, 1, 100), 0);
+	ipcfs_charges_end(&objects, object, 1, 100, 0);
+	ipcfs_object_removed(&objects, object);
+	ipcfs_object_unref(&objects, object);
+	assert_null(objects.charged);
+	assert_int_equal(objects.charged_count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +374,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_node_lives_until_it_is_closed_and_forgotten,
 						make_nodes, put_nodes),
 		cmocka_unit_test_setup_teardown(a_node_is_shared_where_it_does_no_harm, make_nodes,
+						put_nodes),
+		cmocka_unit_test_setup_teardown(two_requests_of_a_user_have_one_charge, make_nodes,
 						put_nodes),
 	};
 
