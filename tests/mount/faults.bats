@@ -11,7 +11,7 @@ setup() {
 	export IPCFS_FAULTS=$BATS_TEST_TMPDIR/faults
 	mkdir -m 777 "$IPCFS_FAULTS"
 	# What an operation that failed is charged for and keeps is used up soon.
-	start_mount -o max_opens=20,max_waiters=3,max_objects=20,max_leases=3
+	start_mount -o max_opens=20,max_waiters=3,max_objects=20,max_leases=3,max_bytes=1M
 }
 
 # A test that failed leaves no thread held.
