@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,6 +224,28 @@ static void many_users_share(void **state)
 	free(budgets);
 }
 
+/* However long ago it was counted, and however many other users come. */
+static void a_count_stays_until_it_is_taken(void **state)
+{
+	struct ipcfs_audit_budgets *budgets = calloc(1, sizeof(*budgets));
+	unsigned at = 0;
+	uint64_t count;
+	bool shared;
+	uid_t uid;
+
+	(void)state;
+	assert_non_null(budgets);
+	assert_int_equal(spend(budgets, 7, IPCFS_AUDIT_BURST + 5, 0), IPCFS_AUDIT_BURST);
+	for (uid = 1000; uid < 1000 + IPCFS_AUDIT_UIDS; uid++)
+		assert_int_equal(spend(budgets, uid, 1, 3600000), 1);
+	assert_true(ipcfs_audit_take_count(budgets, &at, &uid, &shared, &count));
+	assert_int_equal(uid, 7);
+	assert_int_equal(count, 5);
+	assert_false(shared);
+	assert_false(ipcfs_audit_take_count(budgets, &at, &uid, &shared, &count));
+	free(budgets);
+}
+
 static void targets_are_checked(void **state)
 {
 	(void)state;
@@ -332,6 +356,43 @@ static void summaries_tell_what_was_not_written(void **state)
 	remove_target(&target);
 }
 
+static int put(struct ipcfs_audit_sink *sink, const char *text)
+{
+	char record[100];
+
+	(void)snprintf(record, sizeof(record), "%s", text);
+	return ipcfs_audit_sink_put(sink, record, strlen(text), IPCFS_AUDIT_REFUSED, 0);
+}
+
+/* A record that follows one that was written in part stands on a line of its own. */
+static void a_torn_record_takes_no_other_with_it(void **state)
+{
+	char path[] = "/tmp/ipcfs-audit-XXXXXX";
+	struct rlimit before, limit;
+	struct ipcfs_audit_sink sink;
+	int fd = mkstemp(path);
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 9; /* "first\n" and "sec" */
+	assert_int_equal(ipcfs_audit_sink_open(&sink, path), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(put(&sink, "first"), 0);
+	assert_int_equal(put(&sink, "second"), -ENOSPC);
+	assert_int_equal(put(&sink, "third"), -EFBIG);
+	limit.rlim_cur++; /* and the newline */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(put(&sink, "fourth"), -ENOSPC);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(put(&sink, "fifth"), 0);
+	assert_string_equal(read_all(fd), "first\nsec\nfifth\n");
+	ipcfs_audit_sink_close(&sink);
+	(void)close(fd);
+	(void)unlink(path);
+}
+
 static int note_target(void *arg, const char *word, uint64_t count)
 {
 	if (!strcmp(word, "target"))
@@ -390,8 +451,10 @@ int main(void)
 		cmocka_unit_test(levels_say_what_is_recorded),
 		cmocka_unit_test(a_flood_is_counted),
 		cmocka_unit_test(many_users_share),
+		cmocka_unit_test(a_count_stays_until_it_is_taken),
 		cmocka_unit_test(targets_are_checked),
 		cmocka_unit_test(summaries_tell_what_was_not_written),
+		cmocka_unit_test(a_torn_record_takes_no_other_with_it),
 		cmocka_unit_test(a_summary_that_is_lost_is_counted),
 	};
 
