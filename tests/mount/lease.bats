@@ -492,7 +492,7 @@ removed() {
 	rmdir "$Q"
 	fails 'removed' bash -c 'echo done >&9; cat <&9'
 	exec 9>&- 8>&-
-	! grep -q lost "$LOG"
+	not grep -q lost "$LOG"
 	# Nor is it kept for the end of the daemon.
 	kept=$(find "/proc/$DAEMON/fd" -lname '*ipcfs-leases*')
 	wait_until '[ "$(stat -L -c %b "$kept")" = 0 ]'
