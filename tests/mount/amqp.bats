@@ -152,6 +152,15 @@ refuses() {
 	echo again >"$Q/lines"
 	equals "$(cat "$Q/msg")" again
 	equals "$(sed -n 's/^resent=//p' "$MNT/amqp/status")" 1
+	# Once, though the broker refuses it several times.
+	touch "$BROKER/lose" "$BROKER/full"
+	background store twice
+	wait_until '[ ! -e "$BROKER/lose" ] && grep -q ^state=up "$MNT/amqp/status"'
+	meanwhile 0.3
+	rm "$BROKER/full"
+	wait_until 'ended "$JOB"'
+	equals "$(cat "$Q/msg")" twice
+	equals "$(sed -n 's/^resent=//p' "$MNT/amqp/status")" 2
 }
 
 @test "a message that was with a reader when the connection ended is the broker's again" {
