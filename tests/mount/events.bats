@@ -158,7 +158,8 @@ assert libc.msgget(0x51, 0o1600) >= 0'
 	start_mount
 	follow
 	end_reader
-	follow timeout -s INT 1
+	follow env --default-signal=INT
+	kill -INT "$JOB"
 	wait_until '! running "$JOB"'
 	follow
 	stop_mount

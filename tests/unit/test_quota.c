@@ -320,6 +320,18 @@ static void full_buckets_take_no_memory(void **state)
 	ipcfs_quota_closed(quota, 7);
 }
 
+/* However many other users come meanwhile. */
+static void an_empty_bucket_stays_empty(void **state)
+{
+	(void)state;
+	while (!ipcfs_quota_take(quota, 7, SECOND))
+		;
+	for (uid_t uid = 0; uid < 1000; uid++)
+		assert_int_equal(ipcfs_quota_take(quota, 1000 + uid, SECOND), 0);
+	assert_int_equal(ipcfs_quota_take(quota, 7, SECOND), -EAGAIN);
+	assert_int_equal(ipcfs_quota_take(quota, 7, 2 * SECOND), 0);
+}
+
 static void without_a_rate_buckets_take_no_memory(void **state)
 {
 	size_t before = heap_in_use();
@@ -421,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(idle_uids_take_no_memory, start, end),
 		cmocka_unit_test_setup_teardown(full_buckets_take_no_memory, start, end),
 		cmocka_unit_test_setup_teardown(many_threads_may_count, start, end),
+		cmocka_unit_test_setup_teardown(an_empty_bucket_stays_empty, start, end),
 		cmocka_unit_test_setup_teardown(without_a_rate_buckets_take_no_memory, start, end),
 	};
 
