@@ -6,6 +6,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "backends/contract/fault.h"
 #include "fs/access/quota.h"
 
 #define SPARES_MAX 64 /* semaphores that stay open */
@@ -89,6 +90,8 @@ void ipcfs_objects_destroy(struct ipcfs_objects *objects)
 	if (!objects->numbers.chunks)
 		return;
 	HASH_ITER (hh, objects->table, object, next) {
+		if (object->references)
+			(void)ipcfs_fault("object.left"); /* all nodes and files have gone */
 		HASH_DEL(objects->table, object);
 		drop_charges(objects, object);
 		object_free(objects, object);
