@@ -346,7 +346,7 @@ waits_while_full() {
 }
 
 nonblocking() {
-	local file
+	local file size
 	for file in msg lines tagged packets; do
 		fails 'Resource temporarily unavailable' dd if="$Q/$file" iflag=nonblock bs=8192 count=1
 	done
@@ -357,6 +357,10 @@ nonblocking() {
 	for file in lines packets; do
 		fails 'Resource temporarily unavailable' bash -c "head -c 1000 /dev/zero | tr '\\0' x | sed 's/\$/\\n/' | dd of=\"\$Q/$file\" oflag=nonblock bs=8192 count=1 iflag=fullblock"
 	done
+	for size in 1 8191 8192; do
+		fails 'Resource temporarily unavailable' dd if=/dev/zero of="$Q/msg" oflag=nonblock bs="$size" count=1
+	done
+	fails 'Message too long' dd if=/dev/zero of="$Q/msg" oflag=nonblock bs=8193 count=1
 	equals "$(messages)" "$full"
 }
 
