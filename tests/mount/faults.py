@@ -302,6 +302,12 @@ def of_queues(family, directory):
         yield on_file('poll of %s' % file, path, READ | NONBLOCK, poll_once)
     yield on_file('several lines', directory + '/lines', WRITE, lambda fd: os.write(fd, b'one\ntwo\nthree\n'), undo=drain)
     yield on_file('drain', directory + '/drain', READ, lambda fd: os.read(fd, 8192), send, drain)
+    yield Row('lease', lambda fd: os.read(fd, 8192), lambda: (send(), os.open(directory + '/lease', BOTH | NONBLOCK))[1],
+              lambda fd: (os.close(fd), drain()))
+    # What `again` has no memory to send stays with the keeper, until the daemon ends.
+    for verdict in ('done', 'dead', 'dead %s/%s/%s' % (*CLASS[0], name)):
+        yield Row('lease, ' + verdict, lambda fd, verdict=verdict: os.write(fd, verdict.encode()),
+                  lambda: (send(), leased(directory + '/lease'))[1], lambda fd: (os.close(fd), drain()))
     yield Row('rest', read_rest, lambda: (send(), begun(directory + '/msg'))[1], lambda fd: (os.close(fd), drain()))
     yield Row('waiting close', lambda _: waiting(lambda: written_and_closed(directory + '/msg'),
                                                  lambda: direct('mqtool', family, name, 'receive'), lambda: fill(packets)),
@@ -365,6 +371,12 @@ def poll_once(fd):
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return poll.poll(0)
+
+
+def leased(path):
+    fd = os.open(path, BOTH | NONBLOCK)
+    os.read(fd, 8192)
+    return fd
 
 
 def fill(packets):

@@ -269,6 +269,16 @@ dead() {
 	fails 'too long' eval 'echo "dead posix/mq/short" >&9'
 	equals "$(field leased) $(messages)" '1 0'
 	cat "$full/drain" >"$BATS_TEST_TMPDIR/drained"
+	# There is room for this message, and none for that of a writer that waits.
+	head -c 8192 /dev/zero >"$full/packets"
+	head -c 8000 /dev/zero >"$full/packets"
+	background bash -c 'head -c 8192 /dev/zero >"$0/packets"' "$full"
+	wait_parked 1
+	fails 'unavailable' eval 'echo "dead ${full#"$MNT"/}" >&9'
+	equals "$(field leased)" 1
+	cat "$full/drain" >/dev/null
+	wait_until 'ended "$JOB"'
+	cat "$full/drain" >/dev/null
 	echo "dead ${full#"$MNT"/}" >&9
 	equals "$(cat "$full/msg")" job
 	exec 9>&-

@@ -113,6 +113,20 @@ descriptors() {
 	ls "/proc/$DAEMON/fd" | wc -l
 }
 
+@test "a directory of a namespace that has ended, in which a process works, has and takes no objects" {
+	local class
+	serve
+	for class in sysv/msg sysv/sem posix/mq; do
+		used "in-${class#*/}"
+		cd "$(view "in-${class#*/}")/$class"
+		end_container "in-${class#*/}"
+		vanishes "$NUMBER"
+		fails 'No such file' mkdir 0x77
+		fails 'No such file' ls 0x51
+		cd /
+	done
+}
+
 @test "readers of events: each has those of its namespace, learns of its end, and keeps it not" {
 	local ends NUMBER end
 	serve

@@ -264,6 +264,18 @@ removed() {
 	fails 'Invalid argument' bash -c 'echo 1 2 3 4 >"$O/values"'
 	fails 'Numerical result out of range' bash -c 'echo 1 2 32768 >"$O/values"'
 	equals "$(cat "$O/values")" '1 2 3'
+	# A line that gets too long is dropped, and the next one counts.
+	python3 -c '
+import errno, os
+file = os.open(os.environ["O"] + "/values", os.O_WRONLY)
+assert os.write(file, b"1 " * (1 << 19)) == 1 << 20
+try:
+    os.write(file, b"1")
+    raise SystemExit("not too long")
+except OSError as error:
+    assert error.errno == errno.EINVAL, error
+os.write(file, b"4 5 6\n")'
+	equals "$(cat "$O/values")" '4 5 6'
 }
 
 @test "sets as large as the system allows" {
