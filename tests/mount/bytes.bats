@@ -231,6 +231,27 @@ resident() {
 	wait_until "[ \$(resident) -le $((before + 10240)) ]" || { resident; return 1; }
 }
 
+@test "memory of large requests goes back when small ones follow" {
+	local before
+	start_mount
+	echo 'posix/shm/large size=1M' >"$MNT/create"
+	python3 -c '
+import os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+for _ in range(2000):
+    os.pwrite(file, b"small", 0)' "$MNT/posix/shm/large/data"
+	before=$(resident)
+	python3 -c '
+import os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+for size in 1 << 20, 5:
+    for _ in range(2000 if size == 5 else 20):
+        os.pwrite(file, bytes(size), 0)' "$MNT/posix/shm/large/data"
+	[ "$SLOW" = 1 ] || return 0
+	echo "$before KiB before, $(resident) after"
+	wait_until "[ \$(resident) -le $((before + 512)) ]" 2
+}
+
 # Many queues of a user, with a list each, until no more lists fit.
 fill_state() {
 	as_user 1235 bash -c '
