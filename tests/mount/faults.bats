@@ -728,7 +728,7 @@ told() {
 		wait_until 'ended $JOB'
 		poller "$Q/$file" POLLIN
 		background_output cat "$Q/$file"
-		wait_parked 1
+		wait_until '[ "$(sed -n s/^waiting_readers=//p "$Q/status")" = 1 ]'
 		rmdir "$Q"
 		wait_until 'ended $JOB && ended ${JOBS[-2]}'
 		[[ $(cat "$OUT") == *'Identifier removed'* ]]
