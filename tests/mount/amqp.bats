@@ -73,6 +73,18 @@ refuses() {
 	equals "$(cat "$Q/msg")" end
 }
 
+@test "long messages leave no descriptor open" {
+	local before i
+	echo first >"$Q/lines"
+	equals "$(cat "$Q/drain")" first
+	before=$(ls "/proc/$DAEMON/fd" | wc -l)
+	for ((i = 0; i < 5; i++)); do
+		head -c 200000 /dev/zero >"$Q/msg"
+		equals "$(cat "$Q/msg" | wc -c)" 200000
+	done
+	wait_until '[ "$(ls "/proc/$DAEMON/fd" | wc -l)" -le "$before" ]'
+}
+
 @test "a reader waits for a message, and holds none after it was interrupted" {
 	background_output cat "$Q/msg"
 	wait_parked 1

@@ -119,6 +119,23 @@ left() {
 	each_kind left
 }
 
+removed_while_full() {
+	fill
+	background_output python3 -c '
+import os, select, sys
+poll = select.poll()
+poll.register(os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK), select.POLLOUT)
+print(poll.poll(0), flush=True)
+print(poll.poll() != [])' "$Q/lines"
+	wait_until 'grep -q "\[\]" "$OUT"'
+	rmdir "$Q"
+	wait_until 'grep -q True "$OUT"'
+}
+
+@test "who polls for room is told that the full queue was removed" {
+	each_kind removed_while_full
+}
+
 # An edge triggered epoll tells once that a file is ready: it has to be told again after EAGAIN.
 edges() {
 	timeout $((60 * SLOW)) python3 -c '
