@@ -186,6 +186,25 @@ removed() {
 	fails 'Resource temporarily unavailable' bash -c ': >"$S/hold"'
 }
 
+@test "the operations of callers that wait count for max_bytes" {
+	stop_mount
+	start_mount -o max_bytes=64K
+	new_semaphore sysv 0 1234
+	# 16 open files and waiters take half of it, and as many operations twice of it.
+	background_output as_user 1234 python3 -c '
+import errno, os, threading
+def wait():
+    try:
+        os.write(os.open(os.environ["O"] + "/op", os.O_WRONLY), b"0:-1 " * 500)
+    except OSError as error:
+        print(errno.errorcode[error.errno], flush=True)
+threads = [threading.Thread(target=wait, daemon=True) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()'
+	wait_until 'grep -q ENOMEM "$OUT"'
+	not grep -qv ENOMEM "$OUT"
+}
+
 @test "errors are those of the direct calls, and nothing is changed" {
 	new_semaphore posix 5
 	fails 'Invalid argument' bash -c 'echo x >"$S/post"'
