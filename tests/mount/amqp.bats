@@ -453,6 +453,7 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	exec 9<&-
 	wait_until '[ "$(ready) $(held)" = "1 0" ]'
 	grep -qx leases_returned=2 "$Q/status"
+	grep -qx returned=2 "$MNT/amqp/status"
 	equals "$(cat "$Q/msg")" job
 }
 
