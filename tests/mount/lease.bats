@@ -273,7 +273,7 @@ dead() {
 	head -c 8192 /dev/zero >"$full/packets"
 	head -c 8000 /dev/zero >"$full/packets"
 	background bash -c 'head -c 8192 /dev/zero >"$0/packets"' "$full"
-	wait_parked 1
+	wait_until 'grep -qx waiting_writers=1 "'"$full"'/status"'
 	fails 'unavailable' eval 'echo "dead ${full#"$MNT"/}" >&9'
 	equals "$(field leased)" 1
 	cat "$full/drain" >/dev/null

@@ -349,10 +349,15 @@ held_up() {
 	each_kind held_up
 }
 
+# waits readers|writers [QUEUE]: one does, and is not just slow with another request.
+waits() {
+	wait_until 'grep -qx "waiting_'"$1"'=1" "'"${2-$Q}"'/status"'
+}
+
 stopped_writer() {
 	fill
 	background bash -c 'echo stopped >"$Q/within/1000/msg"'
-	wait_parked 1
+	waits writers
 	kill -STOP "$JOB"
 	wait_until 'grep -q "^State:.T" /proc/'"$JOB"'/status'
 	kill -CONT "$JOB"
@@ -372,11 +377,11 @@ stopped_writer() {
 	fill
 	background bash -c 'echo handed >"$Q/within/1000/lines"'
 	writer=$JOB
-	wait_parked 1
+	waits writers
 	kill -STOP "$writer"
 	wait_until "in_state $writer T"
 	background_output cat "$reader"
-	wait_parked 1
+	waits readers "$MNT/posix/mq/other"
 	cat "$Q/drain" >/dev/null
 	equals "$(cat "$Q/within/10/msg")" handed
 	wait_until "ended $JOB"
