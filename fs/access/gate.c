@@ -7,6 +7,7 @@
 
 #include "fs/base/clock.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/unanswered.h"
 
 int ipcfs_gate_init(struct ipcfs_gate *gate, const struct ipcfs_settings *settings,
 		    struct ipcfs_quota *quota)
@@ -128,6 +129,6 @@ int ipcfs_gate_admit_armed(struct ipcfs_gate *gate, int fd, const void *request,
 	ipcfs_fuse_header_read(request, &head);
 	err = judge(gate, &head, subject);
 	if (err)
-		ipcfs_fuse_header_refuse(fd, head.unique, err);
+		ipcfs_unanswered_refuse(fd, head.unique, err);
 	return err;
 }

@@ -144,6 +144,7 @@ void ipcfs_fuse_header_read(const void *request, struct ipcfs_fuse_header *head)
 		.tid = (pid_t)in.pid,
 		.releases = in.opcode == FUSE_RELEASE || in.opcode == FUSE_FLUSH,
 		.writes = in.opcode == FUSE_WRITE,
+		.forgets = in.opcode == FUSE_FORGET || in.opcode == FUSE_BATCH_FORGET,
 		.lists = in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS,
 		.looks = is_inspection(in.opcode),
 		.interrupts = in.opcode == FUSE_INTERRUPT ? interrupted_request(request) : 0,
@@ -208,4 +209,12 @@ int ipcfs_fuse_header_error(const void *answer)
 
 	memcpy(&out, answer, sizeof(out));
 	return out.unique ? out.error : 0;
+}
+
+uint64_t ipcfs_fuse_header_answered(const void *answer)
+{
+	struct fuse_out_header out;
+
+	memcpy(&out, answer, sizeof(out));
+	return out.unique;
 }

@@ -33,6 +33,7 @@ struct ipcfs_fuse_header {
 	bool releases;	     /* RELEASE or FLUSH */
 	bool lists;	     /* READDIR or READDIRPLUS */
 	bool writes;	     /* WRITE */
+	bool forgets;	     /* FORGET or BATCH_FORGET */
 	bool looks;	     /* LOOKUP, ACCESS and others that only tell what is there */
 	uint64_t interrupts; /* INTERRUPT: the request that is interrupted; 0: another request */
 };
@@ -54,6 +55,12 @@ int ipcfs_fuse_header_late(const void *request, size_t size);
 void ipcfs_fuse_header_interrupt(char request[IPCFS_FUSE_INTERRUPT_SIZE], uint64_t unique);
 
 #define IPCFS_FUSE_ANSWER_SIZE 16 /* bytes; no answer is shorter */
+
+/*
+ * Returns the number of the request of an answer of at least IPCFS_FUSE_ANSWER_SIZE bytes. 0: it is a
+ * notification.
+ */
+uint64_t ipcfs_fuse_header_answered(const void *answer);
 
 /*
  * Returns the negative errno of an answer of at least IPCFS_FUSE_ANSWER_SIZE bytes. 0: the request

@@ -6,12 +6,24 @@
 
 #include "fs/base/fuse_header.h"
 
-struct ipcfs_legacy *ipcfs_legacy_create(void)
+struct ipcfs_legacy *ipcfs_legacy_create(bool keeps)
 {
-	void *legacy = mmap(NULL, sizeof(struct ipcfs_legacy), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct ipcfs_legacy *legacy = mmap(NULL, sizeof(struct ipcfs_legacy),
+					   PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return legacy == MAP_FAILED ? NULL : legacy;
+	if (legacy == MAP_FAILED)
+		return NULL;
+	legacy->keeps = keeps;
+	return legacy;
+}
+
+void ipcfs_legacy_drop(struct ipcfs_legacy *legacy)
+{
+	for (int shelf = 0; shelf < IPCFS_LEDGER_REQUESTS; shelf++)
+		for (uint32_t i = 0; i <= atomic_load(&legacy->ledger.most[shelf]); i++)
+			atomic_store(&legacy->ledger.places[shelf][i], 0);
+	legacy->dropped = true;
 }
 
 static void note_poll(struct ipcfs_legacy *legacy, uint64_t file, uint64_t pollers)
@@ -54,6 +66,15 @@ void ipcfs_legacy_backing_closed(struct ipcfs_legacy *legacy, int id)
 	if (legacy)
 		(void)atomic_compare_exchange_strong(&legacy->backings[id % IPCFS_LEGACY_BACKINGS],
 						     &noted, 0);
+}
+
+void ipcfs_legacy_backing_keep(struct ipcfs_legacy *legacy, int id)
+{
+	int32_t noted = id;
+
+	if (id)
+		(void)atomic_compare_exchange_strong(&legacy->backings[id % IPCFS_LEGACY_BACKINGS],
+						     &noted, -id);
 }
 
 void ipcfs_legacy_wake_pollers(struct ipcfs_legacy *legacy, int device)

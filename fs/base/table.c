@@ -186,6 +186,43 @@ void *ipcfs_table_new(struct ipcfs_table *table, uint32_t *index)
 	return slot ? slot + 1 : NULL;
 }
 
+/* Has an index, above all that were taken, in use. Call with table->lock held. -ENOMEM. */
+static int take_this_index(struct ipcfs_table *table, uint32_t index)
+{
+	uint32_t chunk = index / IPCFS_TABLE_CHUNK, place = index % IPCFS_TABLE_CHUNK;
+	struct ipcfs_table_room *room = &table->room[chunk];
+
+	if (make_chunk(table, chunk))
+		return -ENOMEM;
+	for (; room->used < place; room->used++) {
+		slot_at(table, chunk * IPCFS_TABLE_CHUNK + room->used)->next_free = room->free;
+		room->free = room->used + 1;
+	}
+	room->used++;
+	room->items++;
+	table->used = index + 1;
+	return 0;
+}
+
+void *ipcfs_table_restore(struct ipcfs_table *table, uint32_t index, uint64_t number,
+			  uint32_t generation)
+{
+	struct slot *slot = NULL;
+
+	if (index >= IPCFS_TABLE_MAX || (number && ipcfs_table_index(number) != index))
+		return NULL;
+	pthread_mutex_lock(&table->lock);
+	if (index >= table->used && !take_this_index(table, index)) {
+		slot = slot_at(table, index);
+		set_number(table, slot, index);
+		if (number)
+			slot->number = number;
+		slot->generation = generation;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return slot ? slot + 1 : NULL;
+}
+
 void *ipcfs_table_at(const struct ipcfs_table *table, uint32_t index)
 {
 	struct slot *slot = slot_at(table, index);

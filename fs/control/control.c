@@ -263,6 +263,13 @@ static int control_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 	return !err && control->check_read ? control->check_read(req, file) : err;
 }
 
+/* For struct ipcfs_file_ops. Nothing is open. */
+static int control_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	(void)fs, (void)file;
+	return 0;
+}
+
 /* Appends the text of the file. For ipcfs_sample_read. */
 static int sample_text(fuse_req_t req, struct ipcfs_file *file, struct ipcfs_text *out)
 {
@@ -310,6 +317,7 @@ static ssize_t control_size(fuse_req_t req, const struct ipcfs_node *node)
 
 const struct ipcfs_file_ops ipcfs_control_file_ops = {
 	.open = control_open,
+	.reopen = control_reopen,
 	.read = control_read,
 	.write = control_write,
 	.size = control_size,

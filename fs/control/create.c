@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "fs/base/clock.h"
+#include "fs/base/unanswered.h"
 #include "fs/control/make.h"
 #include "fs/control/spec.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 
 #define PATH_SIZE (NAME_MAX + 64) /* bytes of a path with its newline */
@@ -21,7 +23,9 @@ void ipcfs_create_read(fuse_req_t req, struct ipcfs_file *file, const struct ipc
 	int err;
 
 	pthread_mutex_lock(&file->lock);
+	(void)ipcfs_unanswered_act();
 	err = ipcfs_file_take(ipcfs_of(req), file, io->size, &bytes);
+	ipcfs_file_save(ipcfs_of(req), file);
 	pthread_mutex_unlock(&file->lock);
 	if (err)
 		ipcfs_reply_error(req, err);

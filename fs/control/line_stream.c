@@ -6,6 +6,7 @@
 #include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
 #include "fs/base/clock.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 
 #define SLICE_NS (5 * 1000 * 1000) /* ns: a read gives the lines that it has by then */
@@ -99,6 +100,7 @@ int ipcfs_line_stream_take(struct ipcfs_line_stream *stream, int (*make)(void *a
 		return err;
 	pthread_mutex_lock(&file->lock);
 	err = ipcfs_file_take(stream->fs, file, stream->wanted, &stream->bytes);
+	ipcfs_file_save(stream->fs, file);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "backends/contract/limits.h"
 #include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
+#include "fs/base/unanswered.h"
 #include "fs/request/audit_event.h"
 #include "fs/request/judge.h"
 #include "fs/request/tell.h"
@@ -95,6 +96,7 @@ static int make_within_quota(fuse_req_t req, const struct ipcfs_view *view,
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	const struct ipcfs_space *space = ipcfs_view_space(view, spec->class);
 	unsigned max, act;
+	bool begun;
 	int making = ipcfs_quota_make(fs->quota, caller->uid, &max), err = 0;
 
 	if (making < 0)
@@ -105,9 +107,12 @@ static int make_within_quota(fuse_req_t req, const struct ipcfs_view *view,
 			*limit = "max_objects";
 	}
 	act = ipcfs_events_begin_act(&fs->events);
+	begun = ipcfs_unanswered_act();
 	if (!err)
 		err = spec->class->make(space, spec, caller, info, limit);
-	if (!err)
+	if (err)
+		ipcfs_unanswered_set(begun);
+	else
 		ipcfs_tell_name(req, space, spec->class, info, IPCFS_EVENT_CREATED);
 	ipcfs_events_end_act(&fs->events, act);
 	if (making > 0)

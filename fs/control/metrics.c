@@ -14,6 +14,7 @@
 #include "fs/control/metrics_text.h"
 #include "fs/control/objects_walk.h"
 #include "fs/queue/lease.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/semaphore/hold.h"
 #include "fs/tree/permission.h"
@@ -342,6 +343,7 @@ void ipcfs_metrics_read(fuse_req_t req, struct ipcfs_file *file, const struct ip
 	pthread_mutex_lock(&file->lock);
 	if (!err)
 		err = ipcfs_file_take(reading.fs, file, io->size, &bytes);
+	ipcfs_file_save(reading.fs, file);
 	pthread_mutex_unlock(&file->lock);
 	pthread_mutex_unlock(&file->lines.turn);
 	if (err)

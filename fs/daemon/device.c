@@ -13,6 +13,7 @@
 #include "fs/base/counters.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/legacy.h"
+#include "fs/base/unanswered.h"
 
 #define SHORT_MAX 256 /* bytes */
 
@@ -57,6 +58,23 @@ static void count_error(const struct iovec *parts)
 		ipcfs_count_error(ipcfs_fuse_header_error(parts[0].iov_base));
 }
 
+/* Returns the number of the request that is answered. 0: it is a notification. */
+static uint64_t number_of(const struct iovec *parts)
+{
+	return parts[0].iov_len >= IPCFS_FUSE_ANSWER_SIZE
+		       ? ipcfs_fuse_header_answered(parts[0].iov_base)
+		       : 0;
+}
+
+/* Notes that a request was answered. Keeps errno. */
+static void note_answer(const struct iovec *parts)
+{
+	int error = errno;
+
+	ipcfs_unanswered_answered(number_of(parts));
+	errno = error;
+}
+
 static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 {
 	size_t size = size_of(parts, count);
@@ -67,9 +85,12 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 		return (ssize_t)size;
 	if (size <= SHORT_MAX) {
 		count_error(parts);
-		return send_short(fd, parts, count);
+		done = send_short(fd, parts, count);
+		note_answer(parts);
+		return done;
 	}
 	done = writev(fd, parts, count); /* it tells of no error: an error has no bytes */
+	note_answer(parts);
 	/* Another process truncated the segment. The kernel has answered the request with EIO. */
 	if (done < 0 && errno == EFAULT)
 		return (ssize_t)size;
@@ -78,7 +99,7 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 
 static ssize_t read_request(int fd, void *bytes, size_t size, void *arg)
 {
-	ssize_t got = read(fd, bytes, size);
+	ssize_t got = ipcfs_unanswered_read(fd, bytes, size);
 
 	(void)arg;
 	if (got > 0 && legacy)

@@ -198,7 +198,7 @@ static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **leg
 {
 	const struct ipcfs_options *options = service->options;
 
-	*legacy = options->supervise ? ipcfs_legacy_create() : NULL;
+	*legacy = options->supervise ? ipcfs_legacy_create(!options->namespaces) : NULL;
 	if (!options->supervise || *legacy)
 		service->fs = ipcfs_filesystem_create(*legacy);
 	if (!service->fs) {

@@ -326,6 +326,8 @@ static int serve(struct session *session, const sigset_t *taken)
 	int result = serve_init(session, succeeds);
 
 	if (result == 0)
+		result = ipcfs_session_threads_replay(session->threads);
+	if (result == 0)
 		result = ipcfs_session_threads_start(session->threads);
 	if (result < 0) {
 		ipcfs_log(LOG_ERR, "can't serve requests: %s", strerror(-result));
@@ -383,7 +385,8 @@ static int supervise(struct session *session, const sigset_t *taken)
 
 	if (!session->legacy)
 		return 1;
-	result = ipcfs_supervise(fuse_session_fd(session->fuse), taken, &hooks, &session->worker);
+	result = ipcfs_supervise(fuse_session_fd(session->fuse), session->legacy->keeps, taken,
+				 &hooks, &session->worker);
 	if (result == 1)
 		return 1;
 	begin_end(session);

@@ -28,6 +28,7 @@ struct session_thread {
 	void *stack;
 	pid_t tid;
 	struct ipcfs_fuse_header head; /* the thread's own: of its request */
+	bool shares; /* the thread's own: its request is in memory that workers share */
 
 	/* The thread sets these for its request, and then begins a turn. */
 	atomic_ullong unique;

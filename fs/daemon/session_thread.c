@@ -16,6 +16,7 @@
 #include "fs/base/clear_stack.h"
 #include "fs/base/counters.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/unanswered.h"
 #include "fs/daemon/session.h"
 #include "fs/daemon/session_inside.h"
 #include "fs/daemon/session_threads.h"
@@ -33,7 +34,7 @@ struct request_sizes {
 };
 
 /* Clears message bytes from the thread's buffer, and gives memory of large requests back. */
-static void clear_request(const struct fuse_buf *buf, struct request_sizes *sizes)
+static void clear_request(const struct fuse_buf *buf, struct request_sizes *sizes, bool shared)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	uintptr_t start, end;
@@ -53,7 +54,9 @@ static void clear_request(const struct fuse_buf *buf, struct request_sizes *size
 	end = ((uintptr_t)buf->mem + sizes->large) & ~(page - 1);
 	sizes->large = 0;
 	/* If this fails, the pages only stay in use. */
-	if (start < end)
+	if (start < end && shared)
+		ipcfs_unanswered_give_back(start - (uintptr_t)buf->mem, end - (uintptr_t)buf->mem);
+	else if (start < end)
 		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
@@ -128,6 +131,7 @@ static void begin(struct session_thread *self, const void *request, size_t size)
 static void end(struct session_thread *self)
 {
 	ipcfs_clear_stack();
+	ipcfs_unanswered_end();
 	self->threads->hooks->done(self->threads->hooks->arg);
 	if (self->payer != IPCFS_SESSION_NOBODY) { /* only this thread writes it */
 		pthread_mutex_lock(&self->threads->lock);
@@ -154,6 +158,7 @@ static int count(struct session_thread *self, const void *request, size_t size, 
 		self->payer = payer;
 		self->node = self->head.node;
 	} else {
+		(void)ipcfs_unanswered_park();
 		err = ipcfs_aside_put(&threads->aside, request, size, payer);
 		atomic_store(&threads->any_aside, threads->aside.first != NULL);
 	}
@@ -184,7 +189,7 @@ static bool take_share(struct session_thread *self, const void *request, size_t 
 		payer = ipcfs_authority_payer(head->tid, head->uid);
 	err = count(self, request, size, payer);
 	if (err && err != -EINPROGRESS)
-		ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), head->unique, err);
+		ipcfs_unanswered_refuse(fuse_session_fd(threads->fuse), head->unique, err);
 	return !err;
 }
 
@@ -208,13 +213,14 @@ static void put_long(struct session_thread *self, const struct fuse_buf *buf)
 	uid_t payer = ipcfs_authority_payer(head->tid, head->uid);
 	int err;
 
+	(void)ipcfs_unanswered_park();
 	pthread_mutex_lock(&threads->lock);
 	err = ipcfs_aside_put_long(&threads->aside, buf->mem, buf->size, payer,
 				   self->turns.interrupted);
 	atomic_store(&threads->any_aside, threads->aside.first != NULL);
 	pthread_mutex_unlock(&threads->lock);
 	if (err != -EINPROGRESS)
-		ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), head->unique, err);
+		ipcfs_unanswered_refuse(fuse_session_fd(threads->fuse), head->unique, err);
 }
 
 static void handle(struct session_thread *self, const struct fuse_buf *buf)
@@ -256,7 +262,7 @@ static int serve(struct session_thread *self, struct fuse_buf *buf, struct reque
 	if (takes(self, buf->mem, (size_t)size))
 		handle(self, buf);
 	end(self);
-	clear_request(buf, sizes);
+	clear_request(buf, sizes, self->shares);
 	return 1;
 }
 
@@ -279,20 +285,27 @@ static struct ipcfs_aside_request *take_aside(struct session_thread *self)
 	return request;
 }
 
+/* Tells libfuse that a request is interrupted. It keeps that for the request, which follows. */
+static void interrupt(const struct session_thread *self, uint64_t unique)
+{
+	char request[IPCFS_FUSE_INTERRUPT_SIZE] __attribute__((aligned(8)));
+	const struct fuse_buf buf = { .mem = request, .size = sizeof(request) };
+
+	ipcfs_fuse_header_interrupt(request, unique);
+	fuse_session_process_buf(self->threads->fuse, &buf);
+}
+
 /* Handles a request that was aside. False: there is none for which it is time. */
 static bool serve_aside(struct session_thread *self)
 {
-	char interrupt[IPCFS_FUSE_INTERRUPT_SIZE] __attribute__((aligned(8)));
 	struct ipcfs_aside_request *request = take_aside(self);
-	struct fuse_buf buf = { .mem = interrupt, .size = sizeof(interrupt) };
+	struct fuse_buf buf;
 
 	if (!request)
 		return false;
-	if (request->interrupted) {
-		/* libfuse keeps it for the request that follows */
-		ipcfs_fuse_header_interrupt(interrupt, request->unique);
-		fuse_session_process_buf(self->threads->fuse, &buf);
-	}
+	ipcfs_unanswered_begin(request->unique);
+	if (request->interrupted)
+		interrupt(self, request->unique);
 	buf = (struct fuse_buf){ .mem = request->bytes, .size = request->size };
 	ipcfs_long_work_allow(request->is_long);
 	handle(self, &buf);
@@ -331,6 +344,8 @@ void *ipcfs_session_thread_run(void *arg)
 	bool superfluous = false;
 
 	self->tid = gettid();
+	buf.mem = ipcfs_unanswered_slot((unsigned)(self - threads->all) + 1);
+	self->shares = buf.mem != NULL;
 	ipcfs_answered_init(&self->turns);
 	ipcfs_long_work_allow(false);
 	while (result > 0 && !superfluous && !fuse_session_exited(threads->fuse)) {
@@ -339,7 +354,8 @@ void *ipcfs_session_thread_run(void *arg)
 		superfluous = is_superfluous(self);
 	}
 	threads->hooks->leave(threads->hooks->arg);
-	free(buf.mem);
+	if (!self->shares)
+		free(buf.mem);
 	if (superfluous)
 		return NULL;
 	if (result < 0)
@@ -364,4 +380,32 @@ int ipcfs_session_threads_serve_init(struct ipcfs_session_threads *threads)
 	if (result == 0)
 		return -ENODEV;
 	return fuse_session_exited(threads->fuse) ? -EPROTO : 0;
+}
+
+/* Handles a request that a worker before has left. */
+static void replay(void *arg, const struct ipcfs_unanswered *left)
+{
+	struct session_thread *self = arg;
+	const struct fuse_buf buf = { .mem = left->bytes, .size = left->size };
+
+	begin_turn(self, left->bytes, left->size, true);
+	if (left->begun) {
+		ipcfs_unanswered_refuse(fuse_session_fd(self->threads->fuse), self->head.unique,
+					-EIO);
+	} else {
+		if (left->interrupted)
+			interrupt(self, self->head.unique);
+		handle(self, &buf);
+	}
+	end(self);
+}
+
+int ipcfs_session_threads_replay(struct ipcfs_session_threads *threads)
+{
+	struct session_thread self = { .threads = threads, .payer = IPCFS_SESSION_NOBODY };
+
+	if (!ipcfs_unanswered_slot(0))
+		return 0;
+	ipcfs_answered_init(&self.turns);
+	return ipcfs_unanswered_replay(replay, &self);
 }

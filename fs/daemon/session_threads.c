@@ -16,6 +16,7 @@
 #include "fs/base/fuse_header.h"
 #include "fs/base/log.h"
 #include "fs/base/proc_file.h"
+#include "fs/base/unanswered.h"
 #include "fs/daemon/session_inside.h"
 
 #define READY_MIN 2
@@ -199,7 +200,7 @@ static void answer(struct ipcfs_session_threads *threads, uint64_t unique, int e
 	aside = ipcfs_aside_drop(&threads->aside, unique);
 	pthread_mutex_unlock(&threads->lock);
 	if (aside)
-		ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), unique, err);
+		ipcfs_unanswered_refuse(fuse_session_fd(threads->fuse), unique, err);
 }
 
 /* Answers requests that are aside and overdue, or whose callers are ending. */
@@ -261,7 +262,7 @@ static void answer_late(struct ipcfs_session_threads *threads, struct session_th
 	atomic_store(&thread->turns.answered, thread->seen);
 	if (atomic_load(&thread->turns.now) != thread->seen)
 		return; /* these were of another request perhaps */
-	ipcfs_fuse_header_refuse(fuse_session_fd(threads->fuse), unique, err);
+	ipcfs_unanswered_refuse(fuse_session_fd(threads->fuse), unique, err);
 	if (!threads->late)
 		ipcfs_log(LOG_WARNING,
 			  "a request of uid %u was answered: it waits for the lock of a file or a "

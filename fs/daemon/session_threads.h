@@ -41,6 +41,12 @@ struct ipcfs_session_threads *ipcfs_session_threads_create(struct fuse_session *
 int ipcfs_session_threads_serve_init(struct ipcfs_session_threads *threads);
 
 /*
+ * Handles the requests that a worker before has left without an answer. Call before the threads
+ * start. -ENOMEM: some were left out.
+ */
+int ipcfs_session_threads_replay(struct ipcfs_session_threads *threads);
+
+/*
  * Starts the threads. Call ipcfs_session_threads_stop after an error, too.
  * Errors of pthread_create(3).
  */

@@ -31,6 +31,7 @@
 struct supervisor {
 	const struct ipcfs_supervisor_hooks *hooks;
 	int device, signals; /* descriptors */
+	bool keeps;	     /* see supervisor.h */
 	int line;	     /* to the worker; -1: there is none */
 	int watch;	     /* the worker's, see supervisor.h; -1: there is none */
 	int old_watch;	     /* of the worker before; -1: it was closed */
@@ -68,9 +69,9 @@ static void become_worker(struct supervisor *self, int fresh, int line, struct i
 	close(self->line);
 	close(self->signals);
 	ipcfs_descriptor_close(&self->old_watch); /* takes no time: the supervisor has it, too */
-	if (dup3(fresh, self->device, O_CLOEXEC) < 0)
+	if (fresh >= 0 && dup3(fresh, self->device, O_CLOEXEC) < 0)
 		_exit(1); /* the supervisor logs it */
-	close(fresh);
+	ipcfs_descriptor_close(&fresh);
 	(void)prctl(PR_SET_NAME, "ipcfs-worker");
 	*worker = (struct ipcfs_worker){ .line = line,
 					 .watch = self->watch,
@@ -88,13 +89,13 @@ static void renew_watch(struct supervisor *self)
 /* Forks a worker. Returns 1 in it, and 0 in the supervisor, or a negative errno. */
 static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 {
-	int fresh = clone_device(self->device), ends[2], err = 0;
+	int fresh = self->keeps ? -1 : clone_device(self->device), ends[2], err = 0;
 
-	if (fresh < 0)
+	if (fresh < 0 && !self->keeps)
 		return fresh;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
 		err = -errno;
-		close(fresh);
+		ipcfs_descriptor_close(&fresh);
 		return err;
 	}
 	renew_watch(self);
@@ -110,7 +111,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 		ipcfs_descriptor_close(&self->line);
 	}
 	close(ends[1]);
-	close(fresh);
+	ipcfs_descriptor_close(&fresh);
 	return err;
 }
 
@@ -243,12 +244,15 @@ static int run(struct supervisor *self, struct ipcfs_worker *worker)
 	return 0;
 }
 
-int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
-		    struct ipcfs_worker *worker)
+int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
+		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_worker *worker)
 {
-	struct supervisor self = {
-		.hooks = hooks, .device = device, .line = -1, .watch = -1, .old_watch = -1
-	};
+	struct supervisor self = { .hooks = hooks,
+				   .device = device,
+				   .keeps = keeps,
+				   .line = -1,
+				   .watch = -1,
+				   .old_watch = -1 };
 	int result;
 
 	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -44,8 +44,8 @@ struct ipcfs_worker {
  * In the supervisor returns when a worker has ended in order, or after a signal that ends the mount:
  * 0. A negative errno: the first worker has failed, which was logged.
  */
-int ipcfs_supervise(int device, const sigset_t *signals, const struct ipcfs_supervisor_hooks *hooks,
-		    struct ipcfs_worker *worker);
+int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
+		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_worker *worker);
 
 /* Tells the supervisor that the worker is ready, or that it has read its settings again. */
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);

@@ -15,10 +15,12 @@
 #include "fs/base/fuse_header.h"
 #include "fs/base/legacy.h"
 #include "fs/base/log.h"
+#include "fs/base/unanswered.h"
 #include "fs/control/events.h"
 #include "fs/ops/ops.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/audit_event.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/ns_entry.h"
 #include "fs/segment/backing.h"
 #include "fs/segment/lock.h"
@@ -29,6 +31,7 @@
 
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define RELEASES_MAX 128
+#define BEGUN_MAX 3		  /* workers that may die of what was left, before it is dropped */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
 /* Joins the IPC namespace of the target process. */
@@ -170,6 +173,29 @@ static int make_tables(struct ipcfs_filesystem *fs)
 	return err;
 }
 
+/* Opens what the workers share, and takes over what the one before has left. -ENOMEM. */
+static int take_over(struct ipcfs_filesystem *fs)
+{
+	if (!fs->legacy || !fs->legacy->keeps)
+		return 0;
+	if (atomic_fetch_add(&fs->legacy->begun, 1) >= BEGUN_MAX) {
+		ipcfs_log(LOG_ERR, "what was open is dropped: the processes that were to serve the "
+				   "mount have died of it");
+		ipcfs_legacy_drop(fs->legacy);
+	}
+	fs->ledger = ipcfs_ledger_open(&fs->legacy->ledger);
+	if (!fs->ledger)
+		return -ENOMEM;
+	fs->nodes.ledger = fs->objects.ledger = fs->ledger;
+	ipcfs_unanswered_use(fs->legacy, fs->ledger);
+	ipcfs_objects_restore(&fs->objects, ipcfs_registry_home(fs->registry));
+	ipcfs_nodes_restore(&fs->nodes);
+	ipcfs_files_restore(fs, ipcfs_op_reopen);
+	ipcfs_nodes_restored(&fs->nodes);
+	ipcfs_objects_restored(&fs->objects);
+	return 0;
+}
+
 /* Frees what ipcfs_filesystem_open has made. */
 static void close_filesystem(struct ipcfs_filesystem *fs);
 
@@ -207,6 +233,8 @@ int ipcfs_filesystem_open(struct ipcfs_filesystem *fs, const struct ipcfs_option
 		err = make_tables(fs);
 	if (!err)
 		err = ipcfs_waits_create(fs, ipcfs_transfer_unclaimed, fs->watch, &fs->waits);
+	if (!err)
+		err = take_over(fs);
 	if (!err && options->audit)
 		err = open_audit(fs, options);
 	if (err)
@@ -267,7 +295,10 @@ void ipcfs_filesystem_succeed(void *arg)
 	struct ipcfs_filesystem *fs = arg;
 
 	ipcfs_legacy_wake_pollers(fs->legacy, fuse_session_fd(fs->session));
-	ipcfs_invalidate_all(fs);
+	if (!fs->ledger || fs->legacy->dropped)
+		ipcfs_invalidate_all(fs);
+	fs->legacy->dropped = false;
+	atomic_store(&fs->legacy->begun, 0);
 }
 
 void ipcfs_filesystem_stop(void *arg)
@@ -382,6 +413,8 @@ static void close_filesystem(struct ipcfs_filesystem *fs)
 	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_events_destroy(&fs->events);
 	ipcfs_registry_destroy(fs->registry);
+	ipcfs_ledger_close(fs->ledger);
+	fs->ledger = NULL;
 	free_limits(fs);
 	fs->quota = NULL;
 }

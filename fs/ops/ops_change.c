@@ -7,6 +7,7 @@
 
 #include "fs/access/caller.h"
 #include "fs/base/log.h"
+#include "fs/base/unanswered.h"
 #include "fs/control/make.h"
 #include "fs/ops/echo_ops.h"
 #include "fs/ops/getattr.h"
@@ -82,14 +83,18 @@ static int remove_as(fuse_req_t req, struct ipcfs_caller *caller, const struct i
 	struct ipcfs_events *events = &ipcfs_of(req)->events;
 	int err = ipcfs_caller_load(caller);
 	unsigned act;
+	bool begun;
 
 	if (!err)
 		err = ipcfs_permission_makers(class, caller);
 	if (err)
 		return err;
 	act = ipcfs_events_begin_act(events);
+	begun = ipcfs_unanswered_act();
 	err = class->remove(space, &info->ref, caller);
-	if (!err)
+	if (err)
+		ipcfs_unanswered_set(begun);
+	else
 		ipcfs_tell_name(req, space, class, info, IPCFS_EVENT_REMOVED);
 	ipcfs_events_end_act(events, act);
 	return err;

@@ -8,8 +8,10 @@
 #include "fs/access/caller.h"
 #include "fs/base/answered.h"
 #include "fs/base/clock.h"
+#include "fs/ops/file_groups.h"
 #include "fs/ops/ops.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/judge.h"
 #include "fs/request/reply.h"
 #include "fs/tree/attr.h"
@@ -66,12 +68,22 @@ void ipcfs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!err) {
 		fi->fh = file->number;
 		file->opened = true;
+		ipcfs_file_save(fs, file);
 		if (fuse_reply_open(req, fi) != -ENOENT)
 			return;
 	} else {
 		ipcfs_reply_error(req, err);
 	}
 	ipcfs_file_free(fs, file);
+}
+
+int ipcfs_op_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	const struct ipcfs_file_ops *ops = ipcfs_ops_of(file->key.kind);
+
+	if (S_ISDIR(ipcfs_file_kinds[file->key.kind].type))
+		return begin_listing(fs, file); /* the names are found again, up to where it was */
+	return ops->reopen ? ops->reopen(fs, file) : -ESTALE;
 }
 
 /* The answer to one readdir or readdirplus (`plus`), which is filled with entries of a listing. */

@@ -10,6 +10,7 @@
 #include "fs/ops/ops.h"
 #include "fs/request/audit_event.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/tree/attr.h"
 
@@ -83,8 +84,10 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		ipcfs_reply_error(req, err);
 	} else if (file->writes && ipcfs_file_has(file, IPCFS_FILE_OPEN_TAKES)) {
 		ops_of(file)->take(req, file, fi->flags);
-	} else if (ipcfs_reply_open(req, file, fopen_flags(fs, file)) == -ENOENT) {
-		ipcfs_file_close(fs, file);
+	} else {
+		ipcfs_file_save(fs, file);
+		if (ipcfs_reply_open(req, file, fopen_flags(fs, file)) == -ENOENT)
+			ipcfs_file_close(fs, file);
 	}
 }
 

@@ -102,6 +102,23 @@ static int channel_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
 }
 
+/* For struct ipcfs_file_ops. A lease, and messages of a broker, have ended with their worker. */
+static int channel_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	int err = file->key.kind == IPCFS_NODE_LEASE || object->class->space ? -ESTALE : 0;
+
+	if (!err && file->reads)
+		err = ipcfs_object_open(&fs->objects, object, IPCFS_RECEIVE,
+					&file->handle[IPCFS_RECEIVE]);
+	if (err || !file->writes)
+		return err;
+	err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND, &file->handle[IPCFS_SEND]);
+	if (err && file->reads)
+		ipcfs_object_close(&fs->objects, object, IPCFS_RECEIVE);
+	return err;
+}
+
 /*
  * Sends what was written and not completed by a close of its writer: the writer passed its
  * descriptor to another process, which closed it last. An unfinished record is no message.
@@ -237,6 +254,7 @@ static void channel_write(fuse_req_t req, struct ipcfs_file *file, const struct 
 
 const struct ipcfs_file_ops ipcfs_channel_file_ops = {
 	.open = channel_open,
+	.reopen = channel_reopen,
 	.read = ipcfs_channel_read,
 	.write = channel_write,
 	.flush = ipcfs_channel_flush,

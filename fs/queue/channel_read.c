@@ -5,11 +5,13 @@
 
 #include "backends/contract/fault.h"
 #include "fs/access/caller.h"
+#include "fs/base/unanswered.h"
 #include "fs/queue/channel.h"
 #include "fs/queue/lease.h"
 #include "fs/queue/reader.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/wait/waits.h"
 
@@ -112,12 +114,17 @@ static bool answer_rest(const struct ipcfs_queue_waiter *waiter)
 	struct ipcfs_file *file = waiter->base.file;
 	struct ipcfs_text bytes = { 0 };
 	int err = ipcfs_file_check(ipcfs_of(req), file, IPCFS_RECEIVE, waiter->base.tid);
-	bool due = true;
+	bool due = true, begun;
 
 	if (!err) {
 		pthread_mutex_lock(&file->lock);
+		begun = ipcfs_unanswered_act();
 		if (!has_ended(waiter))
 			due = take_rest(waiter, &bytes, &err);
+		if (due && !err)
+			ipcfs_file_save(waiter->base.fs, file);
+		else
+			ipcfs_unanswered_set(begun);
 		pthread_mutex_unlock(&file->lock);
 	}
 	if (err)
@@ -162,6 +169,7 @@ static int keep_rest(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		take_rest(waiter, &waiter->data, &err);
 		*fits = waiter->data.size;
 	}
+	ipcfs_file_save(waiter->base.fs, file);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }

@@ -8,11 +8,13 @@
 #include <time.h>
 
 #include "fs/access/caller.h"
+#include "fs/base/unanswered.h"
 #include "fs/queue/channel.h"
 #include "fs/queue/framing.h"
 #include "fs/queue/reader.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/wait/waits.h"
 
@@ -80,12 +82,14 @@ static int keep_pending(struct ipcfs_queue_waiter *waiter, size_t from, size_t t
 	pthread_mutex_lock(&file->lock);
 	pending = ipcfs_file_pending(waiter->base.fs, file, waiter->owner, to > from || refused);
 	if (pending) {
+		(void)ipcfs_unanswered_act();
 		pending->refused = refused;
 		err = ipcfs_pending_reserve(waiter->base.fs, file, pending, to - from);
 		if (!err)
 			err = ipcfs_text_add(&pending->text, waiter->data.data + from, to - from);
 		if (!err && !pending->text.size && !refused)
 			ipcfs_file_drop_pending(waiter->base.fs, file, waiter->owner);
+		ipcfs_file_save(waiter->base.fs, file);
 	} else if (to > from) {
 		err = -ENOMEM;
 	}
@@ -159,6 +163,8 @@ static bool carry_over(struct ipcfs_queue_waiter *waiter, const char **bytes, si
 		go_on = *size > 0;
 		if (end)
 			ipcfs_file_drop_pending(waiter->base.fs, file, waiter->owner);
+		(void)ipcfs_unanswered_act();
+		ipcfs_file_save(waiter->base.fs, file);
 	} else if (pending) {
 		waiter->data = pending->text;
 		pending->text = (struct ipcfs_text){ 0 };
@@ -259,6 +265,7 @@ static int keep_message(struct ipcfs_queue_waiter *waiter, const char *bytes, si
 	if (!pending) {
 		err = -ENOMEM;
 	} else {
+		(void)ipcfs_unanswered_act();
 		pending->nonblock = nonblock;
 		if (pending->refused || size > max || pending->text.size > max - size) {
 			err = -EMSGSIZE;
@@ -270,6 +277,7 @@ static int keep_message(struct ipcfs_queue_waiter *waiter, const char *bytes, si
 			if (!err)
 				err = ipcfs_text_add(&pending->text, bytes, size);
 		}
+		ipcfs_file_save(waiter->base.fs, file);
 	}
 	pthread_mutex_unlock(&file->lock);
 	return err;
@@ -466,6 +474,10 @@ static bool take_pending(struct ipcfs_queue_waiter *waiter)
 
 	pthread_mutex_lock(&file->lock);
 	pending = ipcfs_file_take_pending(file, waiter->owner);
+	if (pending) { /* rather lost, and the closer is told, than sent twice */
+		(void)ipcfs_unanswered_act();
+		ipcfs_file_save(waiter->base.fs, file);
+	}
 	pthread_mutex_unlock(&file->lock);
 	if (pending) {
 		nonblock = pending->nonblock;

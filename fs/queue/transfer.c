@@ -9,6 +9,7 @@
 
 #include "backends/contract/fault.h"
 #include "fs/base/log.h"
+#include "fs/base/unanswered.h"
 #include "fs/queue/framing.h"
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
@@ -99,6 +100,7 @@ static int hand_one(struct ipcfs_queue_waiter *waiter, const struct ipcfs_frame 
 		    struct ipcfs_text *buffer, bool wait)
 {
 	struct ipcfs_message *message = ipcfs_transfer_message(buffer, frame->size);
+	bool begun = false;
 	int err;
 
 	if (!message)
@@ -108,8 +110,14 @@ static int hand_one(struct ipcfs_queue_waiter *waiter, const struct ipcfs_frame 
 		memcpy(message->text, waiter->data.data + waiter->handed + frame->start,
 		       frame->size);
 	buffer->size = sizeof(*message) + frame->size;
+	if (!wait) /* a call that blocks has mostly not sent yet, if the worker is killed in it */
+		begun = ipcfs_unanswered_act();
 	err = waiter->base.object->class->queue->send(waiter->base.handle, message, frame->size,
 						      wait);
+	if (!err && wait)
+		(void)ipcfs_unanswered_act();
+	else if (err && !wait)
+		ipcfs_unanswered_set(begun);
 	if (!err)
 		note_sent(waiter, frame->length);
 	else if (err == -EINPROGRESS)
@@ -427,6 +435,7 @@ static void put_back(const struct ipcfs_waiter *of, const struct ipcfs_taken *ta
 	int err;
 
 	of->object->queue.returned++;
+	ipcfs_object_save(&of->fs->objects, of->object);
 	ipcfs_transfer_count(of->object, IPCFS_MOVE_RETURNED);
 	(void)ipcfs_fault("queue.put_back");
 	if (queue->give_back) {

@@ -7,6 +7,7 @@
 
 #include "fs/access/caller.h"
 #include "fs/base/clock.h"
+#include "fs/base/unanswered.h"
 #include "fs/queue/framing.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/file_check.h"
@@ -26,14 +27,18 @@ static ssize_t receive_one(struct ipcfs_queue_waiter *waiter, struct ipcfs_text 
 			   size_t capacity, struct ipcfs_message **message)
 {
 	ssize_t got;
+	bool begun;
 
 	*message = ipcfs_transfer_message(buffer, capacity);
 	if (!*message)
 		return -ENOMEM;
+	begun = ipcfs_unanswered_act();
 	got = waiter->base.object->class->queue->receive(waiter->base.handle, waiter->base.selector,
 							 *message, capacity);
-	if (got < 0)
+	if (got < 0) {
+		ipcfs_unanswered_set(begun);
 		return got;
+	}
 	buffer->size = sizeof(**message) + (size_t)got;
 	ipcfs_transfer_count(waiter->base.object, IPCFS_MOVE_RECEIVED);
 	return got;
@@ -329,6 +334,7 @@ int ipcfs_transfer_accept_uncounted(struct ipcfs_waiter *base, long type)
 	int err = ipcfs_file_check(waiter->base.fs, waiter->base.file, IPCFS_RECEIVE,
 				   waiter->base.tid);
 
+	(void)ipcfs_unanswered_act();
 	return err ? err : append_received(waiter, &empty, 0);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "fs/access/caller.h"
+#include "fs/base/ledger.h"
 #include "fs/base/lock_list.h"
 #include "fs/tree/listing.h"
 
@@ -100,6 +101,19 @@ int ipcfs_pending_reserve(struct ipcfs_filesystem *fs, const struct ipcfs_file *
 		       &pending->text, more);
 }
 
+void ipcfs_file_begin(struct ipcfs_filesystem *fs, struct ipcfs_file *file, struct ipcfs_node *node,
+		      bool reads, bool writes)
+{
+	file->node = node->id;
+	file->key = node->key;
+	file->reads = reads;
+	file->writes = writes;
+	file->waits.pollers[0].file = file->waits.pollers[1].file = file;
+	pthread_mutex_init(&file->lock, NULL);
+	pthread_mutex_init(&file->lines.turn, NULL);
+	ipcfs_node_opened(&fs->nodes, node, reads, writes);
+}
+
 int ipcfs_file_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_node *node, int flags,
 		   struct ipcfs_file **file)
 {
@@ -117,18 +131,12 @@ int ipcfs_file_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 		return -ENOMEM;
 	}
 	fresh->number = ipcfs_table_number(&fs->files, index);
-	fresh->node = node->id;
-	fresh->key = node->key;
-	fresh->reads = (flags & O_ACCMODE) != O_WRONLY;
-	fresh->writes = (flags & O_ACCMODE) != O_RDONLY;
 	fresh->opener.uid = context->uid;
 	fresh->opener.gid = context->gid;
 	fresh->opener.tid = context->pid;
 	fresh->since = ipcfs_caller_clock();
-	fresh->waits.pollers[0].file = fresh->waits.pollers[1].file = fresh;
-	pthread_mutex_init(&fresh->lock, NULL);
-	pthread_mutex_init(&fresh->lines.turn, NULL);
-	ipcfs_node_opened(&fs->nodes, node, fresh->reads, fresh->writes);
+	ipcfs_file_begin(fs, fresh, node, (flags & O_ACCMODE) != O_WRONLY,
+			 (flags & O_ACCMODE) != O_RDONLY);
 	err = ipcfs_file_charge(fs, fresh);
 	/* the groups are loaded now: later requests may come from other processes */
 	if (!err)
@@ -160,6 +168,8 @@ void ipcfs_file_free(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 	free(file->lines.sums);
 	pthread_mutex_destroy(&file->lines.turn);
 	pthread_mutex_destroy(&file->lock);
+	if (fs->ledger)
+		ipcfs_ledger_drop(fs->ledger, IPCFS_LEDGER_FILES, ipcfs_table_index(file->number));
 	ipcfs_table_free(&fs->files, ipcfs_table_index(file->number));
 	ipcfs_node_closed(&fs->nodes, node, reads, writes);
 }

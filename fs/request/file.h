@@ -12,6 +12,7 @@
 
 #include "fs/base/clock.h"
 #include "fs/base/timer.h"
+#include "fs/base/unanswered.h"
 #include "fs/tree/state.h"
 
 /* The arguments of a read or a write. */
@@ -122,7 +123,7 @@ static inline struct ipcfs_object *ipcfs_file_object(const struct ipcfs_filesyst
 /* Returns when a wait for the file that begins now has to end, ns of ipcfs_clock_ns. 0: never. */
 static inline uint64_t ipcfs_file_deadline(const struct ipcfs_file *file)
 {
-	return file->key.within ? ipcfs_clock_ns() + (file->key.within - 1) * 1000 : 0;
+	return file->key.within ? ipcfs_unanswered_since() + (file->key.within - 1) * 1000 : 0;
 }
 
 /* Returns whether the kind of the file has this trait. */
@@ -140,6 +141,10 @@ static inline bool ipcfs_file_has(const struct ipcfs_file *file, enum ipcfs_file
  */
 int ipcfs_file_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_node *node, int flags,
 		   struct ipcfs_file **file);
+
+/* Begins a file, which has its number, as an open file of the node. */
+void ipcfs_file_begin(struct ipcfs_filesystem *fs, struct ipcfs_file *file, struct ipcfs_node *node,
+		      bool reads, bool writes);
 void ipcfs_file_free(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 
 /*

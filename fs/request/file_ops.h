@@ -28,6 +28,12 @@ struct ipcfs_file_ops {
 	int (*open)(fuse_req_t req, struct ipcfs_file *file, int flags);
 
 	/*
+	 * Opens what `open` opened, without judging, for a file of a worker that has ended. If
+	 * NULL, such a file is stale.
+	 */
+	int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+
+	/*
 	 * Takes what the open of a file takes (IPCFS_FILE_OPEN_TAKES), and answers the open, now
 	 * or later. Called after `open` succeeded.
 	 */

@@ -5,6 +5,7 @@
 
 #include "fs/access/caller.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/unanswered.h"
 
 /* The inode number of the namespace of the request that this thread handles; 0: none. */
 static _Thread_local uint64_t entered;
@@ -86,7 +87,7 @@ int ipcfs_ns_enter(struct ipcfs_filesystem *fs, const void *request, size_t size
 		err = ipcfs_space_visit(view->ipc);
 	entered = view->inode;
 	if (err)
-		ipcfs_fuse_header_refuse(fuse_session_fd(fs->session), head.unique, err);
+		ipcfs_unanswered_refuse(fuse_session_fd(fs->session), head.unique, err);
 	return err;
 }
 

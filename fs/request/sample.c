@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/request/sample.h"
+#include "fs/request/file_saved.h"
 
 #include "fs/request/reply.h"
 
@@ -36,6 +37,7 @@ void ipcfs_sample_read(fuse_req_t req, struct ipcfs_file *file, const struct ipc
 		err = ipcfs_file_charge(ipcfs_of(req), file);
 		if (err) /* the old text is counted */
 			exchange(&file->text, &fresh);
+		ipcfs_file_save(ipcfs_of(req), file);
 	}
 	if (!err)
 		err = copy_part(file, io, &part);

@@ -48,9 +48,10 @@ void ipcfs_backing_close(int device, int id)
 void ipcfs_backing_close_old(struct ipcfs_legacy *legacy, int device)
 {
 	for (size_t i = 0; i < IPCFS_LEGACY_BACKINGS; i++) {
-		int id = atomic_exchange(&legacy->backings[i], 0);
+		int id = atomic_load(&legacy->backings[i]);
 
-		if (id)
+		atomic_store(&legacy->backings[i], id < 0 ? -id : 0);
+		if (id > 0)
 			ipcfs_backing_close(device, id);
 	}
 }

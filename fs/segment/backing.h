@@ -26,7 +26,7 @@ int ipcfs_backing_open(int device, int fd);
 /* Releases a backing id. */
 void ipcfs_backing_close(int device, int id);
 
-/* Releases those that a worker before this one had, and that are known. */
+/* Releases those that a worker before this one had, that are known, and that do not go on. */
 void ipcfs_backing_close_old(struct ipcfs_legacy *legacy, int device);
 
 #endif

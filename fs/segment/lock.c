@@ -8,6 +8,7 @@
 
 #include "backends/contract/fault.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 
 #define WAITER_BYTES 512 /* of a request that waits */
@@ -189,6 +190,7 @@ static int charge_locks(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 		file->segment.locks = true;
 		err = ipcfs_file_charge(fs, file);
 		file->segment.locks = !err;
+		ipcfs_file_save(fs, file);
 	}
 	pthread_mutex_unlock(&file->lock);
 	return err;

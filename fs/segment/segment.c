@@ -126,6 +126,34 @@ static int segment_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
 }
 
+/* Shares the backing id that the file had in a worker before: the kernel still has it. */
+static void keep_backing(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	if (file->segment.backing)
+		(void)share_backing(fs, ipcfs_file_object(fs, file), file->segment.backing);
+	ipcfs_legacy_backing_keep(fs->legacy, file->segment.backing);
+}
+
+/* For struct ipcfs_file_ops. */
+static int segment_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	int err = 0;
+
+	if (file->reads)
+		err = ipcfs_object_open(&fs->objects, object, IPCFS_RECEIVE,
+					&file->handle[IPCFS_RECEIVE]);
+	if (!err && file->writes) {
+		err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND,
+					&file->handle[IPCFS_SEND]);
+		if (err && file->reads)
+			ipcfs_object_close(&fs->objects, object, IPCFS_RECEIVE);
+	}
+	if (!err)
+		keep_backing(fs, file);
+	return err;
+}
+
 static void segment_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	ipcfs_segment_unlock(fs, file);
@@ -353,6 +381,7 @@ static int segment_allocate(fuse_req_t req, struct ipcfs_file *file, int flags, 
 
 const struct ipcfs_file_ops ipcfs_segment_file_ops = {
 	.open = segment_open,
+	.reopen = segment_reopen,
 	.fopen_flags = segment_fopen_flags,
 	.read = segment_read,
 	.write = segment_write,

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "fs/access/caller.h"
+#include "fs/base/unanswered.h"
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
 
@@ -43,6 +44,23 @@ static int operate(void *arg)
 	return base->object->class->semaphore->operate(base->handle, ops, count, operation->flags);
 }
 
+/* The same, noting that it has an effect. One that blocks has mostly none until its end. */
+static int operate_noted(const struct operation *operation)
+{
+	bool waits = operation->flags & IPCFS_SEMAPHORE_WAIT;
+	bool begun = waits ? false : ipcfs_unanswered_act();
+	int err = operation->flags & IPCFS_SEMAPHORE_UNDO
+			  ? ipcfs_space_run(operation->waiter->base.object->space, operate,
+					    (void *)(uintptr_t)operation)
+			  : operate((void *)(uintptr_t)operation);
+
+	if (!err)
+		(void)ipcfs_unanswered_act();
+	else if (!waits)
+		ipcfs_unanswered_set(begun);
+	return err;
+}
+
 ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 {
 	const struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
@@ -53,10 +71,9 @@ ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 	err = ipcfs_file_check(base->fs, base->file, direction, base->tid);
 	if (err)
 		return err;
-	if (!waiter->hold)
-		return operate(&operation);
-	operation.flags |= IPCFS_SEMAPHORE_UNDO;
-	return ipcfs_space_run(base->object->space, operate, &operation);
+	if (waiter->hold)
+		operation.flags |= IPCFS_SEMAPHORE_UNDO;
+	return operate_noted(&operation);
 }
 
 struct ipcfs_semaphore_waiter ipcfs_operation_begin(fuse_req_t req, struct ipcfs_file *file,

@@ -8,7 +8,9 @@
 #include "backends/contract/fault.h"
 #include "fs/access/access.h"
 #include "fs/access/caller.h"
+#include "fs/base/unanswered.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/judge.h"
 #include "fs/request/reply.h"
 #include "fs/request/sample.h"
@@ -63,6 +65,19 @@ static int semaphore_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 			ipcfs_object_close(&fs->objects, object, IPCFS_SEND);
 	}
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
+}
+
+/* For struct ipcfs_file_ops. A hold has ended with its worker. */
+static int semaphore_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	int handle, err;
+
+	if (file->writes && ipcfs_file_has(file, IPCFS_FILE_OPEN_TAKES))
+		return -ESTALE;
+	err = ipcfs_object_open(&fs->objects, ipcfs_file_object(fs, file), IPCFS_SEND, &handle);
+	if (!err)
+		file->handle[IPCFS_SEND] = file->handle[IPCFS_RECEIVE] = handle;
+	return err;
 }
 
 static void semaphore_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
@@ -217,6 +232,8 @@ static int take_line(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 		*line = pending->text;
 		pending->text = (struct ipcfs_text){ 0 };
 		ipcfs_file_drop_pending(fs, file, io->owner);
+		(void)ipcfs_unanswered_act();
+		ipcfs_file_save(fs, file);
 	}
 	err = ipcfs_text_add(line, io->bytes, io->size);
 	pthread_mutex_unlock(&file->lock);
@@ -244,6 +261,8 @@ static int keep_line(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 		if (!err)
 			err = ipcfs_text_add(&pending->text, io->bytes, io->size);
 	}
+	(void)ipcfs_unanswered_act();
+	ipcfs_file_save(fs, file);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }
@@ -320,6 +339,7 @@ static void semaphore_write(fuse_req_t req, struct ipcfs_file *file, const struc
 
 const struct ipcfs_file_ops ipcfs_semaphore_file_ops = {
 	.open = semaphore_open,
+	.reopen = semaphore_reopen,
 	.take = ipcfs_hold_open,
 	.read = semaphore_read,
 	.write = semaphore_write,

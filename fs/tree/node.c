@@ -14,21 +14,15 @@
 #define NODE_BYTES 256	 /* of a node, in its tables */
 #define OBJECT_BYTES 768 /* of an object, in its tables, and another spelling of its name */
 
-uint32_t ipcfs_class_number(const struct ipcfs_class *class)
-{
-	uint32_t number = 0;
-
-	if (!class)
-		return 0;
-	while (ipcfs_classes[number] != class)
-		number++;
-	return number + 1;
-}
-
-const struct ipcfs_class *ipcfs_class_at(uint32_t number)
-{
-	return number ? ipcfs_classes[number - 1] : NULL;
-}
+/* The entry of a node in the ledger: this, and its name. */
+struct node_entry {
+	struct ipcfs_node_key key;
+	uint64_t id;
+	_Atomic uint64_t lookups;
+	uint32_t generation;
+	uid_t uid;
+	atomic_bool shared, current;
+};
 
 /* Drops the references of a key. */
 static void put_key(const struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key)
@@ -61,6 +55,40 @@ static void note_shrinking(struct ipcfs_nodes *nodes)
 	nodes->most = nodes->count;
 	nodes->shrunk = true;
 	pthread_cond_signal(&nodes->wake);
+}
+
+/* Writes a node to the ledger, as it is now. Call with the lock held. */
+static void save(const struct ipcfs_nodes *nodes, const struct ipcfs_node *node)
+{
+	uint32_t index = ipcfs_table_index(node->id);
+	struct node_entry entry = { .key = node->key, .id = node->id, .uid = node->uid };
+	const struct iovec parts[] = { { &entry, sizeof(entry) },
+				       { node->name, node->name ? strlen(node->name) : 0 } };
+
+	if (!nodes->ledger || node->id == IPCFS_NODE_ROOT_ID)
+		return;
+	entry.lookups = node->lookups;
+	entry.generation = ipcfs_table_generation(&nodes->table, index);
+	entry.shared = node->shared;
+	entry.current = node->current;
+	/* without memory the successor does not know the node: it is stale then */
+	(void)ipcfs_ledger_put(nodes->ledger, IPCFS_LEDGER_NODES, index, parts, 2);
+}
+
+/* The same, when nothing but words has changed. Call with the lock held. */
+static void save_words(const struct ipcfs_nodes *nodes, const struct ipcfs_node *node)
+{
+	struct node_entry *entry = NULL;
+	size_t size;
+
+	if (nodes->ledger)
+		entry = ipcfs_ledger_at(nodes->ledger, IPCFS_LEDGER_NODES,
+					ipcfs_table_index(node->id), &size);
+	if (!entry)
+		return;
+	atomic_store(&entry->lookups, node->lookups);
+	atomic_store(&entry->shared, node->shared);
+	atomic_store(&entry->current, node->current);
 }
 
 /*
@@ -143,6 +171,67 @@ void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes)
 	pthread_mutex_destroy(&nodes->lock);
 }
 
+/* Returns whether there can be a node of this key. */
+static bool is_possible(const struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key)
+{
+	if (key->kind == IPCFS_NODE_NONE || key->kind >= IPCFS_NODE_KINDS ||
+	    key->class > IPCFS_CLASSES_MAX)
+		return false;
+	return key->view == ipcfs_registry_home(nodes->registry)->number &&
+	       (!key->object || ipcfs_object_at(nodes->objects, key->object));
+}
+
+/* Makes a node anew. False: the entry makes no sense, or there is no memory. */
+static bool restore(struct ipcfs_nodes *nodes, uint32_t index, const struct node_entry *entry,
+		    size_t size)
+{
+	struct ipcfs_node *node = NULL;
+	char *name = NULL;
+
+	if (size < sizeof(*entry) || !is_possible(nodes, &entry->key))
+		return false;
+	if (size > sizeof(*entry))
+		name = strndup((const char *)(entry + 1), size - sizeof(*entry));
+	if (!ipcfs_quota_charge_kept(nodes->quota, entry->uid, bytes_of(&entry->key)))
+		return false;
+	node = ipcfs_table_restore(&nodes->table, index, entry->id, entry->generation);
+	if (!node) {
+		ipcfs_quota_release(nodes->quota, entry->uid, bytes_of(&entry->key));
+		free(name);
+		return false;
+	}
+	node->key = entry->key;
+	node->id = entry->id;
+	node->name = name;
+	node->lookups = entry->lookups;
+	node->uid = entry->uid;
+	node->shared = entry->shared;
+	if (entry->current)
+		HASH_ADD(hh, nodes->hash, key, sizeof(node->key), node);
+	node->current = entry->current && node->hh.tbl;
+	if (++nodes->count > nodes->most)
+		nodes->most = nodes->count;
+	if (node->key.object)
+		ipcfs_object_ref(nodes->objects, ipcfs_object_at(nodes->objects, node->key.object));
+	ipcfs_view_ref(ipcfs_view_at(nodes->registry, node->key.view));
+	return true;
+}
+
+void ipcfs_nodes_restore(struct ipcfs_nodes *nodes)
+{
+	pthread_mutex_lock(&nodes->lock);
+	for (uint32_t i = IPCFS_NODE_ROOT_ID;
+	     (i = ipcfs_ledger_next(nodes->ledger, IPCFS_LEDGER_NODES, i)) != 0;) {
+		size_t size;
+		const struct node_entry *entry = ipcfs_ledger_at(nodes->ledger, IPCFS_LEDGER_NODES,
+								 i, &size);
+
+		if (!restore(nodes, i, entry, size))
+			ipcfs_ledger_drop(nodes->ledger, IPCFS_LEDGER_NODES, i);
+	}
+	pthread_mutex_unlock(&nodes->lock);
+}
+
 struct ipcfs_node *ipcfs_node_at(struct ipcfs_nodes *nodes, uint64_t id)
 {
 	return ipcfs_table_find(&nodes->table, id);
@@ -208,6 +297,7 @@ static struct ipcfs_node *get(struct ipcfs_nodes *nodes, const struct ipcfs_node
 	if (node && must_not_share(node, tid, uid)) {
 		HASH_DEL(nodes->hash, node);
 		node->current = false;
+		save_words(nodes, node);
 		node = NULL;
 	}
 	have_references = node != NULL;
@@ -224,6 +314,10 @@ static struct ipcfs_node *get(struct ipcfs_nodes *nodes, const struct ipcfs_node
 		node->name = *name;
 		*name = before;
 	}
+	if (node && have_references && !name)
+		save_words(nodes, node);
+	else if (node)
+		save(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
 	if (have_references || !node)
 		put_key(nodes, key);
@@ -307,6 +401,8 @@ static struct ipcfs_node_key node_remove(struct ipcfs_nodes *nodes, struct ipcfs
 		HASH_DEL(nodes->hash, node);
 	free(node->name);
 	ipcfs_quota_release(nodes->quota, node->uid, bytes_of(&key));
+	if (nodes->ledger)
+		ipcfs_ledger_drop(nodes->ledger, IPCFS_LEDGER_NODES, ipcfs_table_index(node->id));
 	ipcfs_table_free(&nodes->table, ipcfs_table_index(node->id));
 	nodes->count--;
 	nodes->gone++;
@@ -339,6 +435,8 @@ void ipcfs_node_forget(struct ipcfs_nodes *nodes, uint64_t id, uint64_t count)
 		node->lookups -= count < node->lookups ? count : node->lookups;
 	if (node && node->lookups == 0 && node->opens == 0)
 		key = node_remove(nodes, node);
+	else if (node)
+		save_words(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
 	put_key(nodes, &key);
 }
@@ -374,4 +472,14 @@ bool ipcfs_node_is_open(struct ipcfs_nodes *nodes, struct ipcfs_node *node)
 	open = node->opens > 0;
 	pthread_mutex_unlock(&nodes->lock);
 	return open;
+}
+
+void ipcfs_nodes_restored(struct ipcfs_nodes *nodes)
+{
+	for (uint32_t i = IPCFS_NODE_ROOT_ID + 1; i < nodes->table.used; i++) {
+		const struct ipcfs_node *node = ipcfs_table_at(&nodes->table, i);
+
+		if (node && node->id)
+			ipcfs_node_forget(nodes, node->id, 0);
+	}
 }

@@ -59,10 +59,11 @@ struct ipcfs_nodes {
 	pthread_cond_t wake;
 	bool pressed; /* `presser`, who has charged a node, uses more than half of max_bytes */
 	uid_t presser;
-	uint32_t count; /* of nodes */
-	uint64_t gone;	/* nodes that were freed since the start */
-	uint32_t most;	/* of nodes, since memory was given back last */
-	bool shrunk;	/* many nodes are gone */
+	uint32_t count;		     /* of nodes */
+	uint64_t gone;		     /* nodes that were freed since the start */
+	uint32_t most;		     /* of nodes, since memory was given back last */
+	bool shrunk;		     /* many nodes are gone */
+	struct ipcfs_ledger *ledger; /* not owned; NULL: no worker comes after this one */
 };
 
 #define IPCFS_NODE_ROOT_ID 1 /* FUSE_ROOT_ID; the index, too */
@@ -76,6 +77,15 @@ int ipcfs_nodes_init(struct ipcfs_nodes *nodes, struct ipcfs_objects *objects,
 void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes);
 
 /*
+ * Makes anew the nodes that a worker before has left in the ledger, of objects that were restored.
+ * Drops entries that make no sense.
+ */
+void ipcfs_nodes_restore(struct ipcfs_nodes *nodes);
+
+/* Drops the nodes that the kernel does not know, and that have no open file. */
+void ipcfs_nodes_restored(struct ipcfs_nodes *nodes);
+
+/*
  * Returns the node of this id, whatever the kernel sent. It lives as long as the kernel has a
  * lookup of it. NULL: there is no such node.
  */
@@ -83,13 +93,6 @@ struct ipcfs_node *ipcfs_node_at(struct ipcfs_nodes *nodes, uint64_t id);
 
 /* Returns the id of the current node of this key. 0: there is none. */
 uint64_t ipcfs_node_find_id(struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key);
-
-/*
- * Return the number of a class, from 1 on, and the class of a number. NULL has the number 0.
- * The numbers are the same after a restart.
- */
-uint32_t ipcfs_class_number(const struct ipcfs_class *class);
-const struct ipcfs_class *ipcfs_class_at(uint32_t number);
 
 /*
  * Returns the node of this key, for a lookup by the thread `tid` (0: unknown) of `uid`, and counts

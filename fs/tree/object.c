@@ -3,14 +3,42 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <utlist.h>
 
 #include "backends/contract/fault.h"
 #include "fs/access/quota.h"
+#include "fs/namespaces/registry.h"
 
 #define SPARES_MAX 64 /* semaphores that stay open */
 #define KEPT_MAX 4096 /* bounds the objects kept of queues that were removed without the mount */
+
+/* The entry of an object in the ledger: this, and its name with a NUL. */
+struct object_entry {
+	uint32_t class; /* ipcfs_class_number */
+	uint32_t key;
+	uint64_t serial, generation, returned, leases_returned, deaths;
+	int64_t last_death;
+	int32_t last_dead;
+	bool removed;
+};
+
+uint32_t ipcfs_class_number(const struct ipcfs_class *class)
+{
+	uint32_t number = 0;
+
+	if (!class)
+		return 0;
+	while (ipcfs_classes[number] != class)
+		number++;
+	return number + 1;
+}
+
+const struct ipcfs_class *ipcfs_class_at(uint32_t number)
+{
+	return number ? ipcfs_classes[number - 1] : NULL;
+}
 
 int ipcfs_objects_init(struct ipcfs_objects *objects)
 {
@@ -79,8 +107,35 @@ static void object_free(struct ipcfs_objects *objects, struct ipcfs_object *obje
 	pthread_mutex_destroy(&object->queue.lock);
 	pthread_mutex_destroy(&object->semaphore.lock);
 	ipcfs_space_unref(object->space);
+	if (objects->ledger)
+		ipcfs_ledger_drop(objects->ledger, IPCFS_LEDGER_OBJECTS, object->number);
 	ipcfs_table_free(&objects->numbers, object->number);
 	free(object);
+}
+
+void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object *object)
+{
+	struct object_entry entry = {
+		.class = ipcfs_class_number(object->class),
+		.key = object->ref.key,
+		.serial = object->ref.serial,
+		.generation = object->semaphore.generation,
+		.returned = object->queue.returned,
+		.leases_returned = object->queue.leases_returned,
+		.deaths = object->semaphore.deaths,
+		.last_death = object->semaphore.last_death,
+		.last_dead = object->semaphore.last_dead,
+		.removed = object->removed,
+	};
+	const struct iovec parts[] = {
+		{ &entry, sizeof(entry) },
+		{ (void *)(uintptr_t)object->ref.name, strlen(object->ref.name) + 1 },
+	};
+
+	if (!objects->ledger)
+		return;
+	/* without memory the successor does not know the object: its files are stale then */
+	(void)ipcfs_ledger_put(objects->ledger, IPCFS_LEDGER_OBJECTS, object->number, parts, 2);
 }
 
 void ipcfs_objects_destroy(struct ipcfs_objects *objects)
@@ -107,16 +162,28 @@ struct ipcfs_object *ipcfs_object_at(const struct ipcfs_objects *objects, uint32
 	return item ? *item : NULL;
 }
 
-/* Adds an object to the table. NULL: no memory. Call with the lock held. */
+/* Call with the lock held. */
+static void note_generation(struct ipcfs_objects *objects, uint64_t generation)
+{
+	if (generation > objects->generation)
+		objects->generation = generation;
+}
+
+/*
+ * Adds an object to the table. `number`: the one it had in a worker before; 0: a new one. NULL: no
+ * memory. Call with the lock held.
+ */
 static struct ipcfs_object *object_add(struct ipcfs_objects *objects,
 				       const struct ipcfs_object_key *id, struct ipcfs_space *space,
-				       const struct ipcfs_ref *ref)
+				       const struct ipcfs_ref *ref, uint32_t number)
 {
 	struct ipcfs_object *object = calloc(1, sizeof(*object)), **item;
 
 	if (!object)
 		return NULL;
-	item = ipcfs_table_new(&objects->numbers, &object->number);
+	object->number = number;
+	item = number ? ipcfs_table_restore(&objects->numbers, number, 0, 0)
+		      : ipcfs_table_new(&objects->numbers, &object->number);
 	if (!item) {
 		free(object);
 		return NULL;
@@ -156,11 +223,68 @@ struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects, struct ipcf
 	pthread_mutex_lock(&objects->lock);
 	HASH_FIND(hh, objects->table, &id, sizeof(id), object);
 	if (!object)
-		object = object_add(objects, &id, space, ref);
+		object = object_add(objects, &id, space, ref, 0);
+	if (object && !object->references)
+		ipcfs_object_save(objects, object);
 	if (object)
 		take_reference(objects, object);
 	pthread_mutex_unlock(&objects->lock);
 	return object;
+}
+
+/* Makes an object anew. False: the entry makes no sense, or there is no memory. */
+static bool restore(struct ipcfs_objects *objects, uint32_t number,
+		    const struct object_entry *entry, size_t size, const struct ipcfs_view *view)
+{
+	struct ipcfs_ref ref = { .serial = entry->serial, .key = entry->key };
+	struct ipcfs_object_key id = { .serial = entry->serial, .key = entry->key };
+	struct ipcfs_object *object = NULL;
+	struct ipcfs_space *space;
+
+	if (size <= sizeof(*entry) || size - sizeof(*entry) > sizeof(ref.name) ||
+	    entry->class > IPCFS_CLASSES_MAX || !ipcfs_class_at(entry->class))
+		return false;
+	id.class = ipcfs_class_at(entry->class);
+	space = id.class->space ? NULL : ipcfs_view_space(view, id.class);
+	id.space = space;
+	memcpy(ref.name, entry + 1, size - sizeof(*entry));
+	ref.name[size - sizeof(*entry) - 1] = '\0';
+	if (space)
+		object = object_add(objects, &id, space, &ref, number);
+	if (!object)
+		return false;
+	object->references = 1;
+	object->removed = entry->removed;
+	object->queue.returned = entry->returned;
+	object->queue.leases_returned = entry->leases_returned;
+	object->semaphore.deaths = entry->deaths;
+	object->semaphore.last_dead = entry->last_dead;
+	object->semaphore.last_death = (time_t)entry->last_death;
+	object->semaphore.generation = entry->generation;
+	note_generation(objects, entry->generation);
+	return true;
+}
+
+void ipcfs_objects_restore(struct ipcfs_objects *objects, const struct ipcfs_view *view)
+{
+	pthread_mutex_lock(&objects->lock);
+	for (uint32_t i = 0;
+	     (i = ipcfs_ledger_next(objects->ledger, IPCFS_LEDGER_OBJECTS, i)) != 0;) {
+		size_t size;
+		const struct object_entry *entry = ipcfs_ledger_at(objects->ledger,
+								   IPCFS_LEDGER_OBJECTS, i, &size);
+
+		if (!restore(objects, i, entry, size, view))
+			ipcfs_ledger_drop(objects->ledger, IPCFS_LEDGER_OBJECTS, i);
+	}
+	pthread_mutex_unlock(&objects->lock);
+}
+
+void ipcfs_objects_restored(struct ipcfs_objects *objects)
+{
+	for (uint32_t i = 0;
+	     (i = ipcfs_ledger_next(objects->ledger, IPCFS_LEDGER_OBJECTS, i)) != 0;)
+		ipcfs_object_unref(objects, ipcfs_object_at(objects, i));
 }
 
 struct ipcfs_object *ipcfs_object_known(struct ipcfs_objects *objects, struct ipcfs_space *space,
@@ -219,13 +343,6 @@ static bool drop_spare(struct ipcfs_objects *objects, struct ipcfs_object *objec
 		return false;
 	take_from_spares(objects, object);
 	return --object->side[IPCFS_SEND].users == 0;
-}
-
-/* Call with the lock held. */
-static void note_generation(struct ipcfs_objects *objects, uint64_t generation)
-{
-	if (generation > objects->generation)
-		objects->generation = generation;
 }
 
 void ipcfs_objects_note_generation(struct ipcfs_objects *objects, uint64_t generation)
@@ -293,6 +410,7 @@ void ipcfs_object_removed(struct ipcfs_objects *objects, struct ipcfs_object *ob
 	handle = object->side[IPCFS_SEND].handle;
 	object->removed = true;
 	unused = drop_spare(objects, object);
+	ipcfs_object_save(objects, object);
 	pthread_mutex_unlock(&objects->lock);
 	if (unused)
 		close_handle(object->class, handle);

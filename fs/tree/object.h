@@ -12,6 +12,7 @@
 
 #include "backends/contract/contract.h"
 #include "fs/base/hash.h"
+#include "fs/base/ledger.h"
 #include "fs/base/table.h"
 #include "fs/tree/deliveries.h"
 
@@ -104,11 +105,34 @@ struct ipcfs_objects {
 	unsigned spare_count;
 	struct ipcfs_object *charged; /* those whose memory users pay for */
 	unsigned charged_count;
+	struct ipcfs_ledger *ledger; /* not owned; NULL: no worker comes after this one */
 };
 
 /* Makes an empty table. Free it with ipcfs_objects_destroy. -ENOMEM. */
 int ipcfs_objects_init(struct ipcfs_objects *objects);
 void ipcfs_objects_destroy(struct ipcfs_objects *objects);
+
+/*
+ * Return the number of a class, from 1 on, and the class of a number. NULL has the number 0.
+ * The numbers are the same after a restart.
+ */
+uint32_t ipcfs_class_number(const struct ipcfs_class *class);
+const struct ipcfs_class *ipcfs_class_at(uint32_t number);
+
+struct ipcfs_view;
+
+/*
+ * Makes anew the objects that a worker before has left in the ledger, each with a reference for the
+ * caller: see ipcfs_objects_restored. They belong to `view`. Drops entries that make no sense, and
+ * those of classes without a namespace.
+ */
+void ipcfs_objects_restore(struct ipcfs_objects *objects, const struct ipcfs_view *view);
+
+/* Drops the references of ipcfs_objects_restore. */
+void ipcfs_objects_restored(struct ipcfs_objects *objects);
+
+/* Writes an object to the ledger, as it is now. */
+void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object *object);
 
 /*
  * Returns the object of this number. A reference that outlives the use must exist: the node's,

@@ -25,6 +25,7 @@ struct ipcfs_filesystem {
 	struct ipcfs_registry *registry; /* the IPC namespaces */
 	struct fuse_session *session;	 /* not owned */
 	struct ipcfs_legacy *legacy;	 /* for the next worker; not owned; NULL: there is none */
+	struct ipcfs_ledger *ledger;	 /* in it; NULL: a worker's files end with it */
 	dev_t device;			 /* of the mount; 0: unknown */
 	int watch;			 /* for ipcfs_waits_create */
 	struct ipcfs_objects objects;

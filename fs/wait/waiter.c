@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "backends/contract/fault.h"
+#include "fs/base/unanswered.h"
 #include "fs/wait/waitqueue.h"
 #include "fs/wait/waits_inside.h"
 
@@ -141,6 +142,16 @@ void ipcfs_waiter_withdraw(struct ipcfs_waits *waits, struct ipcfs_waiter *waite
 	ipcfs_waiter_release(waiter);
 }
 
+ssize_t ipcfs_waiter_attempt(struct ipcfs_waiter *waiter, bool wait)
+{
+	ssize_t result;
+
+	ipcfs_unanswered_resume(waiter->kept_as);
+	result = waiter->ops->attempt(waiter, wait);
+	ipcfs_unanswered_rest();
+	return result;
+}
+
 void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter, ssize_t result)
 {
 	struct ipcfs_filesystem *fs = waits->fs;
@@ -154,7 +165,9 @@ void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter,
 	ipcfs_waiter_withdraw(waits, waiter);
 	pthread_mutex_unlock(&waits->lock);
 	before = ipcfs_object_enter(object);
+	ipcfs_unanswered_resume(waiter->kept_as);
 	waiter->ops->answer(waiter, result);
+	ipcfs_unanswered_rest();
 	ipcfs_space_leave(before);
 	free(waiter);
 	ipcfs_object_unref(&fs->objects, object);

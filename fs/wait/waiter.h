@@ -76,6 +76,7 @@ struct ipcfs_waiter {
 	size_t kept;	   /* bytes that parking charges to the uid beside the waiter itself */
 	size_t charged;	   /* bytes charged to the uid, until ipcfs_waiter_release */
 	pid_t tid;	   /* of the calling thread */
+	uint32_t kept_as;  /* of ipcfs_unanswered_park; 0: nothing is noted */
 
 	/* For the wait room only; guarded by its lock. */
 	struct ipcfs_waitqueue *wq; /* NULL: not yet, or no longer, in a waitqueue */
@@ -166,6 +167,9 @@ struct ipcfs_waiter *ipcfs_waiter_claim(struct ipcfs_waitqueue *wq);
  * wait for it. Returns whether it was answered. Call without the wait room's lock.
  */
 bool ipcfs_waiter_try(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter);
+
+/* Attempts what the waiter waits for, as `attempt` of its operations. */
+ssize_t ipcfs_waiter_attempt(struct ipcfs_waiter *waiter, bool wait);
 
 /* Answers a waiter that left its waitqueue, and frees it. Call without the wait room's lock. */
 void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter, ssize_t result);

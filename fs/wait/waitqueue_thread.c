@@ -128,7 +128,7 @@ static bool serve_head(struct ipcfs_waits *waits, struct ipcfs_waitqueue *wq)
 	enter_call(waits, wq);
 	pthread_mutex_unlock(&waits->lock);
 	(void)ipcfs_fault("waits.serve");
-	result = head->ops->attempt(head, wait);
+	result = ipcfs_waiter_attempt(head, wait);
 	(void)ipcfs_fault("waits.tried");
 	pthread_mutex_lock(&waits->lock);
 	kicked = leave_call(waits, wq);

@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "backends/contract/fault.h"
+#include "fs/base/unanswered.h"
 #include "fs/wait/waitqueue.h"
 #include "fs/wait/waits_inside.h"
 
@@ -202,13 +203,15 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 		return -ENOMEM;
 	memcpy(parked, waiter, waiter->ops->size);
 	parked->parking = true;
-	parked->since = time(NULL);
+	parked->since = time(NULL) -
+			(time_t)((ipcfs_clock_ns() - ipcfs_unanswered_since()) / 1000000000);
 	err = count(waits->fs->quota, parked);
 	if (err) {
 		free(parked);
 		return err;
 	}
 
+	parked->kept_as = parked->req ? ipcfs_unanswered_park() : 0;
 	ipcfs_object_ref(&waits->fs->objects, parked->object);
 	/* First, since another thread may answer and free a waiter that is in a waitqueue. */
 	if (parked->req)

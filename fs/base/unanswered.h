@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that the kernel waits for, as a worker keeps them for its successor (legacy.h): each as
+ * it was read from /dev/fuse, until it is answered. The successor handles them again from their
+ * beginning. A request that had an effect, or may have had one, gets EIO instead: nobody knows what
+ * its answer was to be.
+ *
+ * A session thread reads into a slot of shared memory. A request that is parked, or put aside, has
+ * an entry of the ledger. Without a successor nothing is noted.
+ */
+#ifndef IPCFS_UNANSWERED_H
+#define IPCFS_UNANSWERED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPCFS_SLOTS 257 /* one for each session thread, and the main thread's */
+#define IPCFS_SLOT_BYTES (1024 * 1024 + 8192) /* no request is longer */
+
+/* The request of a thread. Its bytes begin with their number, a word, 0: there is none. */
+struct ipcfs_slot {
+	char request[IPCFS_SLOT_BYTES] __attribute__((aligned(4096)));
+	_Atomic uint64_t arrived; /* how many requests came before it, and 1; 0: not noted yet */
+	_Atomic uint32_t begun;	  /* it had an effect, or may have had one */
+	_Atomic uint32_t interrupted; /* by the kernel's INTERRUPT */
+	_Atomic uint32_t done;	      /* it is not to be handled again */
+};
+
+struct ipcfs_legacy;
+struct ipcfs_ledger;
+
+/* Notes requests from now on. Call once, before there are threads. */
+void ipcfs_unanswered_use(struct ipcfs_legacy *legacy, struct ipcfs_ledger *ledger);
+
+/*
+ * Has this thread use the slot of this index from now on. Returns its memory for requests. NULL:
+ * nothing is noted.
+ */
+void *ipcfs_unanswered_slot(unsigned index);
+
+/* Gives the memory of a long request in this thread's slot back to the system. */
+void ipcfs_unanswered_give_back(size_t from, size_t to);
+
+/* Reads a request into this thread's slot, or into `bytes` where it has none. As read(2). */
+long ipcfs_unanswered_read(int fd, void *bytes, size_t size);
+
+/*
+ * Begins with a request that this thread has not read now: it was put aside. Nothing but
+ * ipcfs_unanswered_end ends it.
+ */
+void ipcfs_unanswered_begin(uint64_t unique);
+
+/* Ends this thread's request. If it was not answered yet, it is kept in the ledger. */
+void ipcfs_unanswered_end(void);
+
+/* Notes that a request was answered, by whichever thread. */
+void ipcfs_unanswered_answered(uint64_t unique);
+
+/* Answers a request with a negative errno, as ipcfs_fuse_header_refuse, and notes that. */
+void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err);
+
+/*
+ * Keeps the request of this thread in the ledger, since another thread will answer it. Returns its
+ * index there, for ipcfs_unanswered_resume. 0: nothing is noted.
+ */
+uint32_t ipcfs_unanswered_park(void);
+
+/* Notes effects from now on for a request that was parked, until ipcfs_unanswered_rest. */
+void ipcfs_unanswered_resume(uint32_t index);
+void ipcfs_unanswered_rest(void);
+
+/* Returns when the request of this thread came, ns of ipcfs_clock_ns, or nearly: mostly now. */
+uint64_t ipcfs_unanswered_since(void);
+
+/*
+ * Notes that the request of this thread has an effect from now on. Returns what was noted before,
+ * for ipcfs_unanswered_set when it had none.
+ */
+bool ipcfs_unanswered_act(void);
+void ipcfs_unanswered_set(bool begun);
+
+/* What a worker has left. */
+struct ipcfs_unanswered {
+	void *bytes; /* of the request; a copy */
+	size_t size;
+	bool interrupted; /* by the kernel's INTERRUPT */
+	bool begun; /* it had an effect, or may have had one; or two workers have died of it */
+};
+
+/*
+ * Calls `handle` for each request that a worker before has left, in the order in which they came. A
+ * request that is not answered then is kept. -ENOMEM: some were left out.
+ */
+int ipcfs_unanswered_replay(void (*handle)(void *arg, const struct ipcfs_unanswered *request),
+			    void *arg);
+
+#endif

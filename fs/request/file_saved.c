@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/request/file_saved.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/base/ledger.h"
+
+/*
+ * The entry of a file: this; the opener's groups and map of ids; the text; the readers; and for
+ * each owner of pending bytes a struct pending_entry and the bytes.
+ */
+struct file_entry {
+	uint64_t number, node, since;
+	struct ipcfs_caller opener;	      /* its addresses mean nothing */
+	uint64_t map, text, readers, pending; /* bytes, and the number of owners */
+	uint64_t at, message, left;
+	uint32_t generation;
+	int32_t backing;
+	bool reads, writes, opened, eof_next, counted;
+};
+
+struct pending_entry {
+	uint64_t owner, size;
+	bool refused, nonblock;
+};
+
+/* Returns whether the file has something that can't be made anew. */
+static bool is_bound(const struct ipcfs_file *file)
+{
+	return file->queue.lease || file->semaphore.hold || file->segment.locks ||
+	       file->events.feed || file->lines.class || file->lines.place || file->lines.ended;
+}
+
+static size_t map_bytes(const struct ipcfs_id_map *map)
+{
+	return map ? sizeof(*map) + (map->uids + map->gids) * sizeof(map->ranges[0]) : 0;
+}
+
+/* Returns what the entry begins with. */
+static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struct ipcfs_file *file)
+{
+	struct file_entry entry = {
+		.number = file->number,
+		.node = file->node,
+		.since = file->since,
+		.opener = file->opener,
+		.map = map_bytes(file->opener.map),
+		.text = file->text.size,
+		.readers = file->queue.readers.size,
+		.at = file->at,
+		.message = file->queue.message,
+		.left = file->queue.left,
+		.generation = ipcfs_table_generation(&fs->files, ipcfs_table_index(file->number)),
+		.backing = file->segment.backing,
+		.reads = file->reads,
+		.writes = file->writes,
+		.opened = file->opened,
+		.eof_next = file->queue.eof_next,
+		.counted = file->queue.counted,
+	};
+
+	for (const struct ipcfs_pending *pending = file->pending; pending; pending = pending->next)
+		entry.pending++;
+	return entry;
+}
+
+/* Appends what is pending. -ENOMEM. */
+static int add_pending(struct ipcfs_text *bytes, const struct ipcfs_pending *pending)
+{
+	int err = 0;
+
+	for (; pending && !err; pending = pending->next) {
+		const struct pending_entry entry = { .owner = pending->owner,
+						     .size = pending->text.size,
+						     .refused = pending->refused,
+						     .nonblock = pending->nonblock };
+
+		err = ipcfs_text_add(bytes, &entry, sizeof(entry));
+		if (!err)
+			err = ipcfs_text_add(bytes, pending->text.data, pending->text.size);
+	}
+	return err;
+}
+
+void ipcfs_file_save(struct ipcfs_filesystem *fs, const struct ipcfs_file *file)
+{
+	uint32_t index = ipcfs_table_index(file->number);
+	struct ipcfs_text pending = { 0 };
+	struct file_entry entry;
+	int err;
+
+	if (!fs->ledger)
+		return;
+	entry = entry_of(fs, file);
+	err = is_bound(file) ? -ENOTSUP : add_pending(&pending, file->pending);
+	if (!err) {
+		const struct iovec parts[] = {
+			{ &entry, sizeof(entry) },
+			{ file->opener.groups, file->opener.ngroups * sizeof(gid_t) },
+			{ file->opener.map, entry.map },
+			{ file->text.data, file->text.size },
+			{ file->queue.readers.data, file->queue.readers.size },
+			{ pending.data, pending.size },
+		};
+
+		err = ipcfs_ledger_put(fs->ledger, IPCFS_LEDGER_FILES, index, parts, 6);
+	}
+	ipcfs_text_free(&pending);
+	if (err) /* what is there is of before */
+		ipcfs_ledger_drop(fs->ledger, IPCFS_LEDGER_FILES, index);
+}
+
+/* Bytes of an entry that are not taken yet. */
+struct rest {
+	const char *bytes;
+	size_t size;
+};
+
+/* Takes `size` bytes into *text. -EINVAL: there are fewer. -ENOMEM. */
+static int take_text(struct rest *rest, size_t size, struct ipcfs_text *text)
+{
+	int err;
+
+	if (size > rest->size)
+		return -EINVAL;
+	err = ipcfs_text_add(text, rest->bytes, size);
+	rest->bytes += size;
+	rest->size -= size;
+	return err;
+}
+
+/* Takes `size` bytes. *out is for free(3), or NULL if there are none. Errors as take_text. */
+static int take_array(struct rest *rest, size_t size, void **out)
+{
+	*out = NULL;
+	if (size > rest->size)
+		return -EINVAL;
+	if (size)
+		*out = malloc(size);
+	if (size && !*out)
+		return -ENOMEM;
+	if (size)
+		memcpy(*out, rest->bytes, size);
+	rest->bytes += size;
+	rest->size -= size;
+	return 0;
+}
+
+static int take_pending(struct ipcfs_filesystem *fs, struct ipcfs_file *file, struct rest *rest)
+{
+	struct ipcfs_pending *pending;
+	struct pending_entry entry;
+	int err;
+
+	if (rest->size < sizeof(entry))
+		return -EINVAL;
+	memcpy(&entry, rest->bytes, sizeof(entry));
+	rest->bytes += sizeof(entry);
+	rest->size -= sizeof(entry);
+	pending = ipcfs_file_pending(fs, file, entry.owner, true);
+	if (!pending)
+		return -ENOMEM;
+	pending->refused = entry.refused;
+	pending->nonblock = entry.nonblock;
+	err = ipcfs_pending_reserve(fs, file, pending, entry.size);
+	return err ? err : take_text(rest, entry.size, &pending->text);
+}
+
+/* Takes what stands behind the struct of an entry. */
+static int take_rest(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
+		     const struct file_entry *entry, struct rest *rest)
+{
+	void *groups, *map = NULL;
+	int err;
+
+	if (entry->opener.ngroups > rest->size / sizeof(gid_t))
+		return -EINVAL;
+	err = take_array(rest, entry->opener.ngroups * sizeof(gid_t), &groups);
+	if (!err)
+		err = take_array(rest, entry->map, &map);
+	file->opener.groups = groups;
+	file->opener.map = map;
+	if (!err)
+		err = take_text(rest, entry->text, &file->text);
+	if (!err)
+		err = take_text(rest, entry->readers, &file->queue.readers);
+	if (!err)
+		err = ipcfs_file_charge(fs, file);
+	for (uint64_t i = 0; !err && i < entry->pending; i++)
+		err = take_pending(fs, file, rest);
+	return err;
+}
+
+/* Makes the file, without what is behind the struct. NULL: no memory, or the opener has too many. */
+static struct ipcfs_file *make(struct ipcfs_filesystem *fs, const struct file_entry *entry,
+			       struct ipcfs_node *node)
+{
+	struct ipcfs_file *file;
+
+	if (ipcfs_quota_open(fs->quota, entry->opener.uid))
+		return NULL;
+	file = ipcfs_table_restore(&fs->files, ipcfs_table_index(entry->number), entry->number,
+				   entry->generation);
+	if (!file) {
+		ipcfs_quota_closed(fs->quota, entry->opener.uid);
+		return NULL;
+	}
+	file->number = entry->number;
+	file->since = entry->since;
+	file->opened = entry->opened;
+	file->opener = entry->opener;
+	file->opener.groups = NULL;
+	file->opener.map = NULL;
+	file->at = entry->at < entry->text ? entry->at : entry->text;
+	file->queue.message = entry->message;
+	file->queue.left = entry->left;
+	file->queue.eof_next = entry->eof_next;
+	file->queue.counted = entry->counted;
+	file->segment.backing = entry->backing;
+	ipcfs_file_begin(fs, file, node, entry->reads, entry->writes);
+	return file;
+}
+
+/* Makes a file anew. Returns an error if it is stale. */
+static int restore(struct ipcfs_filesystem *fs, uint32_t index, const struct file_entry *entry,
+		   size_t size, int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file))
+{
+	struct rest rest = { (const char *)(entry + 1), size - sizeof(*entry) };
+	struct ipcfs_file *file;
+	struct ipcfs_node *node;
+	int err;
+
+	if (size < sizeof(*entry) || ipcfs_table_index(entry->number) != index)
+		return -EINVAL;
+	node = ipcfs_node_at(&fs->nodes, entry->node);
+	file = node ? make(fs, entry, node) : NULL;
+	if (!file)
+		return -ESTALE;
+	err = take_rest(fs, file, entry, &rest);
+	if (!err)
+		err = reopen(fs, file);
+	if (err)
+		ipcfs_file_free(fs, file); /* drops the entry, too */
+	return err;
+}
+
+void ipcfs_files_restore(struct ipcfs_filesystem *fs,
+			 int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file))
+{
+	for (uint32_t i = 0; (i = ipcfs_ledger_next(fs->ledger, IPCFS_LEDGER_FILES, i)) != 0;) {
+		size_t size;
+		const struct file_entry *entry = ipcfs_ledger_at(fs->ledger, IPCFS_LEDGER_FILES, i,
+								 &size);
+
+		if (restore(fs, i, entry, size, reopen))
+			ipcfs_ledger_drop(fs->ledger, IPCFS_LEDGER_FILES, i);
+	}
+}

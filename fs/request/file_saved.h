@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files in the ledger (base/ledger.h): what a worker writes down of them, and how its successor
+ * makes them anew. A file that has something which can't be made anew is stale then: a hold, a
+ * lease, a lock, a list that is half told, or events.
+ */
+#ifndef IPCFS_FILE_SAVED_H
+#define IPCFS_FILE_SAVED_H
+
+#include "fs/request/file.h"
+
+/*
+ * Writes an open file to the ledger, as it is now. Call with file->lock held after each change, or
+ * before the kernel knows the file. Without memory the file is stale for the successor.
+ */
+void ipcfs_file_save(struct ipcfs_filesystem *fs, const struct ipcfs_file *file);
+
+/*
+ * Makes anew the files that a worker before has left. `reopen` opens what the open of the file has
+ * opened; after an error of it the file is stale.
+ */
+void ipcfs_files_restore(struct ipcfs_filesystem *fs,
+			 int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file));
+
+#endif
