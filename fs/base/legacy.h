@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "fs/base/ledger.h"
+#include "fs/base/slot.h"
 #include "fs/base/table.h"
-#include "fs/base/unanswered.h"
 
 #define IPCFS_LEGACY_INIT 256	   /* bytes; the kernel's INIT request has 104 */
 #define IPCFS_LEGACY_BACKINGS 4096 /* backing files that are known; more stay until the unmount */
