@@ -259,6 +259,8 @@ struct ipcfs_ledger *ipcfs_ledger_open(struct ipcfs_ledger_memory *memory)
 	for (unsigned i = 0; i < CHUNKS; i++)
 		ledger->chunks[i].kind = FREE;
 	claim_all(ledger);
+	/* a process that acts for somebody has no use for it */
+	(void)madvise(memory, sizeof(*memory), MADV_DONTFORK);
 	return ledger;
 }
 

@@ -66,9 +66,6 @@ void ipcfs_unanswered_use(struct ipcfs_legacy *legacy, struct ipcfs_ledger *ledg
 {
 	all.legacy = legacy;
 	all.ledger = ledger;
-	/* A process that acts for somebody else is not to have the requests of others. */
-	if (legacy)
-		(void)madvise(legacy->slots, sizeof(legacy->slots), MADV_DONTFORK);
 }
 
 void *ipcfs_unanswered_slot(unsigned index)
@@ -244,6 +241,17 @@ uint32_t ipcfs_unanswered_park(void)
 	return self->index;
 }
 
+/* Keeps the request of a thread, which another thread is going to answer, unless it just has. */
+static void keep_own(struct own *self)
+{
+	pthread_mutex_lock(&all.lock);
+	if (!atomic_load(&self->answered) && !self->index && !atomic_load(&self->slot->done) &&
+	    self->size)
+		(void)keep(self->slot, self->size, atomic_load(&self->unique));
+	atomic_store(&self->unique, 0);
+	pthread_mutex_unlock(&all.lock);
+}
+
 void ipcfs_unanswered_begin(uint64_t unique)
 {
 	struct own *self = of_thread();
@@ -268,12 +276,9 @@ void ipcfs_unanswered_end(void)
 
 	if (!self->slot)
 		return;
-	pthread_mutex_lock(&all.lock);
-	if (!atomic_load(&self->answered) && !self->index && !atomic_load(&self->slot->done) &&
-	    self->size)
-		(void)keep(self->slot, self->size, atomic_load(&self->unique));
+	if (!atomic_load(&self->answered))
+		keep_own(self);
 	atomic_store(&self->unique, 0);
-	pthread_mutex_unlock(&all.lock);
 	empty(self->slot);
 	self->size = 0;
 	self->index = 0;

@@ -169,7 +169,8 @@ static int keep_rest(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		take_rest(waiter, &waiter->data, &err);
 		*fits = waiter->data.size;
 	}
-	ipcfs_file_save(waiter->base.fs, file);
+	if (behind || file->text.size || file->key.kind == IPCFS_NODE_MSG)
+		ipcfs_file_save(waiter->base.fs, file);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of a request, which workers share: see unanswered.h. */
+#ifndef IPCFS_SLOT_H
+#define IPCFS_SLOT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define IPCFS_SLOTS 257 /* one for each session thread, and the main thread's */
+#define IPCFS_SLOT_BYTES (1024 * 1024 + 8192) /* no request is longer */
+
+/* The request of a thread. Its bytes begin with their number, a word, 0: there is none. */
+struct ipcfs_slot {
+	char request[IPCFS_SLOT_BYTES] __attribute__((aligned(4096)));
+	_Atomic uint64_t arrived; /* how many requests came before it, and 1; 0: not noted yet */
+	_Atomic uint32_t begun;	  /* it had an effect, or may have had one */
+	_Atomic uint32_t interrupted; /* by the kernel's INTERRUPT */
+	_Atomic uint32_t done;	      /* it is not to be handled again */
+};
+
+#endif
