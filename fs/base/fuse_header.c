@@ -144,6 +144,8 @@ void ipcfs_fuse_header_read(const void *request, struct ipcfs_fuse_header *head)
 		.tid = (pid_t)in.pid,
 		.releases = in.opcode == FUSE_RELEASE || in.opcode == FUSE_FLUSH,
 		.writes = in.opcode == FUSE_WRITE,
+		.uses = in.opcode == FUSE_READ || in.opcode == FUSE_WRITE ||
+			in.opcode == FUSE_FLUSH,
 		.forgets = in.opcode == FUSE_FORGET || in.opcode == FUSE_BATCH_FORGET,
 		.lists = in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS,
 		.looks = is_inspection(in.opcode),

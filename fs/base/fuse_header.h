@@ -33,6 +33,7 @@ struct ipcfs_fuse_header {
 	bool releases;	     /* RELEASE or FLUSH */
 	bool lists;	     /* READDIR or READDIRPLUS */
 	bool writes;	     /* WRITE */
+	bool uses;	     /* READ, WRITE or FLUSH: of an open file */
 	bool forgets;	     /* FORGET or BATCH_FORGET */
 	bool looks;	     /* LOOKUP, ACCESS and others that only tell what is there */
 	uint64_t interrupts; /* INTERRUPT: the request that is interrupted; 0: another request */

@@ -9,11 +9,19 @@
 #define IPCFS_SLOTS 257 /* one for each session thread, and the main thread's */
 #define IPCFS_SLOT_BYTES (1024 * 1024 + 8192) /* no request is longer */
 
+/* The effects that a request had. */
+struct ipcfs_effects {
+	_Atomic uint32_t lost;	    /* it had one, or may have had, and nobody knows its result */
+	_Atomic uint32_t under_way; /* a call is made that counts for `done` */
+	_Atomic uint32_t done;	    /* calls that were made, each with its effect */
+	_Atomic uint32_t skip;	    /* of these, those that a worker has not repeated yet */
+};
+
 /* The request of a thread. Its bytes begin with their number, a word, 0: there is none. */
 struct ipcfs_slot {
 	char request[IPCFS_SLOT_BYTES] __attribute__((aligned(4096)));
 	_Atomic uint64_t arrived; /* how many requests came before it, and 1; 0: not noted yet */
-	_Atomic uint32_t begun;	  /* it had an effect, or may have had one */
+	struct ipcfs_effects effects;
 	_Atomic uint32_t interrupted; /* by the kernel's INTERRUPT */
 	_Atomic uint32_t done;	      /* it is not to be handled again */
 };

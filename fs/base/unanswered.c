@@ -21,8 +21,8 @@
 struct kept {
 	uint64_t arrived;
 	uint64_t since; /* when it was kept, ns of ipcfs_clock_ns */
-	_Atomic uint32_t begun, interrupted, tries;
-	uint32_t unused;
+	struct ipcfs_effects effects;
+	_Atomic uint32_t interrupted, tries;
 };
 
 /* A request in the ledger. */
@@ -34,15 +34,16 @@ struct known {
 
 /* The request of a thread. */
 struct own {
-	struct ipcfs_slot *slot;  /* NULL: the thread has none */
-	size_t size;		  /* of its bytes */
-	atomic_ullong unique;	  /* 0: there is none */
-	atomic_bool answered;	  /* by another thread */
-	uint32_t index;		  /* in the ledger; 0: it is in the slot */
-	_Atomic uint32_t *begun;  /* where effects are noted; NULL: nowhere */
-	_Atomic uint32_t *before; /* `begun` before a request was resumed */
-	uint64_t since;		  /* of a request of a worker before; 0: it came now */
-	uint32_t resumed;	  /* its index in the ledger; 0: none is */
+	struct ipcfs_slot *slot;       /* NULL: the thread has none */
+	size_t size;		       /* of its bytes */
+	atomic_ullong unique;	       /* 0: there is none */
+	atomic_bool answered;	       /* by another thread */
+	uint32_t index;		       /* in the ledger; 0: it is in the slot */
+	struct ipcfs_effects *effects; /* of the request; NULL: they are not noted */
+	struct ipcfs_effects *before;  /* the same, before a request was resumed */
+	uint64_t since;		       /* of a request of a worker before; 0: it came now */
+	bool lost;	  /* such a request had effects before whose results are lost */
+	uint32_t resumed; /* its index in the ledger; 0: none is */
 };
 
 static struct {
@@ -156,12 +157,12 @@ long ipcfs_unanswered_read(int fd, void *bytes, size_t size)
 	if (!self->slot || bytes != self->slot->request)
 		return read(fd, bytes, size);
 	atomic_store(&self->slot->arrived, 0);
-	atomic_store(&self->slot->begun, 0);
+	memset(&self->slot->effects, 0, sizeof(self->slot->effects));
 	atomic_store(&self->slot->interrupted, 0);
 	atomic_store(&self->slot->done, 0);
 	atomic_store(&self->answered, false);
 	self->index = 0;
-	self->begun = &self->slot->begun;
+	self->effects = &self->slot->effects;
 	got = read(fd, bytes, size < IPCFS_SLOT_BYTES ? size : IPCFS_SLOT_BYTES);
 	if (got > 0)
 		note_request(self, (size_t)got);
@@ -205,7 +206,7 @@ static uint32_t keep(struct ipcfs_slot *slot, size_t size, uint64_t unique)
 {
 	struct kept kept = { .arrived = atomic_load(&slot->arrived),
 			     .since = ipcfs_clock_ns(),
-			     .begun = atomic_load(&slot->begun),
+			     .effects = slot->effects,
 			     .interrupted = atomic_load(&slot->interrupted) };
 	const struct iovec parts[] = { { &kept, sizeof(kept) }, { slot->request, size } };
 	uint32_t index = free_index();
@@ -229,14 +230,14 @@ uint32_t ipcfs_unanswered_park(void)
 	struct own *self = of_thread();
 
 	if (!self->slot || self->index) {
-		self->begun = NULL;
+		self->effects = NULL;
 		return self->index;
 	}
 	pthread_mutex_lock(&all.lock);
 	self->index = keep(self->slot, self->size, atomic_load(&self->unique));
 	if (self->index)
 		atomic_store(&self->slot->done, 1);
-	self->begun = NULL; /* another thread may answer it, and drop the entry */
+	self->effects = NULL; /* another thread may answer it, and drop the entry */
 	pthread_mutex_unlock(&all.lock);
 	return self->index;
 }
@@ -260,7 +261,7 @@ void ipcfs_unanswered_begin(uint64_t unique)
 		return;
 	pthread_mutex_lock(&all.lock);
 	self->index = find(unique);
-	self->begun = self->index ? &kept_at(self->index)->begun : NULL;
+	self->effects = self->index ? &kept_at(self->index)->effects : NULL;
 	pthread_mutex_unlock(&all.lock);
 }
 
@@ -282,7 +283,7 @@ void ipcfs_unanswered_end(void)
 	empty(self->slot);
 	self->size = 0;
 	self->index = 0;
-	self->begun = NULL;
+	self->effects = NULL;
 }
 
 /* Drops the entry of a request. False: it has none. Call with the lock held. */
@@ -294,7 +295,7 @@ static bool drop(uint64_t unique)
 	if (!known)
 		return false;
 	if (of_thread()->resumed == known->index)
-		of_thread()->begun = NULL; /* it was in the entry */
+		of_thread()->effects = NULL; /* it was in the entry */
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_REQUESTS, known->index);
 	HASH_DEL(all.known, known);
 	free(known);
@@ -326,16 +327,16 @@ void ipcfs_unanswered_resume(uint32_t index)
 	struct own *self = of_thread();
 	struct kept *kept = index ? kept_at(index) : NULL;
 
-	self->before = self->begun;
+	self->before = self->effects;
 	self->resumed = index;
-	self->begun = kept ? &kept->begun : NULL;
+	self->effects = kept ? &kept->effects : NULL;
 }
 
 void ipcfs_unanswered_rest(void)
 {
 	struct own *self = of_thread();
 
-	self->begun = self->before;
+	self->effects = self->before;
 	self->before = NULL;
 	self->resumed = 0;
 }
@@ -351,15 +352,62 @@ bool ipcfs_unanswered_act(void)
 {
 	const struct own *self = of_thread();
 
-	return self->begun && atomic_exchange(self->begun, 1);
+	return self->effects && atomic_exchange(&self->effects->lost, 1);
 }
 
-void ipcfs_unanswered_set(bool begun)
+void ipcfs_unanswered_set(bool lost)
 {
 	const struct own *self = of_thread();
 
-	if (self->begun)
-		atomic_store(self->begun, begun);
+	if (self->effects)
+		atomic_store(&self->effects->lost, lost);
+}
+
+enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks)
+{
+	const struct own *self = of_thread();
+	struct ipcfs_effects *effects = self->effects;
+
+	if (!effects)
+		return IPCFS_CALL_NEW;
+	if (atomic_load(&effects->skip)) {
+		atomic_fetch_sub(&effects->skip, 1);
+		return IPCFS_CALL_DONE;
+	}
+	if (atomic_exchange(&effects->under_way, !blocks))
+		return IPCFS_CALL_PERHAPS;
+	return IPCFS_CALL_NEW;
+}
+
+void ipcfs_unanswered_called(bool done)
+{
+	const struct own *self = of_thread();
+
+	if (!self->effects)
+		return;
+	if (done)
+		atomic_fetch_add(&self->effects->done, 1);
+	atomic_store(&self->effects->under_way, 0);
+}
+
+uint64_t ipcfs_unanswered_unique(void)
+{
+	const struct own *self = of_thread();
+	struct ipcfs_fuse_header head = { 0 };
+
+	if (self->resumed)
+		ipcfs_fuse_header_read(kept_at(self->resumed) + 1, &head);
+	return self->resumed ? head.unique : atomic_load(&self->unique);
+}
+
+bool ipcfs_unanswered_is_left(void)
+{
+	return of_thread()->since != 0;
+}
+
+bool ipcfs_unanswered_is_lost(void)
+{
+	return of_thread()->lost;
 }
 
 /* A request that a worker before has left. */
@@ -468,17 +516,20 @@ static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_u
 	memcpy(request.bytes, kept + 1, request.size);
 	ipcfs_fuse_header_read(request.bytes, &head);
 	request.interrupted = atomic_load(&kept->interrupted);
-	request.begun = all.legacy->dropped || atomic_load(&kept->begun) ||
-			atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
+	own->lost = atomic_load(&kept->effects.lost);
+	request.bad = all.legacy->dropped || atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
+	request.lost = own->lost;
 	own->index = index;
 	own->since = kept->since;
-	own->begun = &kept->begun;
+	own->effects = &kept->effects;
+	atomic_store(&kept->effects.skip, atomic_load(&kept->effects.done));
 	atomic_store(&own->unique, head.unique);
 	handle(arg, &request);
 	forget_try(head.unique);
 	own->index = 0;
 	own->since = 0;
-	own->begun = NULL;
+	own->lost = false;
+	own->effects = NULL;
 	atomic_store(&own->unique, 0);
 	explicit_bzero(request.bytes, request.size);
 	free(request.bytes);

@@ -2,8 +2,8 @@
 /*
  * Requests that the kernel waits for, as a worker keeps them for its successor (legacy.h): each as
  * it was read from /dev/fuse, until it is answered. The successor handles them again from their
- * beginning. A request that had an effect, or may have had one, gets EIO instead: nobody knows what
- * its answer was to be.
+ * beginning. What had its effect is not repeated. A request that had an effect whose result is lost gets EIO
+ * instead.
  *
  * A session thread reads into a slot of shared memory. A request that is parked, or put aside, has
  * an entry of the ledger. Without a successor nothing is noted.
@@ -62,18 +62,43 @@ void ipcfs_unanswered_rest(void);
 uint64_t ipcfs_unanswered_since(void);
 
 /*
- * Notes that the request of this thread has an effect from now on. Returns what was noted before,
- * for ipcfs_unanswered_set when it had none.
+ * Notes that the request of this thread has an effect from now on whose result is lost with the
+ * worker. Returns what was noted before, for ipcfs_unanswered_set when it had none.
  */
 bool ipcfs_unanswered_act(void);
-void ipcfs_unanswered_set(bool begun);
+void ipcfs_unanswered_set(bool lost);
+
+/* What is known of a call that a request makes, in the order in which it makes its calls. */
+enum ipcfs_unanswered_call {
+	IPCFS_CALL_NEW,	    /* it is to be made */
+	IPCFS_CALL_DONE,    /* a worker before has made it, with its effect */
+	IPCFS_CALL_PERHAPS, /* a worker before has died in it */
+};
+
+/*
+ * Begins a call whose effect does not depend on when it is made. After IPCFS_CALL_NEW make it; then,
+ * and after IPCFS_CALL_PERHAPS, say whether it had its effect: ipcfs_unanswered_called. A call that
+ * `blocks` is noted when it returns, as it has mostly had none before.
+ */
+enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks);
+void ipcfs_unanswered_called(bool done);
+
+/* Returns the number of the request of this thread, or of the one that it resumed. 0: unknown. */
+uint64_t ipcfs_unanswered_unique(void);
+
+/* Returns whether a worker before has left the request of this thread. */
+bool ipcfs_unanswered_is_left(void);
+
+/* Returns whether that request had an effect whose result is lost. */
+bool ipcfs_unanswered_is_lost(void);
 
 /* What a worker has left. */
 struct ipcfs_unanswered {
 	void *bytes; /* of the request; a copy */
 	size_t size;
 	bool interrupted; /* by the kernel's INTERRUPT */
-	bool begun; /* it had an effect, or may have had one; or two workers have died of it */
+	bool lost;	  /* it had an effect whose result is lost, unless its open file has it */
+	bool bad; /* two workers have died of it, or it came before what was open was dropped */
 };
 
 /*

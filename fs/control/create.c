@@ -23,9 +23,9 @@ void ipcfs_create_read(fuse_req_t req, struct ipcfs_file *file, const struct ipc
 	int err;
 
 	pthread_mutex_lock(&file->lock);
-	(void)ipcfs_unanswered_act();
 	err = ipcfs_file_take(ipcfs_of(req), file, io->size, &bytes);
-	ipcfs_file_save(ipcfs_of(req), file);
+	if (!err)
+		ipcfs_file_done(ipcfs_of(req), file, (ssize_t)bytes.size, bytes.data);
 	pthread_mutex_unlock(&file->lock);
 	if (err)
 		ipcfs_reply_error(req, err);

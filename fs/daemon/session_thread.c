@@ -389,7 +389,7 @@ static void replay(void *arg, const struct ipcfs_unanswered *left)
 	const struct fuse_buf buf = { .mem = left->bytes, .size = left->size };
 
 	begin_turn(self, left->bytes, left->size, true);
-	if (left->begun) {
+	if (left->bad || (left->lost && !self->head.uses)) {
 		ipcfs_unanswered_refuse(fuse_session_fd(self->threads->fuse), self->head.unique,
 					-EIO);
 	} else {

@@ -122,7 +122,7 @@ static bool answer_rest(const struct ipcfs_queue_waiter *waiter)
 		if (!has_ended(waiter))
 			due = take_rest(waiter, &bytes, &err);
 		if (due && !err)
-			ipcfs_file_save(waiter->base.fs, file);
+			ipcfs_file_done(waiter->base.fs, file, (ssize_t)bytes.size, bytes.data);
 		else
 			ipcfs_unanswered_set(begun);
 		pthread_mutex_unlock(&file->lock);
@@ -169,8 +169,8 @@ static int keep_rest(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		take_rest(waiter, &waiter->data, &err);
 		*fits = waiter->data.size;
 	}
-	if (behind || file->text.size || file->key.kind == IPCFS_NODE_MSG)
-		ipcfs_file_save(waiter->base.fs, file);
+	if (!err)
+		ipcfs_file_done(waiter->base.fs, file, (ssize_t)*fits, waiter->data.data);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }

@@ -82,14 +82,12 @@ static int keep_pending(struct ipcfs_queue_waiter *waiter, size_t from, size_t t
 	pthread_mutex_lock(&file->lock);
 	pending = ipcfs_file_pending(waiter->base.fs, file, waiter->owner, to > from || refused);
 	if (pending) {
-		(void)ipcfs_unanswered_act();
 		pending->refused = refused;
 		err = ipcfs_pending_reserve(waiter->base.fs, file, pending, to - from);
 		if (!err)
 			err = ipcfs_text_add(&pending->text, waiter->data.data + from, to - from);
 		if (!err && !pending->text.size && !refused)
 			ipcfs_file_drop_pending(waiter->base.fs, file, waiter->owner);
-		ipcfs_file_save(waiter->base.fs, file);
 	} else if (to > from) {
 		err = -ENOMEM;
 	}
@@ -116,6 +114,17 @@ static bool goes_on(const struct ipcfs_queue_waiter *waiter)
 	       !memchr(written, '\n', waiter->data.size - waiter->carried);
 }
 
+/* Notes the answer to a write or a close, if it has changed what is pending. */
+static void note_done(const struct ipcfs_queue_waiter *waiter, ssize_t result, bool changed)
+{
+	struct ipcfs_file *file = waiter->base.file;
+
+	pthread_mutex_lock(&file->lock);
+	if (changed || file->pending)
+		ipcfs_file_done(waiter->base.fs, file, result, NULL);
+	pthread_mutex_unlock(&file->lock);
+}
+
 static void answer_lines(struct ipcfs_waiter *base, ssize_t result)
 {
 	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
@@ -136,6 +145,7 @@ static void answer_lines(struct ipcfs_waiter *base, ssize_t result)
 		keep_pending(waiter, 0, 0, false);
 	}
 	ipcfs_transfer_forget(waiter);
+	note_done(waiter, done ? (ssize_t)done : err, waiter->carried > 0);
 	ipcfs_reply_write(waiter->base.req, done ? 0 : err, done);
 	ipcfs_transfer_clear(waiter);
 }
@@ -163,8 +173,7 @@ static bool carry_over(struct ipcfs_queue_waiter *waiter, const char **bytes, si
 		go_on = *size > 0;
 		if (end)
 			ipcfs_file_drop_pending(waiter->base.fs, file, waiter->owner);
-		(void)ipcfs_unanswered_act();
-		ipcfs_file_save(waiter->base.fs, file);
+		ipcfs_file_done(waiter->base.fs, file, go_on ? -EIO : -EMSGSIZE, NULL);
 	} else if (pending) {
 		waiter->data = pending->text;
 		pending->text = (struct ipcfs_text){ 0 };
@@ -265,7 +274,6 @@ static int keep_message(struct ipcfs_queue_waiter *waiter, const char *bytes, si
 	if (!pending) {
 		err = -ENOMEM;
 	} else {
-		(void)ipcfs_unanswered_act();
 		pending->nonblock = nonblock;
 		if (pending->refused || size > max || pending->text.size > max - size) {
 			err = -EMSGSIZE;
@@ -277,7 +285,7 @@ static int keep_message(struct ipcfs_queue_waiter *waiter, const char *bytes, si
 			if (!err)
 				err = ipcfs_text_add(&pending->text, bytes, size);
 		}
-		ipcfs_file_save(waiter->base.fs, file);
+		ipcfs_file_done(waiter->base.fs, file, err ? err : (ssize_t)size, NULL);
 	}
 	pthread_mutex_unlock(&file->lock);
 	return err;
@@ -397,6 +405,8 @@ static const struct ipcfs_waiter_ops lines_ops = {
 static void answer_flush(struct ipcfs_waiter *base, ssize_t result)
 {
 	ipcfs_transfer_forget(ipcfs_queue_waiter(base));
+	if (ipcfs_queue_waiter(base)->data.size)
+		note_done(ipcfs_queue_waiter(base), result, true);
 	ipcfs_reply_error(base->req, (int)result);
 	ipcfs_transfer_clear(ipcfs_queue_waiter(base));
 }
@@ -441,6 +451,14 @@ void ipcfs_channel_write(fuse_req_t req, struct ipcfs_file *file, const struct i
 		write_lines(&waiter, io->bytes, io->size, nonblock);
 }
 
+/* Notes that a close has succeeded, and that its message is on its way. */
+static void note_closed(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	pthread_mutex_lock(&file->lock);
+	ipcfs_file_done(fs, file, 0, NULL);
+	pthread_mutex_unlock(&file->lock);
+}
+
 /*
  * Sends without waiting, by a detached waiter if the queue is full: the process has asked not to
  * wait (O_NONBLOCK), or it exits, and signals no longer wake it.
@@ -453,9 +471,12 @@ static void flush_detached(struct ipcfs_queue_waiter *waiter)
 				: ipcfs_transfer_send(base, false);
 
 	if (result == -EAGAIN || (!result && behind)) {
+		struct ipcfs_filesystem *fs = base->fs;
+		struct ipcfs_file *file = base->file;
 		fuse_req_t req = base->req;
 
 		ipcfs_transfer_send_detached(waiter);
+		note_closed(fs, file);
 		ipcfs_reply_error(req, 0);
 	} else {
 		answer_flush(base, result);
@@ -474,10 +495,6 @@ static bool take_pending(struct ipcfs_queue_waiter *waiter)
 
 	pthread_mutex_lock(&file->lock);
 	pending = ipcfs_file_take_pending(file, waiter->owner);
-	if (pending) { /* rather lost, and the closer is told, than sent twice */
-		(void)ipcfs_unanswered_act();
-		ipcfs_file_save(waiter->base.fs, file);
-	}
 	pthread_mutex_unlock(&file->lock);
 	if (pending) {
 		nonblock = pending->nonblock;

@@ -3,6 +3,7 @@
 #include "fs/queue/transfer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -95,12 +96,36 @@ static int note_underway(struct ipcfs_queue_waiter *waiter, uint64_t token, size
 	return err;
 }
 
+/*
+ * Sends a message, unless a worker before has. Errors as send in struct ipcfs_queue_ops.
+ * -EIO: a worker has died in the call, and the queue is full now: nobody knows.
+ */
+static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_message *message,
+		      size_t size, bool wait)
+{
+	const struct ipcfs_queue_ops *queue = waiter->base.object->class->queue;
+	int err = 0, ready;
+
+	switch (ipcfs_unanswered_call(wait)) {
+	case IPCFS_CALL_DONE:
+		return 0;
+	case IPCFS_CALL_PERHAPS: /* it finds room, mostly */
+		ready = queue->ready(waiter->base.handle, 0);
+		err = ready < 0 ? ready : ready & POLLOUT ? 0 : -EIO;
+		break;
+	case IPCFS_CALL_NEW:
+		err = queue->send(waiter->base.handle, message, size, wait);
+		break;
+	}
+	ipcfs_unanswered_called(!err);
+	return err;
+}
+
 /* Gives the class one message. Errors as send in struct ipcfs_queue_ops, but -EINPROGRESS. */
 static int hand_one(struct ipcfs_queue_waiter *waiter, const struct ipcfs_frame *frame,
 		    struct ipcfs_text *buffer, bool wait)
 {
 	struct ipcfs_message *message = ipcfs_transfer_message(buffer, frame->size);
-	bool begun = false;
 	int err;
 
 	if (!message)
@@ -110,14 +135,7 @@ static int hand_one(struct ipcfs_queue_waiter *waiter, const struct ipcfs_frame 
 		memcpy(message->text, waiter->data.data + waiter->handed + frame->start,
 		       frame->size);
 	buffer->size = sizeof(*message) + frame->size;
-	if (!wait) /* a call that blocks has mostly not sent yet, if the worker is killed in it */
-		begun = ipcfs_unanswered_act();
-	err = waiter->base.object->class->queue->send(waiter->base.handle, message, frame->size,
-						      wait);
-	if (!err && wait)
-		(void)ipcfs_unanswered_act();
-	else if (err && !wait)
-		ipcfs_unanswered_set(begun);
+	err = send_noted(waiter, message, frame->size, wait);
 	if (!err)
 		note_sent(waiter, frame->length);
 	else if (err == -EINPROGRESS)

@@ -158,6 +158,7 @@ void ipcfs_file_free(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 		ipcfs_file_drop_pending(fs, file, file->pending->owner);
 	ipcfs_text_free(&file->text);
 	ipcfs_text_free(&file->queue.readers);
+	ipcfs_text_free(&file->done.bytes);
 	ipcfs_quota_release(fs->quota, file->opener.uid, file->charged);
 	ipcfs_quota_closed(fs->quota, file->opener.uid);
 	ipcfs_caller_free(&file->opener);

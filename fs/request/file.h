@@ -37,6 +37,19 @@ struct ipcfs_pending {
 /* What the kept copy of a leased message takes beside its bytes (backends/space/message_store.h). */
 #define IPCFS_LEASE_BYTES 8192
 
+#define IPCFS_DONE_MAX 8 /* requests on one open file that a worker may have under way at its end */
+
+/* Requests that have changed an open file, and their answers. */
+struct ipcfs_done {
+	struct {
+		uint64_t unique; /* the request's number */
+		int64_t result;	 /* a number of bytes, or a negative errno */
+	} requests[IPCFS_DONE_MAX];
+	unsigned next; /* the place of the oldest */
+	uint64_t read; /* the number of the READ that got `bytes`; 0: none */
+	struct ipcfs_text bytes;
+};
+
 struct ipcfs_waitqueue;
 struct ipcfs_hold;
 struct ipcfs_sums;
@@ -68,8 +81,8 @@ struct ipcfs_file {
 	struct ipcfs_text text; /* what reads give next: the rest of a message, or a sample */
 	size_t at;		/* bytes of text already read */
 	struct ipcfs_pending *pending;
-	size_t charged; /* bytes counted for the opener, without those of pending */
-
+	size_t charged;		/* bytes counted for the opener, without those of pending */
+	struct ipcfs_done done; /* what was answered last; for the worker that comes next */
 	struct {
 		bool eof_next;		   /* msg: the next read is end of file */
 		uint64_t message;	   /* msg: number of the message that text is of */

@@ -8,13 +8,14 @@
 #include "fs/base/ledger.h"
 
 /*
- * The entry of a file: this; the opener's groups and map of ids; the text; the readers; and for
- * each owner of pending bytes a struct pending_entry and the bytes.
+ * The entry of a file: this; the opener's groups and map of ids; the text; the readers; the
+ * bytes of the last READ; and for each owner of pending bytes a struct pending_entry and the bytes.
  */
 struct file_entry {
 	uint64_t number, node, since;
-	struct ipcfs_caller opener;	      /* its addresses mean nothing */
-	uint64_t map, text, readers, pending; /* bytes, and the number of owners */
+	struct ipcfs_caller opener;		      /* its addresses mean nothing */
+	uint64_t map, text, readers, answer, pending; /* bytes, and the number of owners */
+	struct ipcfs_done done;			      /* its address means nothing */
 	uint64_t at, message, left;
 	uint32_t generation;
 	int32_t backing;
@@ -49,6 +50,8 @@ static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struc
 		.map = map_bytes(file->opener.map),
 		.text = file->text.size,
 		.readers = file->queue.readers.size,
+		.answer = file->done.bytes.size,
+		.done = file->done,
 		.at = file->at,
 		.message = file->queue.message,
 		.left = file->queue.left,
@@ -102,14 +105,62 @@ void ipcfs_file_save(struct ipcfs_filesystem *fs, const struct ipcfs_file *file)
 			{ file->opener.map, entry.map },
 			{ file->text.data, file->text.size },
 			{ file->queue.readers.data, file->queue.readers.size },
+			{ file->done.bytes.data, file->done.bytes.size },
 			{ pending.data, pending.size },
 		};
 
-		err = ipcfs_ledger_put(fs->ledger, IPCFS_LEDGER_FILES, index, parts, 6);
+		err = ipcfs_ledger_put(fs->ledger, IPCFS_LEDGER_FILES, index, parts, 7);
 	}
 	ipcfs_text_free(&pending);
 	if (err) /* what is there is of before */
 		ipcfs_ledger_drop(fs->ledger, IPCFS_LEDGER_FILES, index);
+}
+
+void ipcfs_file_done(struct ipcfs_filesystem *fs, struct ipcfs_file *file, ssize_t result,
+		     const void *bytes)
+{
+	struct ipcfs_done *done = &file->done;
+
+	if (!fs->ledger)
+		return;
+	done->requests[done->next].unique = ipcfs_unanswered_unique();
+	done->requests[done->next].result = result;
+	done->next = (done->next + 1) % IPCFS_DONE_MAX;
+	ipcfs_text_cut(&done->bytes, 0);
+	done->read = 0;
+	/* without memory for its bytes the request gets EIO */
+	if (bytes && result > 0 && !ipcfs_text_add(&done->bytes, bytes, (size_t)result))
+		done->read = ipcfs_unanswered_unique();
+	ipcfs_file_save(fs, file);
+}
+
+/* Finds the answer of a request that has changed the file. NULL: it has not, or long ago. */
+static const int64_t *find_done(const struct ipcfs_done *done, uint64_t unique)
+{
+	for (unsigned i = 0; i < IPCFS_DONE_MAX; i++)
+		if (done->requests[i].unique == unique)
+			return &done->requests[i].result;
+	return NULL;
+}
+
+bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_text *bytes)
+{
+	uint64_t unique = ipcfs_unanswered_unique();
+	const int64_t *found;
+
+	*result = -EIO;
+	*bytes = (struct ipcfs_text){ 0 };
+	if (!ipcfs_unanswered_is_left())
+		return false;
+	pthread_mutex_lock(&file->lock);
+	found = find_done(&file->done, unique);
+	if (found)
+		*result = *found;
+	if (file->done.read == unique &&
+	    ipcfs_text_add(bytes, file->done.bytes.data, file->done.bytes.size))
+		*result = -ENOMEM;
+	pthread_mutex_unlock(&file->lock);
+	return found || ipcfs_unanswered_is_lost();
 }
 
 /* Bytes of an entry that are not taken yet. */
@@ -187,6 +238,8 @@ static int take_rest(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 	if (!err)
 		err = take_text(rest, entry->readers, &file->queue.readers);
 	if (!err)
+		err = take_text(rest, entry->answer, &file->done.bytes);
+	if (!err)
 		err = ipcfs_file_charge(fs, file);
 	for (uint64_t i = 0; !err && i < entry->pending; i++)
 		err = take_pending(fs, file, rest);
@@ -219,6 +272,9 @@ static struct ipcfs_file *make(struct ipcfs_filesystem *fs, const struct file_en
 	file->queue.eof_next = entry->eof_next;
 	file->queue.counted = entry->counted;
 	file->segment.backing = entry->backing;
+	file->done = entry->done;
+	file->done.next %= IPCFS_DONE_MAX;
+	file->done.bytes = (struct ipcfs_text){ 0 };
 	ipcfs_file_begin(fs, file, node, entry->reads, entry->writes);
 	return file;
 }

@@ -44,23 +44,38 @@ static int operate(void *arg)
 	return base->object->class->semaphore->operate(base->handle, ops, count, operation->flags);
 }
 
-/* The same, noting that it has an effect. One that blocks has mostly none until its end. */
-static int operate_noted(const struct operation *operation)
+/* The same for a hold, which ends with the worker. */
+static int operate_held(struct operation *operation)
 {
 	bool waits = operation->flags & IPCFS_SEMAPHORE_WAIT;
-	bool begun = waits ? false : ipcfs_unanswered_act();
-	int err = operation->flags & IPCFS_SEMAPHORE_UNDO
-			  ? ipcfs_space_run(operation->waiter->base.object->space, operate,
-					    (void *)(uintptr_t)operation)
-			  : operate((void *)(uintptr_t)operation);
+	bool lost = waits ? false : ipcfs_unanswered_act();
+	int err;
 
+	operation->flags |= IPCFS_SEMAPHORE_UNDO;
+	err = ipcfs_space_run(operation->waiter->base.object->space, operate, operation);
 	if (!err)
 		(void)ipcfs_unanswered_act();
 	else if (!waits)
-		ipcfs_unanswered_set(begun);
+		ipcfs_unanswered_set(lost);
 	return err;
 }
 
+/*
+ * The same, unless a worker before has done it.
+ * -EIO: it has died in the call: nobody knows.
+ */
+static int operate_noted(struct operation *operation)
+{
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call(operation->flags &
+								IPCFS_SEMAPHORE_WAIT);
+	int err;
+
+	if (call == IPCFS_CALL_DONE)
+		return 0;
+	err = call == IPCFS_CALL_PERHAPS ? -EIO : operate(operation);
+	ipcfs_unanswered_called(!err);
+	return err;
+}
 ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 {
 	const struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
@@ -71,9 +86,7 @@ ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 	err = ipcfs_file_check(base->fs, base->file, direction, base->tid);
 	if (err)
 		return err;
-	if (waiter->hold)
-		operation.flags |= IPCFS_SEMAPHORE_UNDO;
-	return operate_noted(&operation);
+	return waiter->hold ? operate_held(&operation) : operate_noted(&operation);
 }
 
 struct ipcfs_semaphore_waiter ipcfs_operation_begin(fuse_req_t req, struct ipcfs_file *file,

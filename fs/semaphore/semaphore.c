@@ -261,8 +261,7 @@ static int keep_line(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 		if (!err)
 			err = ipcfs_text_add(&pending->text, io->bytes, io->size);
 	}
-	(void)ipcfs_unanswered_act();
-	ipcfs_file_save(fs, file);
+	ipcfs_file_done(fs, file, err ? err : (ssize_t)io->size, NULL);
 	pthread_mutex_unlock(&file->lock);
 	return err;
 }
