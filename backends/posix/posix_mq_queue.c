@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <string.h>
 
 #include "backends/posix/posix_file.h"
 #include "backends/posix/posix_mq.h"
@@ -61,10 +62,12 @@ static ssize_t receive(int handle, long selector, struct ipcfs_message *message,
 	ssize_t size;
 
 	(void)selector;
+	/* at once, as a worker that is killed in the call leaves the message to the next one */
 	do {
-		size = mq_receive(handle, message->text, capacity, &priority);
+		size = mq_receive(handle, message->text, capacity, (void *)&message->type);
 	} while (size < 0 && errno == EINTR);
 	if (size >= 0) {
+		memcpy(&priority, &message->type, sizeof(priority));
 		message->type = (long)priority;
 		return size;
 	}

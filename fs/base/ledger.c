@@ -284,33 +284,78 @@ static void note_index(struct ipcfs_ledger_memory *memory, enum ipcfs_ledger_she
 		;
 }
 
-int ipcfs_ledger_put(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index,
-		     const struct iovec *parts, int count)
+/* Takes a block for an entry of `size` bytes. Returns its place; 0: there is no memory. */
+static uint64_t take(struct ipcfs_ledger *ledger, size_t size)
 {
-	size_t size = 0, done = sizeof(struct block);
+	int kind = kind_for(sizeof(struct block) + size);
 	uint64_t place;
-	char *bytes;
-	int kind;
 
-	for (int i = 0; i < count; i++)
-		size += parts[i].iov_len;
-	kind = kind_for(sizeof(struct block) + size);
 	pthread_mutex_lock(&ledger->lock);
 	place = kind == LONG ? take_long(ledger, chunks_for(sizeof(struct block) + size))
 			     : take_block(ledger, kind);
 	pthread_mutex_unlock(&ledger->lock);
-	if (!place)
-		return -ENOMEM;
-	*block_at(ledger, place) = (struct block){ MAGIC, size };
-	bytes = (char *)block_at(ledger, place);
-	for (int i = 0; i < count; i++) {
-		if (parts[i].iov_len)
-			memcpy(bytes + done, parts[i].iov_base, parts[i].iov_len);
-		done += parts[i].iov_len;
-	}
+	if (place)
+		*block_at(ledger, place) = (struct block){ MAGIC, size };
+	return place;
+}
+
+/* Puts an entry in place of the one that was there. */
+static void replace(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index,
+		    uint64_t place)
+{
 	note_index(ledger->memory, shelf, index);
 	free_place(ledger, atomic_exchange(&ledger->memory->places[shelf][index], place));
+}
+
+int ipcfs_ledger_put(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index,
+		     const struct iovec *parts, int count)
+{
+	size_t size = 0;
+	uint64_t place;
+	char *bytes;
+
+	for (int i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	place = take(ledger, size);
+	if (!place)
+		return -ENOMEM;
+	bytes = (char *)(block_at(ledger, place) + 1);
+	for (int i = 0; i < count; i++) {
+		if (parts[i].iov_len)
+			memcpy(bytes, parts[i].iov_base, parts[i].iov_len);
+		bytes += parts[i].iov_len;
+	}
+	replace(ledger, shelf, index, place);
 	return 0;
+}
+
+void *ipcfs_ledger_reserve(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf,
+			   uint32_t index, size_t size, size_t keep)
+{
+	uint64_t place = take(ledger, size);
+	const void *old;
+	size_t before;
+
+	if (!place)
+		return NULL;
+	old = ipcfs_ledger_at(ledger, shelf, index, &before);
+	if (old && keep)
+		memcpy(block_at(ledger, place) + 1, old, keep < before ? keep : before);
+	replace(ledger, shelf, index, place);
+	return block_at(ledger, place) + 1;
+}
+
+void ipcfs_ledger_move(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t from,
+		       uint32_t to)
+{
+	_Atomic uint64_t *places = ledger->memory->places[shelf];
+	uint64_t place = atomic_load(&places[from]);
+
+	if (!place)
+		return;
+	note_index(ledger->memory, shelf, to);
+	atomic_store(&places[to], place); /* if it is killed here, claim_all drops one of the two */
+	atomic_store(&places[from], 0);
 }
 
 void ipcfs_ledger_drop(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index)

@@ -25,6 +25,7 @@ enum ipcfs_ledger_shelf {
 	IPCFS_LEDGER_NODES,
 	IPCFS_LEDGER_FILES,
 	IPCFS_LEDGER_REQUESTS,
+	IPCFS_LEDGER_HANDS,   /* what a request has received (unanswered.h) */
 	IPCFS_LEDGER_SHELVES, /* the number of shelves */
 };
 
@@ -55,6 +56,18 @@ void ipcfs_ledger_close(struct ipcfs_ledger *ledger);
  */
 int ipcfs_ledger_put(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index,
 		     const struct iovec *parts, int count);
+
+/*
+ * Makes an entry of `size` bytes, in place of the one that was there, of which it begins with up to
+ * `keep` bytes. The others are zeros, or what is left of earlier entries. Returns them as
+ * ipcfs_ledger_at. NULL: there is no memory, and the old entry is still there.
+ */
+void *ipcfs_ledger_reserve(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf,
+			   uint32_t index, size_t size, size_t keep);
+
+/* Gives an entry another index of its shelf, which has none. */
+void ipcfs_ledger_move(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t from,
+		       uint32_t to);
 
 /* Drops the entry of this index, if there is one, and clears its bytes. */
 void ipcfs_ledger_drop(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf, uint32_t index);

@@ -15,6 +15,7 @@
 #include "fs/base/ledger.h"
 #include "fs/base/legacy.h"
 
+#define KEPT_MAX (IPCFS_TABLE_MAX - 1 - IPCFS_SLOTS) /* requests in the ledger */
 #define TRIES_MAX 1 /* workers that may die of it, after the one that read it */
 
 /* The entry of a request in the ledger: this, and its bytes. */
@@ -43,6 +44,7 @@ struct own {
 	struct ipcfs_effects *before;  /* the same, before a request was resumed */
 	uint64_t since;		       /* of a request of a worker before; 0: it came now */
 	bool lost;	  /* such a request had effects before whose results are lost */
+	size_t in_hand;	  /* bytes that the request has received, with their sizes */
 	uint32_t resumed; /* its index in the ledger; 0: none is */
 };
 
@@ -54,6 +56,8 @@ static struct {
 	uint32_t next;	      /* an index that may be free */
 	struct own threads[IPCFS_SLOTS];
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void empty_hand(struct own *self);
 
 static _Thread_local struct own *own;
 static _Thread_local struct own elsewhere; /* of threads without a slot */
@@ -158,6 +162,7 @@ long ipcfs_unanswered_read(int fd, void *bytes, size_t size)
 		return read(fd, bytes, size);
 	atomic_store(&self->slot->arrived, 0);
 	memset(&self->slot->effects, 0, sizeof(self->slot->effects));
+	self->in_hand = 0;
 	atomic_store(&self->slot->interrupted, 0);
 	atomic_store(&self->slot->done, 0);
 	atomic_store(&self->answered, false);
@@ -174,8 +179,8 @@ static uint32_t free_index(void)
 {
 	size_t size;
 
-	for (uint32_t tried = 0; tried < IPCFS_TABLE_MAX - 1; tried++) {
-		all.next = all.next % (IPCFS_TABLE_MAX - 1) + 1;
+	for (uint32_t tried = 0; tried < KEPT_MAX; tried++) {
+		all.next = all.next % KEPT_MAX + 1;
 		if (!ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_REQUESTS, all.next, &size))
 			return all.next;
 	}
@@ -213,8 +218,11 @@ static uint32_t keep(struct ipcfs_slot *slot, size_t size, uint64_t unique)
 
 	if (!index || ipcfs_ledger_put(all.ledger, IPCFS_LEDGER_REQUESTS, index, parts, 2))
 		return 0;
-	if (!add_known(unique, index))
+	if (!add_known(unique, index)) {
+		ipcfs_ledger_move(all.ledger, IPCFS_LEDGER_HANDS,
+				  (uint32_t)(slot - all.legacy->slots) + 1, IPCFS_SLOTS + index);
 		return index;
+	}
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_REQUESTS, index);
 	return 0;
 }
@@ -281,6 +289,9 @@ void ipcfs_unanswered_end(void)
 		keep_own(self);
 	atomic_store(&self->unique, 0);
 	empty(self->slot);
+	if (!self->index)
+		empty_hand(self);
+	self->in_hand = 0;
 	self->size = 0;
 	self->index = 0;
 	self->effects = NULL;
@@ -297,6 +308,7 @@ static bool drop(uint64_t unique)
 	if (of_thread()->resumed == known->index)
 		of_thread()->effects = NULL; /* it was in the entry */
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_REQUESTS, known->index);
+	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_HANDS, IPCFS_SLOTS + known->index);
 	HASH_DEL(all.known, known);
 	free(known);
 	return true;
@@ -329,6 +341,7 @@ void ipcfs_unanswered_resume(uint32_t index)
 
 	self->before = self->effects;
 	self->resumed = index;
+	self->in_hand = 0;
 	self->effects = kept ? &kept->effects : NULL;
 }
 
@@ -388,6 +401,68 @@ void ipcfs_unanswered_called(bool done)
 	if (done)
 		atomic_fetch_add(&self->effects->done, 1);
 	atomic_store(&self->effects->under_way, 0);
+}
+
+/* Returns the index in the ledger of what the request of a thread has received. 0: none. */
+static uint32_t hand_of(const struct own *self)
+{
+	uint32_t kept = self->resumed ? self->resumed : self->index;
+
+	if (kept)
+		return IPCFS_SLOTS + kept;
+	return self->slot ? (uint32_t)(self->slot - all.legacy->slots) + 1 : 0;
+}
+
+void *ipcfs_unanswered_hand(size_t size)
+{
+	const struct own *self = of_thread();
+	uint32_t index = self->effects ? hand_of(self) : 0;
+	size_t capacity = 0;
+	char *hand;
+
+	if (!index)
+		return NULL;
+	hand = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, index, &capacity);
+	if (self->in_hand + size > capacity)
+		hand = ipcfs_ledger_reserve(all.ledger, IPCFS_LEDGER_HANDS, index,
+					    self->in_hand + size, self->in_hand);
+	return hand ? hand + self->in_hand : NULL;
+}
+
+void *ipcfs_unanswered_in_hand(size_t *size)
+{
+	const struct own *self = of_thread();
+	uint32_t index = self->effects ? hand_of(self) : 0;
+	char *hand = index ? ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, index, size) : NULL;
+
+	if (!hand || self->in_hand > *size)
+		return NULL;
+	*size -= self->in_hand;
+	return hand + self->in_hand;
+}
+
+void ipcfs_unanswered_took(size_t size)
+{
+	of_thread()->in_hand += (size + 7) / 8 * 8;
+}
+
+/* Clears what the request in a slot has received. */
+static void empty_hand(struct own *self)
+{
+	size_t size;
+	char *hand;
+
+	if (!self->in_hand)
+		return;
+	hand = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, hand_of(self), &size);
+	if (hand)
+		explicit_bzero(hand, self->in_hand < size ? self->in_hand : size);
+	self->in_hand = 0;
+}
+
+bool ipcfs_unanswered_is_noted(void)
+{
+	return of_thread()->effects != NULL;
 }
 
 uint64_t ipcfs_unanswered_unique(void)
@@ -517,6 +592,7 @@ static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_u
 	ipcfs_fuse_header_read(request.bytes, &head);
 	request.interrupted = atomic_load(&kept->interrupted);
 	own->lost = atomic_load(&kept->effects.lost);
+	own->in_hand = 0;
 	request.bad = all.legacy->dropped || atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
 	request.lost = own->lost;
 	own->index = index;

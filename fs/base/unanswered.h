@@ -83,6 +83,24 @@ enum ipcfs_unanswered_call {
 enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks);
 void ipcfs_unanswered_called(bool done);
 
+/*
+ * Returns memory, which the next worker finds, for `size` bytes that a call receives. Behind what
+ * the request has received before. NULL: nothing is noted, or there is no memory.
+ */
+void *ipcfs_unanswered_hand(size_t size);
+
+/*
+ * Returns what a worker before has received by the call that comes next. *size: it is not longer.
+ * NULL: nothing.
+ */
+void *ipcfs_unanswered_in_hand(size_t *size);
+
+/* Notes that the call has received so many bytes into the hand. */
+void ipcfs_unanswered_took(size_t size);
+
+/* Returns whether the effects of what this thread does are noted. */
+bool ipcfs_unanswered_is_noted(void);
+
 /* Returns the number of the request of this thread, or of the one that it resumed. 0: unknown. */
 uint64_t ipcfs_unanswered_unique(void);
 

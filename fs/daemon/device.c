@@ -75,6 +75,12 @@ static void note_answer(const struct iovec *parts)
 	errno = error;
 }
 
+/* Returns whether an answer has failed since a worker before has given it. */
+static bool was_answered_before(void)
+{
+	return errno == ENOENT && ipcfs_unanswered_is_left();
+}
+
 static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 {
 	size_t size = size_of(parts, count);
@@ -87,10 +93,12 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 		count_error(parts);
 		done = send_short(fd, parts, count);
 		note_answer(parts);
-		return done;
+		return done < 0 && was_answered_before() ? (ssize_t)size : done;
 	}
 	done = writev(fd, parts, count); /* it tells of no error: an error has no bytes */
 	note_answer(parts);
+	if (done < 0 && was_answered_before())
+		return (ssize_t)size;
 	/* Another process truncated the segment. The kernel has answered the request with EIO. */
 	if (done < 0 && errno == EFAULT)
 		return (ssize_t)size;

@@ -169,7 +169,7 @@ static int keep_rest(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		take_rest(waiter, &waiter->data, &err);
 		*fits = waiter->data.size;
 	}
-	if (!err)
+	if (!err && (behind || file->text.size || file->key.kind == IPCFS_NODE_MSG))
 		ipcfs_file_done(waiter->base.fs, file, (ssize_t)*fits, waiter->data.data);
 	pthread_mutex_unlock(&file->lock);
 	return err;

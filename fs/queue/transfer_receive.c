@@ -18,29 +18,126 @@
 #define HURRY_STEP_MS 50       /* between two looks whether the caller is gone */
 #define FRAME_OVERHEAD 24      /* bytes of a type, a tab and a newline, at most */
 
+/* Stands before a message where the next worker finds it. */
+struct in_hand {
+	int64_t size; /* bytes of its text */
+};
+
+#define NO_TYPE (-1L) /* no message has it */
+#define NO_TEXT 0xff  /* no UTF-8 has this byte */
+#define HEADS (sizeof(struct in_hand) + sizeof(struct ipcfs_message))
+
+static struct ipcfs_message *message_of(struct in_hand *hand)
+{
+	return (struct ipcfs_message *)(void *)(hand + 1);
+}
+
+/*
+ * Returns the size of the message that a worker received as it died. -EAGAIN: it received none. The
+ * size is that of the bytes that were written, so a message that ends in NO_TEXT is too short.
+ */
+static ssize_t size_in_hand(const struct ipcfs_queue_waiter *waiter, struct ipcfs_message *message,
+			    size_t room)
+{
+	size_t size = room;
+	unsigned priority;
+
+	if (message->type == NO_TYPE)
+		return -EAGAIN;
+	while (size && (unsigned char)message->text[size - 1] == NO_TEXT)
+		size--;
+	/* the kernel writes a type as a long, and a priority as an unsigned */
+	memcpy(&priority, &message->type, sizeof(priority));
+	if (!waiter->base.object->class->queue->typed_receive)
+		message->type = (long)priority;
+	return (ssize_t)size;
+}
+
+/* Returns the size of the message that a worker before has received. -EAGAIN: it received none. */
+static ssize_t receive_again(const struct ipcfs_queue_waiter *waiter,
+			     enum ipcfs_unanswered_call call, struct in_hand **hand)
+{
+	size_t room;
+
+	*hand = ipcfs_unanswered_in_hand(&room);
+	if (!*hand || room < HEADS)
+		return call == IPCFS_CALL_DONE ? -EIO : -EAGAIN;
+	room -= HEADS;
+	if (call == IPCFS_CALL_PERHAPS)
+		(*hand)->size = size_in_hand(waiter, message_of(*hand), room);
+	return (*hand)->size > (int64_t)room ? -EIO : (ssize_t)(*hand)->size;
+}
+
+/*
+ * Receives a message where the next worker finds it. Errors of receive in struct ipcfs_queue_ops.
+ * -ENOMEM
+ */
+static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capacity,
+			    struct in_hand **hand)
+{
+	struct ipcfs_message *message;
+
+	*hand = ipcfs_unanswered_hand(HEADS + capacity);
+	if (!*hand)
+		return -ENOMEM;
+	message = message_of(*hand);
+	message->token = 0;
+	message->type = NO_TYPE;
+	memset(message->text, NO_TEXT, capacity);
+	(*hand)->size = waiter->base.object->class->queue->receive(
+		waiter->base.handle, waiter->base.selector, message, capacity);
+	return (ssize_t)(*hand)->size;
+}
+
+/* The same, unless a worker before has received the message. -EIO: it is lost. */
+static ssize_t receive_noted(const struct ipcfs_queue_waiter *waiter, size_t capacity,
+			     struct ipcfs_message **message)
+{
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call(false);
+	struct in_hand *hand = NULL;
+	ssize_t got = call == IPCFS_CALL_NEW ? -EAGAIN : receive_again(waiter, call, &hand);
+
+	if (got == -EAGAIN && call != IPCFS_CALL_DONE)
+		got = receive_into(waiter, capacity, &hand);
+	if (call != IPCFS_CALL_DONE)
+		ipcfs_unanswered_called(got >= 0);
+	if (got < 0)
+		return got;
+	*message = message_of(hand);
+	ipcfs_unanswered_took(HEADS + (size_t)got);
+	return got;
+}
+
+/* Receives a message into a buffer. Errors of receive in struct ipcfs_queue_ops. -ENOMEM. */
+static ssize_t receive_plain(const struct ipcfs_queue_waiter *waiter, struct ipcfs_text *buffer,
+			     size_t capacity, struct ipcfs_message **message)
+{
+	ssize_t got;
+
+	*message = ipcfs_transfer_message(buffer, capacity);
+	if (!*message)
+		return -ENOMEM;
+	got = waiter->base.object->class->queue->receive(waiter->base.handle, waiter->base.selector,
+							 *message, capacity);
+	if (got >= 0)
+		buffer->size = sizeof(**message) + (size_t)got;
+	return got;
+}
+
 /*
  * Receives a message of up to `capacity` bytes. Returns its size in bytes; *message points into
- * *buffer.
+ * *buffer, or to memory that lasts until the next call.
  * -ENOMEM, and the errors of receive in struct ipcfs_queue_ops.
  */
 static ssize_t receive_one(struct ipcfs_queue_waiter *waiter, struct ipcfs_text *buffer,
 			   size_t capacity, struct ipcfs_message **message)
 {
-	ssize_t got;
-	bool begun;
+	bool noted = ipcfs_unanswered_is_noted() && !waiter->base.object->class->queue->confirm;
+	ssize_t got = noted ? receive_noted(waiter, capacity, message)
+			    : receive_plain(waiter, buffer, capacity, message);
 
-	*message = ipcfs_transfer_message(buffer, capacity);
-	if (!*message)
-		return -ENOMEM;
-	begun = ipcfs_unanswered_act();
-	got = waiter->base.object->class->queue->receive(waiter->base.handle, waiter->base.selector,
-							 *message, capacity);
-	if (got < 0) {
-		ipcfs_unanswered_set(begun);
-		return got;
-	}
-	buffer->size = sizeof(**message) + (size_t)got;
-	ipcfs_transfer_count(waiter->base.object, IPCFS_MOVE_RECEIVED);
+	if (got >= 0)
+		ipcfs_transfer_count(waiter->base.object, IPCFS_MOVE_RECEIVED);
 	return got;
 }
 
