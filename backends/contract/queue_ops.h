@@ -64,7 +64,8 @@ struct ipcfs_queue_ops {
 
 	/*
 	 * Takes one message with at most `capacity` bytes of text out of the queue. Returns its
-	 * bytes.
+	 * bytes. The kernel itself stores to the first bytes of message->type, and to no byte behind
+	 * the text, when it gives the message: this is seen also if the process dies in the call.
 	 * -EAGAIN: there is no message for the selector.
 	 * -EINPROGRESS: a class with `confirm` has asked; the handle becomes readable when an answer
 	 * is there, and receive gives it.

@@ -196,44 +196,53 @@ static void free_place(struct ipcfs_ledger *ledger, uint64_t place)
 	pthread_mutex_unlock(&ledger->lock);
 }
 
+/* Notes chunks that a long block has. False: they have something else. */
+static bool claim_long(struct ipcfs_ledger *ledger, unsigned at, unsigned count)
+{
+	if (count > CHUNKS - at)
+		return false;
+	for (unsigned i = 0; i < count; i++)
+		if (ledger->chunks[at + i].kind != FREE)
+			return false;
+	for (unsigned i = 0; i < count; i++)
+		ledger->chunks[at + i].kind = LONG;
+	return true;
+}
+
+/* Notes a block that is part of a chunk. False: the chunk has other blocks there. */
+static bool claim_block(struct chunk *chunk, int kind, size_t offset)
+{
+	size_t block = offset / bytes_of(kind);
+	uint64_t bit = UINT64_C(1) << block % 64;
+
+	if (offset % bytes_of(kind) || (chunk->kind != FREE && chunk->kind != kind) ||
+	    (chunk->kind == FREE && begin_chunk(chunk, kind)) || chunk->in_use[block / 64] & bit)
+		return false;
+	chunk->in_use[block / 64] |= bit;
+	chunk->count++;
+	return true;
+}
+
 /*
- * Notes the block of an entry that a worker before has left. Returns false if the entry can't be: it
- * is outside of the area, too long, or in another one. Call with the lock held, or before threads.
+ * Notes the block of an entry that a worker before has left. False: the entry can't be. It is outside
+ * of the area, too long, or in another one. Call before there are threads.
  */
 static bool claim(struct ipcfs_ledger *ledger, uint64_t place)
 {
-	unsigned at = (unsigned)((place - 1) / CHUNK), block;
-	struct chunk *chunk = &ledger->chunks[at];
+	unsigned at = (unsigned)((place - 1) / CHUNK);
+	size_t offset = (place - 1) % CHUNK;
 	const struct block *found;
 	int kind;
 
-	if (place > (uint64_t)CHUNKS * CHUNK || (place - 1) % BLOCK_MIN)
+	if (place > (uint64_t)CHUNKS * CHUNK || offset % BLOCK_MIN)
 		return false;
 	found = block_at(ledger, place);
 	if (found->magic != MAGIC || found->size > (uint64_t)CHUNKS * CHUNK)
 		return false;
 	kind = kind_for(sizeof(*found) + found->size);
-	if (kind == LONG) {
-		unsigned count = chunks_for(sizeof(*found) + found->size);
-
-		if ((place - 1) % CHUNK || count > CHUNKS - at)
-			return false;
-		for (unsigned i = 0; i < count; i++)
-			if (chunk[i].kind != FREE)
-				return false;
-		for (unsigned i = 0; i < count; i++)
-			chunk[i].kind = LONG;
-		return true;
-	}
-	if ((place - 1) % CHUNK % bytes_of(kind) || (chunk->kind != FREE && chunk->kind != kind) ||
-	    (chunk->kind == FREE && begin_chunk(chunk, kind)))
-		return false;
-	block = (unsigned)((place - 1) % CHUNK / bytes_of(kind));
-	if (chunk->in_use[block / 64] & UINT64_C(1) << block % 64)
-		return false;
-	chunk->in_use[block / 64] |= UINT64_C(1) << block % 64;
-	chunk->count++;
-	return true;
+	if (kind != LONG)
+		return claim_block(&ledger->chunks[at], kind, offset);
+	return !offset && claim_long(ledger, at, chunks_for(sizeof(*found) + found->size));
 }
 
 /* Finds out which blocks are in use. */
@@ -329,6 +338,13 @@ int ipcfs_ledger_put(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf,
 	return 0;
 }
 
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+	size_t smaller = a < b ? a : b;
+
+	return smaller < c ? smaller : c;
+}
+
 void *ipcfs_ledger_reserve(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf shelf,
 			   uint32_t index, size_t size, size_t keep)
 {
@@ -340,7 +356,7 @@ void *ipcfs_ledger_reserve(struct ipcfs_ledger *ledger, enum ipcfs_ledger_shelf 
 		return NULL;
 	old = ipcfs_ledger_at(ledger, shelf, index, &before);
 	if (old && keep)
-		memcpy(block_at(ledger, place) + 1, old, keep < before ? keep : before);
+		memcpy(block_at(ledger, place) + 1, old, smallest(keep, before, size));
 	replace(ledger, shelf, index, place);
 	return block_at(ledger, place) + 1;
 }

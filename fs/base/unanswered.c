@@ -376,7 +376,7 @@ void ipcfs_unanswered_set(bool lost)
 		atomic_store(&self->effects->lost, lost);
 }
 
-enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks)
+enum ipcfs_unanswered_call ipcfs_unanswered_call(void)
 {
 	const struct own *self = of_thread();
 	struct ipcfs_effects *effects = self->effects;
@@ -387,9 +387,15 @@ enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks)
 		atomic_fetch_sub(&effects->skip, 1);
 		return IPCFS_CALL_DONE;
 	}
-	if (atomic_exchange(&effects->under_way, !blocks))
-		return IPCFS_CALL_PERHAPS;
-	return IPCFS_CALL_NEW;
+	return atomic_load(&effects->under_way) ? IPCFS_CALL_PERHAPS : IPCFS_CALL_NEW;
+}
+
+void ipcfs_unanswered_calling(void)
+{
+	const struct own *self = of_thread();
+
+	if (self->effects)
+		atomic_store(&self->effects->under_way, 1);
 }
 
 void ipcfs_unanswered_called(bool done)
@@ -425,7 +431,7 @@ void *ipcfs_unanswered_hand(size_t size)
 	hand = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, index, &capacity);
 	if (self->in_hand + size > capacity)
 		hand = ipcfs_ledger_reserve(all.ledger, IPCFS_LEDGER_HANDS, index,
-					    self->in_hand + size, self->in_hand);
+					    self->in_hand + size, SIZE_MAX);
 	return hand ? hand + self->in_hand : NULL;
 }
 

@@ -76,11 +76,12 @@ enum ipcfs_unanswered_call {
 };
 
 /*
- * Begins a call whose effect does not depend on when it is made. After IPCFS_CALL_NEW make it; then,
- * and after IPCFS_CALL_PERHAPS, say whether it had its effect: ipcfs_unanswered_called. A call that
- * `blocks` is noted when it returns, as it has mostly had none before.
+ * Returns what is known of the call that comes next. After IPCFS_CALL_NEW note it with
+ * ipcfs_unanswered_calling directly before it is made, unless it blocks: then it has mostly had no
+ * effect before it returns. After it, and after IPCFS_CALL_PERHAPS, say whether it had its effect.
  */
-enum ipcfs_unanswered_call ipcfs_unanswered_call(bool blocks);
+enum ipcfs_unanswered_call ipcfs_unanswered_call(void);
+void ipcfs_unanswered_calling(void);
 void ipcfs_unanswered_called(bool done);
 
 /*

@@ -106,7 +106,7 @@ static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_mess
 	const struct ipcfs_queue_ops *queue = waiter->base.object->class->queue;
 	int err = 0, ready;
 
-	switch (ipcfs_unanswered_call(wait)) {
+	switch (ipcfs_unanswered_call()) {
 	case IPCFS_CALL_DONE:
 		return 0;
 	case IPCFS_CALL_PERHAPS: /* it finds room, mostly */
@@ -114,6 +114,8 @@ static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_mess
 		err = ready < 0 ? ready : ready & POLLOUT ? 0 : -EIO;
 		break;
 	case IPCFS_CALL_NEW:
+		if (!wait)
+			ipcfs_unanswered_calling();
 		err = queue->send(waiter->base.handle, message, size, wait);
 		break;
 	}

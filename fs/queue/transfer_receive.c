@@ -84,6 +84,7 @@ static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capa
 	message->token = 0;
 	message->type = NO_TYPE;
 	memset(message->text, NO_TEXT, capacity);
+	ipcfs_unanswered_calling();
 	(*hand)->size = waiter->base.object->class->queue->receive(
 		waiter->base.handle, waiter->base.selector, message, capacity);
 	return (ssize_t)(*hand)->size;
@@ -93,7 +94,7 @@ static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capa
 static ssize_t receive_noted(const struct ipcfs_queue_waiter *waiter, size_t capacity,
 			     struct ipcfs_message **message)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call(false);
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
 	struct in_hand *hand = NULL;
 	ssize_t got = call == IPCFS_CALL_NEW ? -EAGAIN : receive_again(waiter, call, &hand);
 

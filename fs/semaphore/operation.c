@@ -66,12 +66,13 @@ static int operate_held(struct operation *operation)
  */
 static int operate_noted(struct operation *operation)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call(operation->flags &
-								IPCFS_SEMAPHORE_WAIT);
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
 	int err;
 
 	if (call == IPCFS_CALL_DONE)
 		return 0;
+	if (!(operation->flags & IPCFS_SEMAPHORE_WAIT))
+		ipcfs_unanswered_calling();
 	err = call == IPCFS_CALL_PERHAPS ? -EIO : operate(operation);
 	ipcfs_unanswered_called(!err);
 	return err;
