@@ -2,23 +2,10 @@
 # -o supervise: the mount goes on when the process that serves it is killed.
 # shellcheck shell=bash disable=SC2154,SC2016
 load common
+load supervise
 
 setup() {
 	common_setup
-}
-
-# Prints the process that serves the mount.
-worker() {
-	pgrep -P "$DAEMON" -x ipcfs-worker
-}
-
-# Kills the worker, and waits until another one serves.
-kill_worker() {
-	local old
-	old=$(worker)
-	kill -KILL "$old"
-	wait_until "[ -n \"\$(worker)\" ] && [ \"\$(worker)\" != $old ]"
-	is_ready
 }
 
 not_mounted() {
@@ -67,57 +54,6 @@ not_mounted() {
 	equals "$(as_user 1234 cat "$Q/msg")" mine
 	fails 'Permission denied' as_user 1235 cat "$Q/msg"
 	equals "$(cat "$MNT/limits/mq_msg_max")" 10
-}
-
-@test "who waits learns that the answer is lost" {
-	local kind
-	start_mount -o supervise
-	for kind in "${KINDS[@]}"; do
-		new_queue "$kind"
-		background_output cat "$Q/msg"
-		wait_parked 1
-		kill_worker
-		wait_until 'ended "$JOB"'
-		grep -q 'connection abort' "$OUT"
-	done
-}
-
-@test "what was open is stale, and a new open works" {
-	start_mount -o supervise
-	new_queue posix
-	echo one >"$Q/msg"
-	exec 8<"$Q/status" 9>"$Q/msg"
-	kill_worker
-	fails 'Stale file handle' sh -c 'cat <&8'
-	fails 'Stale file handle' sh -c 'env echo two >&9'
-	exec 8<&- 9>&-
-	cd "$Q"
-	kill_worker
-	fails 'Stale file handle' cat status
-	cd "$BATS_TEST_TMPDIR"
-	equals "$(cat "$Q/msg")" one
-}
-
-@test "who polls is woken, and learns that the file is gone" {
-	start_mount -o supervise
-	new_queue sysv
-	background_output python3 -c '
-import os, select, sys
-poll, epoll = select.poll(), select.epoll()
-for waiting in poll, epoll:
-    file = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
-    waiting.register(file, select.POLLIN if waiting is poll else select.EPOLLIN | select.EPOLLET)
-print("polls", flush=True)
-events = poll.poll()
-assert events[0][1] & select.POLLERR, events
-events = epoll.poll()
-assert events[0][1] & select.EPOLLERR, events
-print("woken")
-' "$Q/msg"
-	wait_until 'grep -q polls "$OUT" && in_state "$JOB" S'
-	kill_worker
-	wait_until 'ended "$JOB"'
-	grep -q woken "$OUT"
 }
 
 @test "holds and leased messages are given back" {

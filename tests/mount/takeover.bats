@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: MIT
+# -o supervise: requests and open files go on with the next worker.
+# shellcheck shell=bash disable=SC2154,SC2016
+load common
+load supervise
+
+# For clients in Python: step() waits until `deaths` has killed a worker.
+STEPS='
+import errno, mmap, os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+def step():
+    print("waits", flush=True)
+    signal.sigwait([signal.SIGUSR1])
+'
+
+setup() {
+	common_setup
+	start_mount -o supervise
+}
+
+# deaths NUMBER: kills so many workers, one at each step of the client.
+deaths() {
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		wait_until "[ \"\$(grep -c waits '$OUT')\" = $i ] || ended $JOB"
+		kill_worker
+		kill -USR1 "$JOB"
+	done
+	wait "$JOB" || { cat "$OUT"; return 1; }
+}
+
+# text_is FILE TEXT
+text_is() {
+	[ "$(cat "$1")" = "$2" ]
+}
+
+readers() {
+	local i outs=()
+	for i in 0 1 2; do
+		background_output cat "$Q/$1"
+		outs+=("$OUT")
+		wait_parked $((i + 1))
+	done
+	for i in 0 1 2; do
+		kill_worker
+		wait_parked $((3 - i))
+		echo "message $i" >"$Q/lines"
+		wait_until "text_is ${outs[i]} 'message $i'"
+		[ "$1" = msg ] || kill -KILL "${JOBS[-3 + i]}"
+	done
+}
+
+@test "readers that wait go on, in the order in which they came" {
+	each_kind readers msg
+	each_kind readers lines
+}
+
+writers() {
+	local i all
+	fill
+	for i in 0 1 2; do
+		background sh -c 'echo "$2" >"$1"' sh "$Q/$1" "late $i"
+		wait_parked $((i + 1))
+	done
+	kill_worker
+	kill_worker
+	wait_parked 3
+	all=$BATS_TEST_TMPDIR/all
+	: >"$all"
+	wait_until 'cat "$Q/drain" >>"$all"; [ "$(grep -c late "$all")" = 3 ]'
+	equals "$(grep late "$all")" $'late 0\nlate 1\nlate 2'
+	wait "${JOBS[@]: -3}" # with status 0, each
+	equals "$(messages)" 0
+}
+
+@test "writers to a full queue go on, in the order in which they came" {
+	each_kind writers lines
+}
+
+@test "closers that wait for room go on, in the order in which they came" {
+	each_kind writers msg
+}
+
+# waits_for FILE TEXT COMMAND...: a write to FILE waits for COMMAND, also after two deaths.
+waits_for() {
+	local file=$1 text=$2
+	shift 2
+	background sh -c 'echo "$2" >"$1"' sh "$file" "$text"
+	wait_parked 1
+	kill_worker
+	wait_parked 1
+	kill_worker
+	wait_parked 1
+	"$@"
+	wait_until 'ended "$JOB"'
+	wait "$JOB"
+}
+
+put() {
+	echo "$2" >"$1"
+}
+
+@test "who waits for a semaphore goes on" {
+	local sem=$MNT/posix/sem/one set=$MNT/sysv/sem/0x00005155
+	mkdir "$sem" "$set"
+	echo 0 >"$sem/value"
+	echo 0 >"$set/0/value"
+	waits_for "$sem/wait" 2 put "$sem/post" 2
+	waits_for "$set/0/wait" 2 put "$set/0/post" 2
+	equals "$(cat "$sem/value" "$set/0/value")" $'0\n0'
+	waits_for "$set/op" 0:-3 put "$set/0/post" 3
+	equals "$(cat "$set/0/value")" 0
+	echo 1 >"$set/0/value"
+	waits_for "$set/0/zero" '' put "$set/0/value" 0
+}
+
+@test "who waits for a hold goes on, and has it" {
+	local sem
+	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005155"
+	for sem in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005155/0"; do
+		echo 0 >"$sem/value"
+		background_output bash -c 'exec 9>"$1/hold" && echo has it && exec sleep 100' bash "$sem"
+		wait_parked 1
+		kill_worker
+		kill_worker
+		wait_parked 1
+		echo 2 >"$sem/post"
+		wait_until 'text_is "$OUT" "has it"'
+		equals "$(cat "$sem/value")" 1
+		kill "$JOB"
+		wait_until 'text_is "$sem/value" 2'
+	done
+}
+
+parts() {
+	echo 'one message' >"$Q/lines"
+	echo 'another' >"$Q/lines"
+	exec 8<"$Q/$1"
+	equals "$(dd bs=3 count=1 status=none <&8)" one
+	kill_worker
+	equals "$(dd bs=4 count=1 status=none <&8)" ' mes'
+	kill_worker
+	equals "$(dd bs=20 count=1 status=none <&8)" sage
+	[ "$1" = lines ] || equals "$(dd bs=20 count=1 status=none <&8 | wc -c)" 0
+	kill_worker
+	equals "$(dd bs=20 count=1 status=none <&8)" another
+	exec 8<&-
+}
+
+@test "the rest of a message comes after a death" {
+	each_kind parts lines
+	each_kind parts msg
+}
+
+halves() {
+	background_output python3 -c "$STEPS"'
+lines, message = [os.open(sys.argv[1] + name, os.O_WRONLY) for name in ("/lines", "/msg")]
+os.write(lines, b"half a ")
+os.write(message, b"all of ")
+step()
+os.write(lines, b"line\nlast ")
+os.write(message, b"a message")
+step()
+os.write(lines, b"one")
+os.close(lines)
+os.close(message)
+' "$Q"
+	deaths 2
+	equals "$(cat "$Q/drain")" $'half a line\nlast one\nall of a message'
+}
+
+@test "half a line and half a message wait for the rest" {
+	each_kind halves
+}
+
+loop() {
+	local i shell
+	for shell in "${SHELLS[@]}"; do
+		background_output $shell -c 'while read -r x; do echo "got $x"; [ "$x" != 3 ] || exit 0; done <"$1/lines"' sh "$Q"
+		for i in 1 2 3; do
+			wait_until 'in_state "$JOB" S' # busybox waits in poll
+			kill_worker
+			echo "$i" >"$Q/lines"
+			wait_until 'grep -q "got $i" "$OUT"'
+		done
+		wait "$JOB"
+		equals "$(cat "$OUT")" $'got 1\ngot 2\ngot 3'
+	done
+}
+
+@test "a loop of read in a shell goes on" {
+	each_kind loop
+}
+
+@test "a text that is read in two parts, a working directory and other spellings" {
+	local text
+	new_queue sysv
+	text=$(cat "$Q/status")
+	exec 8<"$Q/status" 9>"$MNT/sysv/msg/${NAME/0x0000/0x}/packets"
+	equals "$(dd bs=20 count=1 status=none <&8)" "${text:0:20}"
+	cd "$MNT/sysv/msg/${NAME/0x0000/0x}"
+	kill_worker
+	equals "$(cat <&8)" "${text:20}"
+	equals "$(cat status)" "$text"
+	env echo there >&9
+	equals "$(cat drain)" there
+	kill_worker
+	ls . >"$BATS_TEST_TMPDIR/listed"
+	grep -q '^status$' "$BATS_TEST_TMPDIR/listed"
+	cd "$BATS_TEST_TMPDIR"
+	exec 8<&- 9>&-
+	rmdir "$Q"
+	fails 'No such file' stat "$Q"
+}
+
+@test "a listing goes on" {
+	background_output python3 -c "$STEPS"'
+import ctypes
+for key in range(0x6000, 0x6000 + 1500):
+    assert ctypes.CDLL(None).msgget(key, 0o1600) >= 0
+names = os.scandir(sys.argv[1])
+all = [next(names).name]
+step()
+all += [entry.name for entry in names]
+assert len(all) == len(set(all)) == 1500, len(all)
+' "$MNT/sysv/msg"
+	deaths 1
+}
+
+pollers() {
+	background_output python3 -c '
+import os, select, sys
+poll, epoll = select.poll(), select.epoll()
+for waiting in poll, epoll:
+    file = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
+    waiting.register(file, select.POLLIN if waiting is poll else select.EPOLLIN | select.EPOLLET)
+print("polls", flush=True)
+for turn in range(2):
+    for waiting in poll, epoll:
+        events = waiting.poll()
+        while not events:
+            events = waiting.poll()
+        assert events[0][1] == select.POLLIN, events
+        file = events[0][0]
+        text = os.read(file, 65536)
+        print("read", text, flush=True)
+        try:
+            os.read(file, 65536)
+            print("read more")
+        except BlockingIOError:
+            pass
+' "$Q/packets"
+	wait_until 'grep -q polls "$OUT" && in_state "$JOB" S'
+	for i in 1 2 3 4; do
+		kill_worker
+		kill_worker
+		in_state "$JOB" S
+		echo "$i" >"$Q/lines"
+		wait_until "grep -q \"read b'$i'\" '$OUT'"
+	done
+	wait "$JOB"
+}
+
+@test "poll and epoll, also for edges, go on" {
+	each_kind pollers
+}
+
+# Prints how many ms a command took that is to end with ETIMEDOUT.
+timed_out() {
+	local start=${EPOCHREALTIME/./}
+	LC_ALL=C "$@" 2>&1 | grep -q 'Connection timed out'
+	echo $(((${EPOCHREALTIME/./} - start) / 1000))
+}
+
+@test "a wait with an end ends in time, though the worker dies meanwhile" {
+	local outs=() out took
+	mkdir "$MNT/posix/sem/one"
+	echo 0 >"$MNT/posix/sem/one/value"
+	for kind in "${KINDS[@]}"; do
+		new_queue "$kind"
+		background_output timed_out cat "$Q/within/4/msg"
+		outs+=("$OUT")
+	done
+	background_output timed_out sh -c 'env echo >"$1"' sh "$MNT/posix/sem/one/within/4/wait"
+	outs+=("$OUT")
+	wait_parked 3
+	meanwhile 3
+	kill_worker
+	for out in "${outs[@]}"; do
+		wait_until "[ -s $out ]"
+		took=$(cat "$out")
+		echo "$took ms"
+		[ "$took" -ge 3990 ]
+		[ "$SLOW" != 1 ] || [ "$took" -lt 6900 ] # from the death on it would have been 7 s
+	done
+}
+
+@test "a signal ends a wait before and after a death" {
+	local kind when
+	for kind in "${KINDS[@]}"; do
+		new_queue "$kind"
+		for when in before after; do
+			background env --default-signal=INT cat "$Q/msg"
+			wait_parked 1
+			if [ "$when" = before ]; then
+				kill -STOP "$(worker)"
+				kill -INT "$JOB"
+				meanwhile 0.1
+				running "$JOB"
+			fi
+			kill_worker
+			if [ "$when" = after ]; then
+				wait_parked 1
+				kill -INT "$JOB"
+			fi
+			wait_until 'ended "$JOB"'
+		done
+		# It has taken nothing.
+		echo one >"$Q/lines"
+		equals "$(messages)" 1
+	done
+}
+
+@test "the mount ends in time after deaths, and waiting ends with it" {
+	new_queue posix
+	background_output cat "$Q/msg"
+	wait_parked 1
+	kill_worker
+	kill_worker
+	wait_parked 1
+	within 1000 stop_mount
+	wait_until 'ended "$JOB"'
+	grep -qE 'connection abort|not connected' "$OUT"
+}
+
+@test "the data of a segment goes on" {
+	local segment
+	mkdir "$MNT/sysv/shm/0x00005155" "$MNT/posix/shm/one"
+	truncate -s 4096 "$MNT/posix/shm/one/data"
+	for segment in "$MNT/sysv/shm/0x00005155" "$MNT/posix/shm/one"; do
+		background_output python3 -c "$STEPS"'
+file = os.open(sys.argv[1], os.O_RDWR)
+try:
+    memory = mmap.mmap(file, 4096)
+    memory[0:5] = b"begin"
+except OSError as error:
+    memory = None
+    print("no mmap:", error)
+    os.pwrite(file, b"begin", 0)
+for turn in range(3):
+    step()
+    assert os.pread(file, 5, 0) == b"begin"
+    os.pwrite(file, b"turn%d" % turn, 100)
+    assert os.pread(file, 5, 100) == b"turn%d" % turn
+    assert not memory or memory[100:105] == b"turn%d" % turn
+    assert os.fstat(file).st_size == 4096
+' "$segment/data"
+		deaths 3
+		equals "$(dd if="$segment/data" bs=1 skip=100 count=5 status=none)" turn2
+	done
+}
+
+@test "what can't go on is stale" {
+	local file
+	mkdir "$MNT/posix/shm/one" "$MNT/posix/sem/one"
+	new_queue posix
+	echo job >"$Q/lines"
+	exec 5<>"$MNT/posix/shm/one/data" 6<>"$Q/lease" 7<"$MNT/events" 8>"$MNT/posix/sem/one/hold" 9<"$MNT/objects"
+	flock 5
+	equals "$(cat <&6)" job
+	dd bs=4K count=1 status=none <&7 >"$BATS_TEST_TMPDIR/part"
+	dd bs=64K count=1 status=none <&9 >"$BATS_TEST_TMPDIR/part"
+	kill_worker
+	fails 'Stale file handle' flock -n 5
+	fails 'Stale file handle' sh -c 'cat <&5'
+	fails 'Stale file handle' sh -c 'cat <&6'
+	fails 'Stale file handle' sh -c 'env echo done >&6'
+	fails 'Stale file handle' sh -c 'cat <&7'
+	fails 'Stale file handle' sh -c 'env echo >&8'
+	fails 'Stale file handle' sh -c 'cat <&9'
+	exec 5<&- 6<&- 7<&- 8>&- 9<&-
+	wait_until '[ "$(messages)" = 1 ]'
+	wait_until 'text_is "$MNT/posix/sem/one/value" 1'
+}
+
+@test "limits of a user count what was open and pending before a death" {
+	stop_mount
+	start_mount -o supervise,max_opens=6,max_bytes=40960
+	new_queue posix "$PEER"
+	background_output as_user "$PEER" python3 -c "$STEPS"'
+def refused(number, call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise AssertionError("not refused")
+files = [os.open(sys.argv[1] + "/msg", os.O_WRONLY) for _ in range(6)]
+pending = 0
+try:
+    for file in files:
+        os.write(file, bytes(7000))
+        pending += 1
+except OSError as error:
+    assert error.errno == errno.ENOMEM, error
+assert 1 < pending < 6, pending
+for turn in range(2):
+    step()
+    refused(errno.EMFILE, os.open, sys.argv[1] + "/lines", os.O_RDONLY)
+    refused(errno.ENOMEM, os.write, files[5], bytes(7000))
+os.close(files.pop(0))
+files.append(os.open(sys.argv[1] + "/lines", os.O_RDONLY))
+for file in files:
+    os.close(file)
+print("pending", pending)
+' "$Q"
+	deaths 2
+	equals "$(sed -n 's/^pending //p' "$OUT")" "$(messages)"
+}
+
+# Prints the memory of a process in KiB.
+memory_of() {
+	awk '/^Private_(Clean|Dirty)|^Shared_Dirty/ { sum += $2 } END { print sum }' "/proc/$1/smaps_rollup"
+}
+
+descriptors() {
+	local all=("/proc/$1/fd/"*)
+	echo "${#all[@]}"
+}
+
+# What there is of something after a death, as long as another client does nothing.
+counted() {
+	echo "$(descriptors "$DAEMON") $(descriptors "$(worker)") $(awk '/^ipcfs_(nodes|open_files|objects)[ {]/' "$MNT/metrics" | tr '\n' ' ')"
+}
+
+@test "many deaths leave no descriptors and no memory" {
+	local i before memory
+	new_queue sysv
+	exec 8<"$Q/status" 9>"$Q/lines"
+	background cat "$Q/msg"
+	for ((i = 0; i < 14; i++)); do
+		wait_parked 1
+		ls -lR "$MNT/sysv" >"$BATS_TEST_TMPDIR/listing"
+		kill_worker
+		if [ "$i" = 3 ]; then
+			before=$(counted)
+			memory=$(($(memory_of "$DAEMON") + $(memory_of "$(worker)")))
+		fi
+	done
+	wait_until '[ "$(counted)" = "$before" ]' || { echo "$(counted) is not $before"; return 1; }
+	echo "$before; $memory KiB, now $(($(memory_of "$DAEMON") + $(memory_of "$(worker)"))) KiB"
+	[[ " $IPCFS_BUILT_WITH " == *" sanitizer "* ]] ||
+		[ $(($(memory_of "$DAEMON") + $(memory_of "$(worker)"))) -lt $((memory + 1024)) ]
+	exec 8<&- 9>&-
+}
+
+@test "commands in the pause between two workers are answered by the next one" {
+	local jobs=() outs=()
+	new_queue posix 0 -m 600
+	kill -STOP "$DAEMON"
+	kill -KILL "$(worker)"
+	background chmod 640 "$Q"
+	jobs+=("$JOB")
+	wait_parked 1
+	background setfacl -m u:1234:rw "$Q/msg"
+	jobs+=("$JOB")
+	background_output as_user 1234 sh -c 'until cat "$1/msg" 2>"$2"; do grep -q denied "$2" || exit 1; done' sh "$Q" "$BATS_TEST_TMPDIR/reports/../said"
+	outs+=("$OUT")
+	wait_parked 2
+	kill -CONT "$DAEMON"
+	wait "${jobs[@]}"
+	echo hello >"$Q/lines"
+	wait_until "text_is ${outs[0]} hello"
+}
+
+@test "with -o namespaces who waits learns that the answer is lost, and what was open is stale" {
+	local kind
+	stop_mount
+	start_mount -o supervise,namespaces
+	MNT=$MNT/$(cd "$MNT" && ls -d self 2>/dev/null || echo .)
+	for kind in "${KINDS[@]}"; do
+		new_queue "$kind"
+		exec 8<"$Q/status"
+		background_output cat "$Q/msg"
+		wait_parked 1
+		kill_worker
+		wait_until 'ended "$JOB"'
+		grep -q 'connection abort' "$OUT"
+		fails 'Stale file handle' sh -c 'cat <&8'
+		exec 8<&-
+	done
+}
+
+@test "workers that die before they serve cost what was open, and who waits is told" {
+	new_queue posix
+	exec 8<"$Q/status"
+	background_output cat "$Q/msg"
+	wait_parked 1
+	wait_until 'kill -KILL $(worker) 2>/dev/null; grep -q "what was open is dropped" "$LOG"' 60
+	wait_until 'ended "$JOB"'
+	grep -q 'Input/output error' "$OUT"
+	fails 'Stale file handle' sh -c 'cat <&8'
+	exec 8<&-
+	echo one >"$Q/msg"
+	equals "$(cat "$Q/msg")" one
+}
