@@ -408,8 +408,6 @@ for turn in range(2):
     step()
     refused(errno.EMFILE, os.open, sys.argv[1] + "/lines", os.O_RDONLY)
     refused(errno.ENOMEM, os.write, files[5], bytes(7000))
-os.close(files.pop(0))
-files.append(os.open(sys.argv[1] + "/lines", os.O_RDONLY))
 for file in files:
     os.close(file)
 print("pending", pending)
