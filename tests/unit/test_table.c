@@ -164,6 +164,77 @@ static void numbers_go_on_after_a_death(void **state)
 	}
 }
 
+/* Makes items, and frees some. Notes the numbers of those that stay; 0: none. */
+static void fill(struct ipcfs_table *of, uint64_t left[ITEMS])
+{
+	unsigned seed = 11;
+	uint32_t index;
+
+	memset(left, 0, ITEMS * sizeof(*left));
+	for (uint32_t i = 1; i < ITEMS; i++)
+		assert_non_null(ipcfs_table_new(of, &index));
+	/* whole chunks are free, some are full, and in others there are gaps */
+	for (index = 1; index < ITEMS; index++)
+		if (index / IPCFS_TABLE_CHUNK % 5 == 2 ||
+		    (index / IPCFS_TABLE_CHUNK % 5 != 3 && rand_r(&seed) % 2))
+			ipcfs_table_free(of, index);
+		else
+			left[index] = ipcfs_table_number(of, index);
+}
+
+static void items_are_restored(void **state)
+{
+	static uint64_t left[ITEMS], fresh[ITEMS];
+	_Atomic uint64_t mark = 0;
+	struct ipcfs_table before;
+	uint32_t index;
+
+	(void)state;
+	assert_int_equal(ipcfs_table_init(&before, ITEM_SIZE), 0);
+	ipcfs_table_continue(&before, &mark);
+	ipcfs_table_continue(&table, &mark);
+	fill(&before, left);
+	for (index = 1; index < ITEMS; index++)
+		if (left[index])
+			assert_non_null(
+				ipcfs_table_restore(&table, index, left[index],
+						    ipcfs_table_generation(&before, index)));
+	/* new ones take what is free, and only that */
+	memcpy(fresh, left, sizeof(fresh));
+	for (uint32_t i = 1; i < ITEMS; i++) {
+		if (left[i])
+			continue;
+		assert_non_null(ipcfs_table_new(&table, &index));
+		assert_true(index < ITEMS && !fresh[index]);
+		fresh[index] = ipcfs_table_number(&table, index);
+		assert_null(ipcfs_table_find(&before, fresh[index]));
+	}
+	for (index = 1; index < ITEMS; index++) {
+		assert_ptr_equal(ipcfs_table_find(&table, fresh[index]),
+				 ipcfs_table_at(&table, index));
+		if (left[index])
+			assert_int_equal(ipcfs_table_generation(&table, index),
+					 ipcfs_table_generation(&before, index));
+		ipcfs_table_free(&table, index);
+		assert_null(ipcfs_table_find(&table, fresh[index]));
+	}
+	ipcfs_table_destroy(&before);
+}
+
+static void what_cannot_be_is_not_restored(void **state)
+{
+	(void)state;
+	assert_null(ipcfs_table_restore(&table, 0, 0, 1));
+	assert_null(ipcfs_table_restore(&table, IPCFS_TABLE_MAX, IPCFS_TABLE_MAX, 1));
+	assert_null(ipcfs_table_restore(&table, 7, 8, 1));
+	assert_non_null(ipcfs_table_restore(&table, 7, IPCFS_TABLE_MAX * UINT64_C(5) + 7, 1));
+	assert_null(ipcfs_table_restore(&table, 7, 7, 1)); /* it is there */
+	assert_null(ipcfs_table_restore(&table, 6, 6, 1)); /* indexes rise */
+	assert_non_null(ipcfs_table_restore(&table, IPCFS_TABLE_MAX - 1, 0, 1));
+	assert_int_equal(ipcfs_table_index(ipcfs_table_number(&table, IPCFS_TABLE_MAX - 1)),
+			 IPCFS_TABLE_MAX - 1);
+}
+
 static void empty_chunks_are_freed(void **state)
 {
 	size_t before = heap_in_use();
@@ -185,6 +256,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(indexes_are_low, start, end),
 		cmocka_unit_test_setup_teardown(numbers_never_come_again, start, end),
 		cmocka_unit_test(numbers_go_on_after_a_death),
+		cmocka_unit_test_setup_teardown(items_are_restored, start, end),
+		cmocka_unit_test_setup_teardown(what_cannot_be_is_not_restored, start, end),
 		cmocka_unit_test_setup_teardown(empty_chunks_are_freed, start, end),
 	};
 
