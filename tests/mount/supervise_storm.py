@@ -51,11 +51,12 @@ class Shared:
     def __init__(self):
         self.memory = mmap.mmap(-1, 4096)
 
-    def end(self):
-        self.memory[0] = 1
+    def end(self, part=0):
+        self.memory[part] = 1
 
-    def goes_on(self):
-        return not self.memory[0]
+    def goes_on(self, part=0):
+        """Whether clients go on; or, of part 1, those that drain what the others send."""
+        return not self.memory[part]
 
     def note(self, index, when):
         struct.pack_into('d', self.memory, 8 + 8 * index, when)
@@ -289,7 +290,7 @@ def receive_edges(client, queue):
 
 
 def receive_drain(client, queue):
-    while SHARED.goes_on():
+    while SHARED.goes_on(1):
         file, text = keep_open(client, queue + '/drain', os.O_RDONLY), b''
         while True:
             with client.call():
@@ -571,6 +572,7 @@ def main():
             file.write(str(spare))
     ended(senders, 'senders')
     ended(others, 'others')
+    SHARED.end(1)
     ended(drains, 'drains')
     for queue, clients in receivers.items():
         direct = Direct(queue)

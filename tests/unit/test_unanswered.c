@@ -166,7 +166,10 @@ static void note(void *arg, const struct ipcfs_unanswered *request)
 	CHECK(shared->count <= LEFT_MAX);
 	ipcfs_fuse_header_read(request->bytes, &head);
 	got->unique = head.unique;
-	got->begun = request->begun;
+	got->begun = request->lost || request->bad;
+	CHECK(ipcfs_unanswered_is_left());
+	CHECK(ipcfs_unanswered_is_lost() == request->lost);
+	CHECK(ipcfs_unanswered_unique() == head.unique);
 	got->interrupted = request->interrupted;
 	got->whole = request->size == sizeof(struct fuse_in_header) + TEXT &&
 		     text[0] == (char)head.unique && text[TEXT - 1] == (char)head.unique;
@@ -521,7 +524,7 @@ static void nothing_is_forgotten_twice(void **state)
 static void dies_of_it(void *arg, const struct ipcfs_unanswered *request)
 {
 	note(arg, request);
-	if (!request->begun)
+	if (!request->bad)
 		_exit(0);
 	ipcfs_unanswered_answered(shared->got[shared->count - 1].unique);
 }
@@ -577,6 +580,79 @@ static void requests_keep_their_age(void **state)
 	shared->since = 0;
 	worker(replay_and_answer);
 	assert_true(shared->since >= before);
+}
+
+/* What the next worker learns of the calls of a request, until one is new. */
+static enum ipcfs_unanswered_call calls[4];
+
+static void makes_calls(void)
+{
+	read_request(1, 2);
+	CHECK(ipcfs_unanswered_call(false) == IPCFS_CALL_NEW);
+	ipcfs_unanswered_called(true);
+	CHECK(ipcfs_unanswered_call(true) == IPCFS_CALL_NEW);
+	ipcfs_unanswered_called(true);
+	CHECK(ipcfs_unanswered_call(false) == IPCFS_CALL_NEW);
+	ipcfs_unanswered_called(false);
+}
+
+static void dies_in_a_call(void)
+{
+	makes_calls();
+	CHECK(ipcfs_unanswered_call(false) == IPCFS_CALL_NEW);
+}
+
+static void dies_in_a_call_that_blocks(void)
+{
+	makes_calls();
+	CHECK(ipcfs_unanswered_call(true) == IPCFS_CALL_NEW);
+}
+
+static void parks_and_dies_in_a_call(void)
+{
+	makes_calls();
+	parked = ipcfs_unanswered_park();
+	ipcfs_unanswered_end();
+	ipcfs_unanswered_resume(parked);
+	CHECK(ipcfs_unanswered_unique() == 2);
+	CHECK(ipcfs_unanswered_call(false) == IPCFS_CALL_NEW);
+}
+
+static void make_the_calls(void *arg, const struct ipcfs_unanswered *request)
+{
+	note(arg, request);
+	for (int i = 0; i < 3; i++)
+		CHECK(ipcfs_unanswered_call(false) == calls[i]);
+}
+
+static void replay_the_calls(void)
+{
+	shared->count = 0;
+	(void)ipcfs_unanswered_slot(0);
+	CHECK(ipcfs_unanswered_replay(make_the_calls, NULL) == 0);
+	CHECK(shared->count == 1);
+}
+
+static void check_calls(void (*run)(void), enum ipcfs_unanswered_call third)
+{
+	worker(run);
+	calls[0] = calls[1] = IPCFS_CALL_DONE;
+	calls[2] = third;
+	worker(replay_the_calls);
+	assert_false(shared->got[0].begun);
+	/* this one has died in the third call */
+	calls[2] = IPCFS_CALL_PERHAPS;
+	worker(replay_the_calls);
+	are_left(1, 2);
+}
+
+static void calls_are_not_made_twice(void **state)
+{
+	(void)state;
+	check_calls(makes_calls, IPCFS_CALL_NEW);
+	check_calls(dies_in_a_call, IPCFS_CALL_PERHAPS);
+	check_calls(dies_in_a_call_that_blocks, IPCFS_CALL_NEW);
+	check_calls(parks_and_dies_in_a_call, IPCFS_CALL_PERHAPS);
 }
 
 static void is_dropped(void)
@@ -658,6 +734,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_workers_die_of_a_request_at_most, start, end),
 		cmocka_unit_test_setup_teardown(a_request_that_waits_kills_nobody, start, end),
 		cmocka_unit_test_setup_teardown(requests_keep_their_age, start, end),
+		cmocka_unit_test_setup_teardown(calls_are_not_made_twice, start, end),
 		cmocka_unit_test_setup_teardown(what_was_dropped_is_not_handled, start, end),
 		cmocka_unit_test_setup_teardown(slots_that_cannot_be_are_dropped, start, end),
 		cmocka_unit_test_setup_teardown(entries_that_cannot_be_are_dropped, start, end),
