@@ -61,6 +61,7 @@ struct job {
 	struct shared *shared;
 	struct ipcfs_credentials own;
 	int user_ns; /* -1: the child stays in the daemon's */
+	pid_t daemon;
 };
 
 static void free_job(struct job *job)
@@ -150,11 +151,11 @@ static int set_rlimit(const struct rlimit *wanted)
  * Keeps other processes from reading or tracing the child, which has a copy of the daemon's memory,
  * and makes it end with the daemon. The kernel resets both when ids change.
  */
-static int protect_child(void)
+static int protect_child(const struct job *job)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return -errno;
-	return 0;
+	return getppid() == job->daemon ? 0 : -ESRCH; /* else it has ended before */
 }
 
 /*
@@ -212,7 +213,7 @@ static int child_main(const struct job *job)
 	int error;
 
 	(void)ipcfs_fault("child.begun");
-	error = protect_child();
+	error = protect_child(job);
 	if (!error && terms->bare)
 		error = close_all_but(job->user_ns);
 	if (!error && terms->queues)
@@ -221,7 +222,7 @@ static int child_main(const struct job *job)
 		error = ipcfs_impersonate_for_good(terms->caller, &job->own, job->user_ns,
 						   terms->keeps_capabilities);
 	if (!error)
-		error = protect_child();
+		error = protect_child(job);
 	if (!error)
 		error = refuse_calls();
 	if (error)
@@ -343,6 +344,7 @@ int ipcfs_impersonate_child(const struct ipcfs_child_terms *terms, int (*work)(v
 		.terms = terms,
 		.work = work,
 		.user_ns = -1,
+		.daemon = getpid(),
 	};
 	int result = 0;
 
