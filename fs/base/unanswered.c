@@ -569,13 +569,15 @@ static struct left *list(size_t *count)
 	return list;
 }
 
-/* Notes that no worker has died of a request, if it is not answered yet. */
-static void forget_try(uint64_t unique)
+/* Notes that no worker has died of a request. Drops it if the kernel waits for no answer. */
+static void end_try(const struct ipcfs_fuse_header *head)
 {
 	uint32_t index;
 
 	pthread_mutex_lock(&all.lock);
-	index = find(unique);
+	if (head->forgets || head->interrupts)
+		(void)drop(head->unique);
+	index = find(head->unique);
 	if (index)
 		atomic_store(&kept_at(index)->tries, 0);
 	pthread_mutex_unlock(&all.lock);
@@ -607,7 +609,7 @@ static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_u
 	atomic_store(&kept->effects.skip, atomic_load(&kept->effects.done));
 	atomic_store(&own->unique, head.unique);
 	handle(arg, &request);
-	forget_try(head.unique);
+	end_try(&head);
 	own->index = 0;
 	own->since = 0;
 	own->lost = false;
