@@ -61,22 +61,68 @@ static int operate_held(struct operation *operation)
 }
 
 /*
- * The same, unless a worker before has done it.
- * -EIO: it has died in the call: nobody knows.
+ * Waits until the operations could be done, and does none: does them and their opposites at once.
+ * Errors of operate.
  */
-static int operate_noted(struct operation *operation)
+static int wait_for(const struct operation *operation)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
-	int err;
+	const struct ipcfs_waiter *base = &operation->waiter->base;
+	struct ipcfs_text both = { 0 };
+	size_t count;
+	const struct ipcfs_semaphore_op *ops = operations_of(operation->waiter, &count);
+	int err = ipcfs_text_add(&both, ops, count * sizeof(*ops));
 
-	if (call == IPCFS_CALL_DONE)
-		return 0;
+	for (size_t i = count; i-- > 0 && !err;) {
+		const struct ipcfs_semaphore_op opposite = { .number = ops[i].number,
+							     .delta = -ops[i].delta };
+
+		if (ops[i].delta)
+			err = ipcfs_text_add(&both, &opposite, sizeof(opposite));
+	}
+	if (!err)
+		err = base->object->class->semaphore->operate(base->handle, (const void *)both.data,
+							      both.size / sizeof(*ops),
+							      operation->flags);
+	ipcfs_text_free(&both);
+	return err;
+}
+
+/* The same, noting it as a call. -EIO: a worker has died in it. */
+static int operate_once(struct operation *operation, enum ipcfs_unanswered_call call)
+{
+	int err = -EIO;
+
 	if (!(operation->flags & IPCFS_SEMAPHORE_WAIT))
 		ipcfs_unanswered_calling();
-	err = call == IPCFS_CALL_PERHAPS ? -EIO : operate(operation);
+	if (call != IPCFS_CALL_PERHAPS)
+		err = operate(operation);
 	ipcfs_unanswered_called(!err);
 	return err;
 }
+
+/*
+ * The same, unless a worker before has done it. The kernel does the operations of a caller while it
+ * sleeps, long before the caller could note it. So it sleeps until they can be done, and then does
+ * them without waiting.
+ */
+static int operate_noted(struct operation *operation)
+{
+	bool sets = operation->waiter->base.object->class->semaphore->sets;
+	bool sleeps = operation->flags & IPCFS_SEMAPHORE_WAIT && sets &&
+		      ipcfs_unanswered_is_noted();
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
+	int err = sleeps && call == IPCFS_CALL_NEW ? wait_for(operation) : 0;
+
+	if (call == IPCFS_CALL_DONE)
+		return 0;
+	if (err && err != -E2BIG) /* with their opposites they are too many */
+		return err;
+	if (sleeps && !err)
+		operation->flags &= ~(unsigned)IPCFS_SEMAPHORE_WAIT;
+	err = operate_once(operation, call);
+	return sleeps && err == -EAGAIN ? -EINTR : err; /* another caller was faster */
+}
+
 ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 {
 	const struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
