@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # -o supervise: requests and open files go on with the next worker.
-# shellcheck shell=bash disable=SC2154,SC2016
+# shellcheck shell=bash disable=SC2086,SC2153,SC2154,SC2016
 load common
 load supervise
 
@@ -18,15 +18,15 @@ setup() {
 	start_mount -o supervise
 }
 
-# deaths NUMBER: kills so many workers, one at each step of the client.
+# deaths NUMBER OUTPUT: kills so many workers, one at each step of the client with this output, $JOB.
 deaths() {
 	local i
 	for ((i = 1; i <= $1; i++)); do
-		wait_until "[ \"\$(grep -c waits '$OUT')\" = $i ] || ended $JOB"
+		wait_until "[ \"\$(grep -c waits '$2')\" = $i ] || ended $JOB"
 		kill_worker
 		kill -USR1 "$JOB"
 	done
-	wait "$JOB" || { cat "$OUT"; return 1; }
+	wait "$JOB" || { cat "$2"; return 1; }
 }
 
 # text_is FILE TEXT
@@ -165,7 +165,7 @@ os.write(lines, b"one")
 os.close(lines)
 os.close(message)
 ' "$Q"
-	deaths 2
+	deaths 2 "$OUT"
 	equals "$(cat "$Q/drain")" $'half a line\nlast one\nall of a message'
 }
 
@@ -224,7 +224,7 @@ step()
 all += [entry.name for entry in names]
 assert len(all) == len(set(all)) == 1500, len(all)
 ' "$MNT/sysv/msg"
-	deaths 1
+	deaths 1 "$OUT"
 }
 
 pollers() {
@@ -355,7 +355,7 @@ for turn in range(3):
     assert not memory or memory[100:105] == b"turn%d" % turn
     assert os.fstat(file).st_size == 4096
 ' "$segment/data"
-		deaths 3
+		deaths 3 "$OUT"
 		equals "$(dd if="$segment/data" bs=1 skip=100 count=5 status=none)" turn2
 	done
 }
@@ -412,7 +412,7 @@ for file in files:
     os.close(file)
 print("pending", pending)
 ' "$Q"
-	deaths 2
+	deaths 2 "$OUT"
 	equals "$(sed -n 's/^pending //p' "$OUT")" "$(messages)"
 }
 
