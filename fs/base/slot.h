@@ -12,7 +12,7 @@
 /* The effects that a request had. */
 struct ipcfs_effects {
 	_Atomic uint32_t lost;	    /* it had one, or may have had, and nobody knows its result */
-	_Atomic uint32_t under_way; /* a call is made that counts for `done` */
+	_Atomic uint32_t under_way; /* a call is made that counts for `done`; 0: none is */
 	_Atomic uint32_t done;	    /* calls that were made, each with its effect */
 	_Atomic uint32_t skip;	    /* of these, those that a worker has not repeated yet */
 };

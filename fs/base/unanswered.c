@@ -18,6 +18,9 @@
 #define KEPT_MAX (IPCFS_TABLE_MAX - 1 - IPCFS_SLOTS) /* requests in the ledger */
 #define TRIES_MAX 1 /* workers that may die of it, after the one that read it */
 
+/* Of ipcfs_effects.under_way; 0: no call is. */
+enum { UNSURE = 1, SURE };
+
 /* The entry of a request in the ledger: this, and its bytes. */
 struct kept {
 	uint64_t arrived;
@@ -387,15 +390,22 @@ enum ipcfs_unanswered_call ipcfs_unanswered_call(void)
 		atomic_fetch_sub(&effects->skip, 1);
 		return IPCFS_CALL_DONE;
 	}
-	return atomic_load(&effects->under_way) ? IPCFS_CALL_PERHAPS : IPCFS_CALL_NEW;
+	switch (atomic_load(&effects->under_way)) {
+	case UNSURE:
+		return IPCFS_CALL_PERHAPS;
+	case SURE:
+		return IPCFS_CALL_SURELY;
+	default:
+		return IPCFS_CALL_NEW;
+	}
 }
 
-void ipcfs_unanswered_calling(void)
+void ipcfs_unanswered_calling(bool sure)
 {
 	const struct own *self = of_thread();
 
 	if (self->effects)
-		atomic_store(&self->effects->under_way, 1);
+		atomic_store(&self->effects->under_way, sure ? SURE : UNSURE);
 }
 
 void ipcfs_unanswered_called(bool done)

@@ -73,15 +73,17 @@ enum ipcfs_unanswered_call {
 	IPCFS_CALL_NEW,	    /* it is to be made */
 	IPCFS_CALL_DONE,    /* a worker before has made it, with its effect */
 	IPCFS_CALL_PERHAPS, /* a worker before has died in it */
+	IPCFS_CALL_SURELY, /* the same, and it had its effect if it was made: nothing was in its way */
 };
 
 /*
  * Returns what is known of the call that comes next. After IPCFS_CALL_NEW note it with
  * ipcfs_unanswered_calling directly before it is made, unless it blocks: then it has mostly had no
- * effect before it returns. After it, and after IPCFS_CALL_PERHAPS, say whether it had its effect.
+ * effect before it returns. `sure`: it will have its effect. After it, and after IPCFS_CALL_PERHAPS
+ * or SURELY, say whether it had its effect.
  */
 enum ipcfs_unanswered_call ipcfs_unanswered_call(void);
-void ipcfs_unanswered_calling(void);
+void ipcfs_unanswered_calling(bool sure);
 void ipcfs_unanswered_called(bool done);
 
 /*

@@ -3,7 +3,6 @@
 #include "fs/queue/transfer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -15,6 +14,7 @@
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
 
+#define SPARE 4		   /* messages for which a queue has plenty of room */
 #define NOBODY ((uid_t)-1) /* pays for empty messages that no reader waits for any more */
 
 struct ipcfs_message *ipcfs_transfer_message(struct ipcfs_text *buffer, size_t capacity)
@@ -97,30 +97,60 @@ static int note_underway(struct ipcfs_queue_waiter *waiter, uint64_t token, size
 }
 
 /*
+ * Looks whether the queue has room for a message. *plenty: also for SPARE more, which others may be
+ * sending. -EAGAIN: it has none; or the errors of fstat.
+ */
+static int look_for_room(const struct ipcfs_queue_waiter *waiter, size_t size, bool *plenty)
+{
+	struct ipcfs_info info;
+	int err = waiter->base.object->class->queue->fstat(waiter->base.handle, &info);
+	uint64_t used = info.max_bytes ? info.size : info.messages;
+	uint64_t all = info.max_bytes ? info.max_bytes : info.max_messages;
+	uint64_t needed = info.max_bytes ? size : 1;
+
+	if (err)
+		return err;
+	*plenty = used + (SPARE + 1) * needed <= all;
+	return used + needed <= all ? 0 : -EAGAIN;
+}
+
+/*
+ * Sends a message. If the worker is killed in a call that does not wait, its successor takes the
+ * message for sent where there was plenty of room. Errors as send in struct ipcfs_queue_ops.
+ */
+static int send_new(const struct ipcfs_queue_waiter *waiter, struct ipcfs_message *message,
+		    size_t size, bool wait)
+{
+	const struct ipcfs_queue_ops *queue = waiter->base.object->class->queue;
+	bool plenty = false;
+	int err = 0;
+
+	if (!wait && !queue->sent && ipcfs_unanswered_is_noted())
+		err = look_for_room(waiter, size, &plenty);
+	if (err == -EAGAIN)
+		return err; /* another error send tells, too */
+	if (!wait)
+		ipcfs_unanswered_calling(plenty);
+	err = queue->send(waiter->base.handle, message, size, wait);
+	ipcfs_unanswered_called(!err);
+	return err;
+}
+
+/*
  * Sends a message, unless a worker before has. Errors as send in struct ipcfs_queue_ops.
- * -EIO: a worker has died in the call, and the queue is full now: nobody knows.
+ * -EIO: a worker has died in the call, and the queue was nearly full: nobody knows.
  */
 static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_message *message,
 		      size_t size, bool wait)
 {
-	const struct ipcfs_queue_ops *queue = waiter->base.object->class->queue;
-	int err = 0, ready;
+	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
 
-	switch (ipcfs_unanswered_call()) {
-	case IPCFS_CALL_DONE:
+	if (call == IPCFS_CALL_NEW)
+		return send_new(waiter, message, size, wait);
+	if (call == IPCFS_CALL_DONE)
 		return 0;
-	case IPCFS_CALL_PERHAPS: /* it finds room, mostly */
-		ready = queue->ready(waiter->base.handle, 0);
-		err = ready < 0 ? ready : ready & POLLOUT ? 0 : -EIO;
-		break;
-	case IPCFS_CALL_NEW:
-		if (!wait)
-			ipcfs_unanswered_calling();
-		err = queue->send(waiter->base.handle, message, size, wait);
-		break;
-	}
-	ipcfs_unanswered_called(!err);
-	return err;
+	ipcfs_unanswered_called(call == IPCFS_CALL_SURELY);
+	return call == IPCFS_CALL_SURELY ? 0 : -EIO;
 }
 
 /* Gives the class one message. Errors as send in struct ipcfs_queue_ops, but -EINPROGRESS. */

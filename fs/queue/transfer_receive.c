@@ -84,7 +84,7 @@ static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capa
 	message->token = 0;
 	message->type = NO_TYPE;
 	memset(message->text, NO_TEXT, capacity);
-	ipcfs_unanswered_calling();
+	ipcfs_unanswered_calling(false);
 	(*hand)->size = waiter->base.object->class->queue->receive(
 		waiter->base.handle, waiter->base.selector, message, capacity);
 	return (ssize_t)(*hand)->size;

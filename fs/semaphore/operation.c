@@ -93,7 +93,7 @@ static int operate_once(struct operation *operation, enum ipcfs_unanswered_call 
 	int err = -EIO;
 
 	if (!(operation->flags & IPCFS_SEMAPHORE_WAIT))
-		ipcfs_unanswered_calling();
+		ipcfs_unanswered_calling(false);
 	if (call != IPCFS_CALL_PERHAPS)
 		err = operate(operation);
 	ipcfs_unanswered_called(!err);

@@ -591,7 +591,7 @@ static enum ipcfs_unanswered_call begin_call(bool blocks)
 	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
 
 	if (call == IPCFS_CALL_NEW && !blocks)
-		ipcfs_unanswered_calling();
+		ipcfs_unanswered_calling(false);
 	return call;
 }
 
