@@ -9,12 +9,17 @@
 #define IPCFS_SLOTS 257 /* one for each session thread, and the main thread's */
 #define IPCFS_SLOT_BYTES (1024 * 1024 + 8192) /* no request is longer */
 
+#define IPCFS_CALL 4
+
 /* The effects that a request had. */
 struct ipcfs_effects {
-	_Atomic uint32_t lost;	    /* it had one, or may have had, and nobody knows its result */
-	_Atomic uint32_t under_way; /* a call is made that counts for `done`; 0: none is */
-	_Atomic uint32_t done;	    /* calls that were made, each with its effect */
-	_Atomic uint32_t skip;	    /* of these, those that a worker has not repeated yet */
+	_Atomic uint32_t lost; /* it had one, or may have had, and nobody knows its result */
+	/*
+	 * Calls that were made, each with its effect, times IPCFS_CALL; and what is known of the one
+	 * that is made now.
+	 */
+	_Atomic uint32_t calls;
+	_Atomic uint32_t skip; /* of the calls, those that a worker has not repeated yet */
 };
 
 /* The request of a thread. Its bytes begin with their number, a word, 0: there is none. */

@@ -18,7 +18,7 @@
 #define KEPT_MAX (IPCFS_TABLE_MAX - 1 - IPCFS_SLOTS) /* requests in the ledger */
 #define TRIES_MAX 1 /* workers that may die of it, after the one that read it */
 
-/* Of ipcfs_effects.under_way; 0: no call is. */
+/* A call that is made now; 0: none is. */
 enum { UNSURE = 1, SURE };
 
 /* The entry of a request in the ledger: this, and its bytes. */
@@ -390,7 +390,7 @@ enum ipcfs_unanswered_call ipcfs_unanswered_call(void)
 		atomic_fetch_sub(&effects->skip, 1);
 		return IPCFS_CALL_DONE;
 	}
-	switch (atomic_load(&effects->under_way)) {
+	switch (atomic_load(&effects->calls) % IPCFS_CALL) {
 	case UNSURE:
 		return IPCFS_CALL_PERHAPS;
 	case SURE:
@@ -404,19 +404,39 @@ void ipcfs_unanswered_calling(bool sure)
 {
 	const struct own *self = of_thread();
 
-	if (self->effects)
-		atomic_store(&self->effects->under_way, sure ? SURE : UNSURE);
+	if (self->effects) {
+		uint32_t calls = atomic_load(&self->effects->calls);
+
+		atomic_store(&self->effects->calls,
+			     calls / IPCFS_CALL * IPCFS_CALL + (sure ? SURE : UNSURE));
+	}
 }
 
 void ipcfs_unanswered_called(bool done)
 {
 	const struct own *self = of_thread();
 
-	if (!self->effects)
-		return;
-	if (done)
-		atomic_fetch_add(&self->effects->done, 1);
-	atomic_store(&self->effects->under_way, 0);
+	if (self->effects) {
+		uint32_t calls = atomic_load(&self->effects->calls);
+
+		atomic_store(&self->effects->calls, (calls / IPCFS_CALL + done) * IPCFS_CALL);
+	}
+}
+
+unsigned ipcfs_unanswered_to_come(void)
+{
+	const struct ipcfs_effects *effects = of_thread()->effects;
+
+	if (!effects)
+		return 0;
+	return atomic_load(&effects->skip) + (atomic_load(&effects->calls) % IPCFS_CALL != 0);
+}
+
+bool ipcfs_unanswered_misses(uint64_t unique)
+{
+	const struct ipcfs_effects *effects = of_thread()->effects;
+
+	return effects && atomic_load(&effects->skip) && ipcfs_unanswered_unique() == unique;
 }
 
 /* Returns the index in the ledger of what the request of a thread has received. 0: none. */
@@ -616,7 +636,7 @@ static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_u
 	own->index = index;
 	own->since = kept->since;
 	own->effects = &kept->effects;
-	atomic_store(&kept->effects.skip, atomic_load(&kept->effects.done));
+	atomic_store(&kept->effects.skip, atomic_load(&kept->effects.calls) / IPCFS_CALL);
 	atomic_store(&own->unique, head.unique);
 	handle(arg, &request);
 	end_try(&head);

@@ -86,6 +86,12 @@ enum ipcfs_unanswered_call ipcfs_unanswered_call(void);
 void ipcfs_unanswered_calling(bool sure);
 void ipcfs_unanswered_called(bool done);
 
+/* Returns how many calls of the request a worker before has made that are still to come. */
+unsigned ipcfs_unanswered_to_come(void);
+
+/* Returns whether such calls did not come again, although this request of the thread is answered. */
+bool ipcfs_unanswered_misses(uint64_t unique);
+
 /*
  * Returns memory, which the next worker finds, for `size` bytes that a call receives. Behind what
  * the request has received before. NULL: nothing is noted, or there is no memory.

@@ -89,6 +89,10 @@ static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 	(void)arg;
 	if (replaying)
 		return (ssize_t)size;
+	if (ipcfs_unanswered_misses(number_of(parts))) { /* a message would be lost untold */
+		ipcfs_unanswered_refuse(fd, number_of(parts), -EIO);
+		return (ssize_t)size;
+	}
 	if (size <= SHORT_MAX) {
 		count_error(parts);
 		done = send_short(fd, parts, count);

@@ -327,6 +327,8 @@ static int serve(struct session *session, const sigset_t *taken)
 
 	if (result == 0)
 		result = ipcfs_session_threads_replay(session->threads);
+	if (result == 0 && session->legacy)
+		atomic_store(&session->legacy->begun, 0); /* what was left can be lived with */
 	if (result == 0)
 		result = ipcfs_session_threads_start(session->threads);
 	if (result < 0) {

@@ -298,7 +298,6 @@ void ipcfs_filesystem_succeed(void *arg)
 	if (!fs->ledger || fs->legacy->dropped)
 		ipcfs_invalidate_all(fs);
 	fs->legacy->dropped = false;
-	atomic_store(&fs->legacy->begun, 0);
 }
 
 void ipcfs_filesystem_stop(void *arg)

@@ -169,7 +169,8 @@ static int keep_rest(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		take_rest(waiter, &waiter->data, &err);
 		*fits = waiter->data.size;
 	}
-	if (!err && (behind || file->text.size || file->key.kind == IPCFS_NODE_MSG))
+	if (!err && (behind || file->text.size || file->key.kind == IPCFS_NODE_MSG ||
+		     file->key.kind == IPCFS_NODE_DRAIN))
 		ipcfs_file_done(waiter->base.fs, file, (ssize_t)*fits, waiter->data.data);
 	pthread_mutex_unlock(&file->lock);
 	return err;

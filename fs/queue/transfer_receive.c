@@ -241,7 +241,8 @@ static int drain_begin(struct ipcfs_queue_waiter *waiter, uint64_t *allowed)
 	if (err && err != -EIDRM)
 		return err;
 	pthread_mutex_lock(&file->lock);
-	*allowed = file->queue.counted ? file->queue.left : info.messages;
+	*allowed = file->queue.counted ? file->queue.left
+				       : info.messages + ipcfs_unanswered_to_come();
 	file->queue.left = 0;
 	file->queue.counted = true;
 	pthread_mutex_unlock(&file->lock);
