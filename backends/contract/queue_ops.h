@@ -50,8 +50,8 @@ struct ipcfs_queue_ops {
 	void (*close)(int handle);
 
 	/*
-	 * Sets perm, messages, max_message, max_bytes and, if that is not 0, size of *info, and
-	 * leaves the other fields alone.
+	 * Sets perm, messages, max_message and max_bytes of *info, size if that is not 0, and else
+	 * for a queue of the kernel max_messages. Leaves the other fields alone.
 	 * -EIDRM: the queue was removed. For a POSIX queue, the fields are set all the same.
 	 */
 	int (*fstat)(int handle, struct ipcfs_info *info);

@@ -52,6 +52,7 @@ static int fstat_queue(int handle, struct ipcfs_info *info)
 		return -errno;
 	info->messages = (uint64_t)attr.mq_curmsgs;
 	info->max_message = (uint64_t)attr.mq_msgsize;
+	info->max_messages = (uint64_t)attr.mq_maxmsg;
 	info->max_bytes = 0;
 	return perm(handle, &info->perm);
 }

@@ -44,7 +44,6 @@ struct own {
 	atomic_bool answered;	       /* by another thread */
 	uint32_t index;		       /* in the ledger; 0: it is in the slot */
 	struct ipcfs_effects *effects; /* of the request; NULL: they are not noted */
-	struct ipcfs_effects *before;  /* the same, before a request was resumed */
 	uint64_t since;		       /* of a request of a worker before; 0: it came now */
 	bool lost;	  /* such a request had effects before whose results are lost */
 	size_t in_hand;	  /* bytes that the request has received, with their sizes */
@@ -337,24 +336,25 @@ void ipcfs_unanswered_answered(uint64_t unique)
 	pthread_mutex_unlock(&all.lock);
 }
 
-void ipcfs_unanswered_resume(uint32_t index)
+struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index)
 {
 	struct own *self = of_thread();
 	struct kept *kept = index ? kept_at(index) : NULL;
+	struct ipcfs_unanswered_before before = { self->effects, self->resumed, self->in_hand };
 
-	self->before = self->effects;
 	self->resumed = index;
 	self->in_hand = 0;
 	self->effects = kept ? &kept->effects : NULL;
+	return before;
 }
 
-void ipcfs_unanswered_rest(void)
+void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before)
 {
 	struct own *self = of_thread();
 
-	self->effects = self->before;
-	self->before = NULL;
-	self->resumed = 0;
+	self->effects = before.effects;
+	self->resumed = before.index;
+	self->in_hand = before.in_hand;
 }
 
 uint64_t ipcfs_unanswered_since(void)
@@ -407,8 +407,9 @@ void ipcfs_unanswered_calling(bool sure)
 	if (self->effects) {
 		uint32_t calls = atomic_load(&self->effects->calls);
 
-		atomic_store(&self->effects->calls,
-			     calls / IPCFS_CALL * IPCFS_CALL + (sure ? SURE : UNSURE));
+		atomic_store_explicit(&self->effects->calls,
+				      calls / IPCFS_CALL * IPCFS_CALL + (sure ? SURE : UNSURE),
+				      memory_order_release);
 	}
 }
 
@@ -421,6 +422,14 @@ void ipcfs_unanswered_called(bool done)
 
 		atomic_store(&self->effects->calls, (calls / IPCFS_CALL + done) * IPCFS_CALL);
 	}
+}
+
+void ipcfs_unanswered_settle(void)
+{
+	const struct own *self = of_thread();
+
+	if (self->effects)
+		atomic_store(&self->effects->skip, 0);
 }
 
 unsigned ipcfs_unanswered_to_come(void)

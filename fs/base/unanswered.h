@@ -54,9 +54,21 @@ void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err);
  */
 uint32_t ipcfs_unanswered_park(void);
 
-/* Notes effects from now on for a request that was parked, until ipcfs_unanswered_rest. */
-void ipcfs_unanswered_resume(uint32_t index);
-void ipcfs_unanswered_rest(void);
+struct ipcfs_effects;
+
+/* The request of a thread, while it goes on with another one. */
+struct ipcfs_unanswered_before {
+	struct ipcfs_effects *effects;
+	uint32_t index;
+	size_t in_hand;
+};
+
+/*
+ * Goes on with a request that was parked, or with none (0), until ipcfs_unanswered_rest. Returns what
+ * that gets.
+ */
+struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index);
+void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before);
 
 /* Returns when the request of this thread came, ns of ipcfs_clock_ns, or nearly: mostly now. */
 uint64_t ipcfs_unanswered_since(void);
@@ -85,6 +97,9 @@ enum ipcfs_unanswered_call {
 enum ipcfs_unanswered_call ipcfs_unanswered_call(void);
 void ipcfs_unanswered_calling(bool sure);
 void ipcfs_unanswered_called(bool done);
+
+/* Notes that the calls of a worker before need not come again: their results are known. */
+void ipcfs_unanswered_settle(void);
 
 /* Returns how many calls of the request a worker before has made that are still to come. */
 unsigned ipcfs_unanswered_to_come(void);

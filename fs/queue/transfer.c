@@ -102,7 +102,7 @@ static int note_underway(struct ipcfs_queue_waiter *waiter, uint64_t token, size
  */
 static int look_for_room(const struct ipcfs_queue_waiter *waiter, size_t size, bool *plenty)
 {
-	struct ipcfs_info info;
+	struct ipcfs_info info = { 0 };
 	int err = waiter->base.object->class->queue->fstat(waiter->base.handle, &info);
 	uint64_t used = info.max_bytes ? info.size : info.messages;
 	uint64_t all = info.max_bytes ? info.max_bytes : info.max_messages;

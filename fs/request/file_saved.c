@@ -160,6 +160,8 @@ bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_
 	    ipcfs_text_add(bytes, file->done.bytes.data, file->done.bytes.size))
 		*result = -ENOMEM;
 	pthread_mutex_unlock(&file->lock);
+	if (found)
+		ipcfs_unanswered_settle();
 	return found || ipcfs_unanswered_is_lost();
 }
 

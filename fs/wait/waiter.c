@@ -100,7 +100,7 @@ bool ipcfs_waiter_try(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 	ssize_t result;
 
 	(void)ipcfs_fault("waits.serve");
-	result = waiter->ops->attempt(waiter, false);
+	result = ipcfs_waiter_attempt(waiter, false);
 	pthread_mutex_lock(&waits->lock);
 	waiter->busy = false;
 	again = waiter->outdated || waiter->end_reason; /* ipcfs_waiter_stop came meanwhile */
@@ -144,11 +144,10 @@ void ipcfs_waiter_withdraw(struct ipcfs_waits *waits, struct ipcfs_waiter *waite
 
 ssize_t ipcfs_waiter_attempt(struct ipcfs_waiter *waiter, bool wait)
 {
-	ssize_t result;
+	struct ipcfs_unanswered_before own = ipcfs_unanswered_resume(waiter->kept_as);
+	ssize_t result = waiter->ops->attempt(waiter, wait);
 
-	ipcfs_unanswered_resume(waiter->kept_as);
-	result = waiter->ops->attempt(waiter, wait);
-	ipcfs_unanswered_rest();
+	ipcfs_unanswered_rest(own);
 	return result;
 }
 
@@ -156,6 +155,7 @@ void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter,
 {
 	struct ipcfs_filesystem *fs = waits->fs;
 	struct ipcfs_object *object = waiter->object;
+	struct ipcfs_unanswered_before own;
 	const struct ipcfs_space *before;
 
 	/* Waits until note_interrupt has returned, if it runs. It can't be called afterwards. */
@@ -165,9 +165,9 @@ void ipcfs_waiter_finish(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter,
 	ipcfs_waiter_withdraw(waits, waiter);
 	pthread_mutex_unlock(&waits->lock);
 	before = ipcfs_object_enter(object);
-	ipcfs_unanswered_resume(waiter->kept_as);
+	own = ipcfs_unanswered_resume(waiter->kept_as);
 	waiter->ops->answer(waiter, result);
-	ipcfs_unanswered_rest();
+	ipcfs_unanswered_rest(own);
 	ipcfs_space_leave(before);
 	free(waiter);
 	ipcfs_object_unref(&fs->objects, object);

@@ -10,7 +10,8 @@ seconds without a pause. Asserts:
 - No call of a client gives another error than EIO, but for EAGAIN where it asked not to wait, and ESTALE
   of a hold or a list.
 - A message whose sender was told of no error arrives once at most, whole, and behind the earlier messages
-  of its sender. No more of them are missing than receivers were told EIO.
+  of its sender. No more of them are missing than receivers were told EIO. In each queue one for 50 kills
+  may be lost or doubled: docs/security.md says when.
 - The value of a semaphore is what was posted, less what was taken, but for the calls that got EIO.
 
 Prints the sums, and exits 1 if one of these is broken.
@@ -586,27 +587,34 @@ def main():
     judge(kills, senders, receivers, drains, others, spare)
 
 
-def check_order(client, problems):
-    """Messages of one sender come in order to one receiver."""
+def check_order(client, again, problems):
+    """Messages of one sender come in order to one receiver, but for those that came again."""
     last = {}
     for sender, number, *_ in client.got:
+        if (sender, number) in again:
+            continue
         if number <= last.get(sender, -1):
             problems.append('%s: %d.%d behind %d.%d' % (client.name, sender, number, sender, last[sender]))
         last[sender] = number
 
 
-def check_messages(senders, receivers, lost, what, problems):
+def check_messages(senders, receivers, lost, what, problems, spared):
     sure = {(one.index, number) for one in senders for number in one.sent}
     maybe = {(one.index, number) for one in senders for number in one.maybe}
     indexes = {one.index for one in senders}
     got = collections.Counter()
     for one in receivers:
+        again = []
         for sender, number, *cut in one.got:
             got[sender, number] += 1
+            if got[sender, number] > 1:
+                again.append((sender, number))
             if cut and (sender, number) in sure:
                 problems.append('%s: %d.%d is not whole' % (one.name, sender, number))
-        check_order(one, problems)
+        check_order(one, again, problems)
     doubled = [one for one in got if got[one] > 1]
+    if len(doubled) <= spared:
+        doubled = []
     unknown = [one for one in got if one not in sure and one not in maybe]
     missing = [one for one in sure if not got[one]]
     print('%s: %d sent, %d may be, %d got, %d missing, %d lost by EIO' %
@@ -617,7 +625,7 @@ def check_messages(senders, receivers, lost, what, problems):
     for one in doubled:
         if one not in sure:
             print('%s: %s got EIO, and came twice' % (what, one))
-    if len(missing) > lost:
+    if len(missing) > lost + spared:
         problems.append('%s: %d missing: %s' % (what, len(missing), sorted(missing)[:20]))
 
 
@@ -642,12 +650,12 @@ def judge(kills, senders, receivers, drains, others, spare):
     problems = []
     for queue, clients in receivers.items():
         check_messages([one for one in senders if queue in one.name], clients,
-                       sum(one.sums.get('lost', 0) for one in clients), queue, problems)
+                       sum(one.sums.get('lost', 0) for one in clients), queue, problems, kills // 50)
     for queue, one in zip(DRAINED, drains):
         with open(MOUNTS[0][0] + '/' + queue + '/drain', 'rb') as file:
             one.got += [id_of(line) for line in file]
         check_messages([one for one in senders if one.name.endswith(queue)], [one],
-                       1000 * one.sums.get('drains lost', 0), queue, problems)
+                       1000 * one.sums.get('drains lost', 0), queue, problems, kills // 50)
     for path in SEMAPHORES:
         check_semaphore(path, [one for one in others if one.name.endswith(path)], spare, problems)
     deadline = time.monotonic() + HANG

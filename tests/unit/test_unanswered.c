@@ -47,6 +47,7 @@ static struct ipcfs_ledger *ledger;
 static struct shared *shared;
 static int sockets[2]; /* the kernel's end, the worker's end */
 static uint32_t parked;
+static struct ipcfs_unanswered_before own;
 
 /* As assert_true, in a worker. */
 static void check(bool true_, int line)
@@ -381,9 +382,9 @@ static void the_next_worker_knows_of_effects(void **state)
 
 static void resume_and_act(void)
 {
-	ipcfs_unanswered_resume(parked);
+	own = ipcfs_unanswered_resume(parked);
 	CHECK(!ipcfs_unanswered_act());
-	ipcfs_unanswered_rest();
+	ipcfs_unanswered_rest(own);
 	CHECK(!ipcfs_unanswered_act()); /* of none */
 }
 
@@ -397,8 +398,8 @@ static void acts_when_it_resumes(void)
 	parked = ipcfs_unanswered_park();
 	ipcfs_unanswered_end();
 	read_request(1, 6);
-	ipcfs_unanswered_resume(parked); /* by a thread that has a request of its own */
-	ipcfs_unanswered_rest();
+	own = ipcfs_unanswered_resume(parked); /* by a thread that has a request of its own */
+	ipcfs_unanswered_rest(own);
 	(void)ipcfs_unanswered_act();
 }
 
@@ -416,10 +417,10 @@ static void answers_what_it_resumes(void)
 	read_request(1, 2);
 	parked = ipcfs_unanswered_park();
 	ipcfs_unanswered_end();
-	ipcfs_unanswered_resume(parked);
+	own = ipcfs_unanswered_resume(parked);
 	ipcfs_unanswered_answered(2);
 	CHECK(!ipcfs_unanswered_act()); /* the entry may be another request's */
-	ipcfs_unanswered_rest();
+	ipcfs_unanswered_rest(own);
 }
 
 static void an_answer_ends_the_notes(void **state)
@@ -623,7 +624,7 @@ static void parks_and_dies_in_a_call(void)
 	makes_calls();
 	parked = ipcfs_unanswered_park();
 	ipcfs_unanswered_end();
-	ipcfs_unanswered_resume(parked);
+	own = ipcfs_unanswered_resume(parked);
 	CHECK(ipcfs_unanswered_unique() == 2);
 	CHECK(begin_call(false) == IPCFS_CALL_NEW);
 }
