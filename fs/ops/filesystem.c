@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/contract/fault.h"
 #include "fs/base/answered.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/legacy.h"
@@ -187,6 +188,8 @@ static int take_over(struct ipcfs_filesystem *fs)
 	if (!fs->ledger)
 		return -ENOMEM;
 	fs->nodes.ledger = fs->objects.ledger = fs->ledger;
+	if (!fs->legacy->dropped)
+		(void)ipcfs_fault("supervise.take_over");
 	ipcfs_unanswered_use(fs->legacy, fs->ledger);
 	ipcfs_objects_restore(&fs->objects, ipcfs_registry_home(fs->registry));
 	ipcfs_nodes_restore(&fs->nodes);

@@ -4,6 +4,7 @@
 # shellcheck shell=bash disable=SC2154,SC2016,SC2030,SC2031,SC2119,SC2120,SC2153
 load common
 load semaphore
+load supervise
 
 setup() {
 	common_setup
@@ -880,4 +881,23 @@ leased_and_daemon() {
 	run python3 "$BATS_TEST_DIRNAME/faults.py" "$MNT" "$DAEMON" 1 0 "${IPCFS_TEST_PATTERN-}"
 	echo "$output"
 	equals "$status" 0
+}
+
+@test "what workers die of when they take over is dropped, and who waits is told" {
+	stop_mount
+	start_mount -o supervise
+	new_queue posix
+	exec 8<"$Q/status"
+	background_output cat "$Q/msg"
+	wait_parked 1
+	at supervise.take_over kill
+	kill -KILL "$(worker)"
+	wait_until 'grep -q "what was open is dropped" "$LOG"'
+	rm "$IPCFS_FAULTS/supervise.take_over"
+	wait_until 'ended "$JOB"'
+	grep -q 'Input/output error' "$OUT"
+	fails 'Stale file handle' sh -c 'cat <&8'
+	exec 8<&-
+	echo one >"$Q/msg"
+	equals "$(cat "$Q/msg")" one
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What supervise.bats and takeover.bats share.
+# What supervise.bats, takeover.bats and faults.bats share.
 # shellcheck shell=bash disable=SC2154
 
 # Prints the process that serves the mount.

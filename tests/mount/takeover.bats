@@ -304,6 +304,7 @@ timed_out() {
 			wait_parked 1
 			if [ "$when" = before ]; then
 				kill -STOP "$(worker)"
+				wait_until '! grep -L "(stopped)" /proc/"$(worker)"/task/*/status | grep -q .'
 				kill -INT "$JOB"
 				meanwhile 0.1
 				running "$JOB"
@@ -487,18 +488,4 @@ counted() {
 		fails 'Stale file handle' sh -c 'cat <&8'
 		exec 8<&-
 	done
-}
-
-@test "workers that die before they serve cost what was open, and who waits is told" {
-	new_queue posix
-	exec 8<"$Q/status"
-	background_output cat "$Q/msg"
-	wait_parked 1
-	wait_until 'kill -KILL $(worker) 2>/dev/null; grep -q "what was open is dropped" "$LOG"' 60
-	wait_until 'ended "$JOB"'
-	grep -q 'Input/output error' "$OUT"
-	fails 'Stale file handle' sh -c 'cat <&8'
-	exec 8<&-
-	echo one >"$Q/msg"
-	equals "$(cat "$Q/msg")" one
 }
