@@ -14,12 +14,10 @@
 #include "fs/base/hash.h"
 #include "fs/base/ledger.h"
 #include "fs/base/legacy.h"
+#include "fs/base/unanswered_inside.h"
 
 #define KEPT_MAX (IPCFS_TABLE_MAX - 1 - IPCFS_SLOTS) /* requests in the ledger */
 #define TRIES_MAX 1 /* workers that may die of it, after the one that read it */
-
-/* A call that is made now; 0: none is. */
-enum { UNSURE = 1, SURE };
 
 /* The entry of a request in the ledger: this, and its bytes. */
 struct kept {
@@ -36,37 +34,30 @@ struct known {
 	UT_hash_handle hh;
 };
 
-/* The request of a thread. */
-struct own {
-	struct ipcfs_slot *slot;       /* NULL: the thread has none */
-	size_t size;		       /* of its bytes */
-	atomic_ullong unique;	       /* 0: there is none */
-	atomic_bool answered;	       /* by another thread */
-	uint32_t index;		       /* in the ledger; 0: it is in the slot */
-	struct ipcfs_effects *effects; /* of the request; NULL: they are not noted */
-	uint64_t since;		       /* of a request of a worker before; 0: it came now */
-	bool lost;	  /* such a request had effects before whose results are lost */
-	size_t in_hand;	  /* bytes that the request has received, with their sizes */
-	uint32_t resumed; /* its index in the ledger; 0: none is */
-};
-
 static struct {
 	struct ipcfs_legacy *legacy; /* NULL: nothing is noted */
 	struct ipcfs_ledger *ledger;
 	pthread_mutex_t lock; /* guards what follows */
 	struct known *known;  /* by unique */
 	uint32_t next;	      /* an index that may be free */
-	struct own threads[IPCFS_SLOTS];
+	struct ipcfs_own threads[IPCFS_SLOTS];
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void empty_hand(struct own *self);
+static _Thread_local struct ipcfs_own *own;
+static _Thread_local struct ipcfs_own elsewhere; /* of threads without a slot */
 
-static _Thread_local struct own *own;
-static _Thread_local struct own elsewhere; /* of threads without a slot */
-
-static struct own *of_thread(void)
+struct ipcfs_own *ipcfs_own(void)
 {
 	return own ? own : &elsewhere;
+}
+
+uint32_t ipcfs_own_hand(const struct ipcfs_own *self)
+{
+	uint32_t kept = self->resumed ? self->resumed : self->index;
+
+	if (kept)
+		return IPCFS_SLOTS + kept;
+	return self->slot ? (uint32_t)(self->slot - all.legacy->slots) + 1 : 0;
 }
 
 void ipcfs_unanswered_use(struct ipcfs_legacy *legacy, struct ipcfs_ledger *ledger)
@@ -81,6 +72,7 @@ void *ipcfs_unanswered_slot(unsigned index)
 		return NULL;
 	own = &all.threads[index];
 	own->slot = &all.legacy->slots[index];
+	own->ledger = all.ledger;
 	return own->slot->request;
 }
 
@@ -104,7 +96,7 @@ static uint32_t find(uint64_t unique)
 }
 
 /* Returns the thread that has this request in its slot. NULL: none has. */
-static struct own *find_thread(uint64_t unique)
+static struct ipcfs_own *find_thread(uint64_t unique)
 {
 	for (unsigned i = 0; i < IPCFS_SLOTS; i++)
 		if (atomic_load(&all.threads[i].unique) == unique)
@@ -122,7 +114,7 @@ static struct kept *kept_at(uint32_t index)
 /* Notes that the kernel has interrupted a request. */
 static void note_interrupt(uint64_t unique)
 {
-	const struct own *thread;
+	const struct ipcfs_own *thread;
 	uint32_t index;
 
 	pthread_mutex_lock(&all.lock);
@@ -136,7 +128,7 @@ static void note_interrupt(uint64_t unique)
 }
 
 /* Notes what was read into this thread's slot. */
-static void note_request(struct own *self, size_t size)
+static void note_request(struct ipcfs_own *self, size_t size)
 {
 	struct ipcfs_fuse_header head = { 0 };
 
@@ -157,7 +149,7 @@ static void note_request(struct own *self, size_t size)
 
 long ipcfs_unanswered_read(int fd, void *bytes, size_t size)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 	ssize_t got;
 
 	if (!self->slot || bytes != self->slot->request)
@@ -237,7 +229,7 @@ static void empty(struct ipcfs_slot *slot)
 
 uint32_t ipcfs_unanswered_park(void)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 
 	if (!self->slot || self->index) {
 		self->effects = NULL;
@@ -253,7 +245,7 @@ uint32_t ipcfs_unanswered_park(void)
 }
 
 /* Keeps the request of a thread, which another thread is going to answer, unless it just has. */
-static void keep_own(struct own *self)
+static void keep_own(struct ipcfs_own *self)
 {
 	pthread_mutex_lock(&all.lock);
 	if (!atomic_load(&self->answered) && !self->index && !atomic_load(&self->slot->done) &&
@@ -265,7 +257,7 @@ static void keep_own(struct own *self)
 
 void ipcfs_unanswered_begin(uint64_t unique)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 
 	if (!self->slot)
 		return;
@@ -283,7 +275,7 @@ void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err)
 
 void ipcfs_unanswered_end(void)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 
 	if (!self->slot)
 		return;
@@ -292,7 +284,7 @@ void ipcfs_unanswered_end(void)
 	atomic_store(&self->unique, 0);
 	empty(self->slot);
 	if (!self->index)
-		empty_hand(self);
+		ipcfs_own_empty_hand(self);
 	self->in_hand = 0;
 	self->size = 0;
 	self->index = 0;
@@ -307,8 +299,8 @@ static bool drop(uint64_t unique)
 	HASH_FIND(hh, all.known, &unique, sizeof(unique), known);
 	if (!known)
 		return false;
-	if (of_thread()->resumed == known->index)
-		of_thread()->effects = NULL; /* it was in the entry */
+	if (ipcfs_own()->resumed == known->index)
+		ipcfs_own()->effects = NULL; /* it was in the entry */
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_REQUESTS, known->index);
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_HANDS, IPCFS_SLOTS + known->index);
 	HASH_DEL(all.known, known);
@@ -318,7 +310,7 @@ static bool drop(uint64_t unique)
 
 void ipcfs_unanswered_answered(uint64_t unique)
 {
-	struct own *self = of_thread(), *other;
+	struct ipcfs_own *self = ipcfs_own(), *other;
 
 	if (!all.legacy || !unique)
 		return;
@@ -338,10 +330,11 @@ void ipcfs_unanswered_answered(uint64_t unique)
 
 struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 	struct kept *kept = index ? kept_at(index) : NULL;
 	struct ipcfs_unanswered_before before = { self->effects, self->resumed, self->in_hand };
 
+	self->ledger = all.ledger;
 	self->resumed = index;
 	self->in_hand = 0;
 	self->effects = kept ? &kept->effects : NULL;
@@ -350,7 +343,7 @@ struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index)
 
 void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before)
 {
-	struct own *self = of_thread();
+	struct ipcfs_own *self = ipcfs_own();
 
 	self->effects = before.effects;
 	self->resumed = before.index;
@@ -359,160 +352,21 @@ void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before)
 
 uint64_t ipcfs_unanswered_since(void)
 {
-	const struct own *self = of_thread();
+	const struct ipcfs_own *self = ipcfs_own();
 
 	return self->since ? self->since : ipcfs_clock_ns();
 }
 
-bool ipcfs_unanswered_act(void)
-{
-	const struct own *self = of_thread();
-
-	return self->effects && atomic_exchange(&self->effects->lost, 1);
-}
-
-void ipcfs_unanswered_set(bool lost)
-{
-	const struct own *self = of_thread();
-
-	if (self->effects)
-		atomic_store(&self->effects->lost, lost);
-}
-
-enum ipcfs_unanswered_call ipcfs_unanswered_call(void)
-{
-	const struct own *self = of_thread();
-	struct ipcfs_effects *effects = self->effects;
-
-	if (!effects)
-		return IPCFS_CALL_NEW;
-	if (atomic_load(&effects->skip)) {
-		atomic_fetch_sub(&effects->skip, 1);
-		return IPCFS_CALL_DONE;
-	}
-	switch (atomic_load(&effects->calls) % IPCFS_CALL) {
-	case UNSURE:
-		return IPCFS_CALL_PERHAPS;
-	case SURE:
-		return IPCFS_CALL_SURELY;
-	default:
-		return IPCFS_CALL_NEW;
-	}
-}
-
-void ipcfs_unanswered_calling(bool sure)
-{
-	const struct own *self = of_thread();
-
-	if (self->effects) {
-		uint32_t calls = atomic_load(&self->effects->calls);
-
-		atomic_store_explicit(&self->effects->calls,
-				      calls / IPCFS_CALL * IPCFS_CALL + (sure ? SURE : UNSURE),
-				      memory_order_release);
-	}
-}
-
-void ipcfs_unanswered_called(bool done)
-{
-	const struct own *self = of_thread();
-
-	if (self->effects) {
-		uint32_t calls = atomic_load(&self->effects->calls);
-
-		atomic_store(&self->effects->calls, (calls / IPCFS_CALL + done) * IPCFS_CALL);
-	}
-}
-
-void ipcfs_unanswered_settle(void)
-{
-	const struct own *self = of_thread();
-
-	if (self->effects)
-		atomic_store(&self->effects->skip, 0);
-}
-
-unsigned ipcfs_unanswered_to_come(void)
-{
-	const struct ipcfs_effects *effects = of_thread()->effects;
-
-	if (!effects)
-		return 0;
-	return atomic_load(&effects->skip) + (atomic_load(&effects->calls) % IPCFS_CALL != 0);
-}
-
 bool ipcfs_unanswered_misses(uint64_t unique)
 {
-	const struct ipcfs_effects *effects = of_thread()->effects;
+	const struct ipcfs_effects *effects = ipcfs_own()->effects;
 
 	return effects && atomic_load(&effects->skip) && ipcfs_unanswered_unique() == unique;
 }
 
-/* Returns the index in the ledger of what the request of a thread has received. 0: none. */
-static uint32_t hand_of(const struct own *self)
-{
-	uint32_t kept = self->resumed ? self->resumed : self->index;
-
-	if (kept)
-		return IPCFS_SLOTS + kept;
-	return self->slot ? (uint32_t)(self->slot - all.legacy->slots) + 1 : 0;
-}
-
-void *ipcfs_unanswered_hand(size_t size)
-{
-	const struct own *self = of_thread();
-	uint32_t index = self->effects ? hand_of(self) : 0;
-	size_t capacity = 0;
-	char *hand;
-
-	if (!index)
-		return NULL;
-	hand = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, index, &capacity);
-	if (self->in_hand + size > capacity)
-		hand = ipcfs_ledger_reserve(all.ledger, IPCFS_LEDGER_HANDS, index,
-					    self->in_hand + size, SIZE_MAX);
-	return hand ? hand + self->in_hand : NULL;
-}
-
-void *ipcfs_unanswered_in_hand(size_t *size)
-{
-	const struct own *self = of_thread();
-	uint32_t index = self->effects ? hand_of(self) : 0;
-	char *hand = index ? ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, index, size) : NULL;
-
-	if (!hand || self->in_hand > *size)
-		return NULL;
-	*size -= self->in_hand;
-	return hand + self->in_hand;
-}
-
-void ipcfs_unanswered_took(size_t size)
-{
-	of_thread()->in_hand += (size + 7) / 8 * 8;
-}
-
-/* Clears what the request in a slot has received. */
-static void empty_hand(struct own *self)
-{
-	size_t size;
-	char *hand;
-
-	if (!self->in_hand)
-		return;
-	hand = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_HANDS, hand_of(self), &size);
-	if (hand)
-		explicit_bzero(hand, self->in_hand < size ? self->in_hand : size);
-	self->in_hand = 0;
-}
-
-bool ipcfs_unanswered_is_noted(void)
-{
-	return of_thread()->effects != NULL;
-}
-
 uint64_t ipcfs_unanswered_unique(void)
 {
-	const struct own *self = of_thread();
+	const struct ipcfs_own *self = ipcfs_own();
 	struct ipcfs_fuse_header head = { 0 };
 
 	if (self->resumed)
@@ -522,12 +376,12 @@ uint64_t ipcfs_unanswered_unique(void)
 
 bool ipcfs_unanswered_is_left(void)
 {
-	return of_thread()->since != 0;
+	return ipcfs_own()->since != 0;
 }
 
 bool ipcfs_unanswered_is_lost(void)
 {
-	return of_thread()->lost;
+	return ipcfs_own()->lost;
 }
 
 /* A request that a worker before has left. */

@@ -73,57 +73,8 @@ void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before);
 /* Returns when the request of this thread came, ns of ipcfs_clock_ns, or nearly: mostly now. */
 uint64_t ipcfs_unanswered_since(void);
 
-/*
- * Notes that the request of this thread has an effect from now on whose result is lost with the
- * worker. Returns what was noted before, for ipcfs_unanswered_set when it had none.
- */
-bool ipcfs_unanswered_act(void);
-void ipcfs_unanswered_set(bool lost);
-
-/* What is known of a call that a request makes, in the order in which it makes its calls. */
-enum ipcfs_unanswered_call {
-	IPCFS_CALL_NEW,	    /* it is to be made */
-	IPCFS_CALL_DONE,    /* a worker before has made it, with its effect */
-	IPCFS_CALL_PERHAPS, /* a worker before has died in it */
-	IPCFS_CALL_SURELY, /* the same, and it had its effect if it was made: nothing was in its way */
-};
-
-/*
- * Returns what is known of the call that comes next. After IPCFS_CALL_NEW note it with
- * ipcfs_unanswered_calling directly before it is made, unless it blocks: then it has mostly had no
- * effect before it returns. `sure`: it will have its effect. After it, and after IPCFS_CALL_PERHAPS
- * or SURELY, say whether it had its effect.
- */
-enum ipcfs_unanswered_call ipcfs_unanswered_call(void);
-void ipcfs_unanswered_calling(bool sure);
-void ipcfs_unanswered_called(bool done);
-
-/* Notes that the calls of a worker before need not come again: their results are known. */
-void ipcfs_unanswered_settle(void);
-
-/* Returns how many calls of the request a worker before has made that are still to come. */
-unsigned ipcfs_unanswered_to_come(void);
-
 /* Returns whether such calls did not come again, although this request of the thread is answered. */
 bool ipcfs_unanswered_misses(uint64_t unique);
-
-/*
- * Returns memory, which the next worker finds, for `size` bytes that a call receives. Behind what
- * the request has received before. NULL: nothing is noted, or there is no memory.
- */
-void *ipcfs_unanswered_hand(size_t size);
-
-/*
- * Returns what a worker before has received by the call that comes next. *size: it is not longer.
- * NULL: nothing.
- */
-void *ipcfs_unanswered_in_hand(size_t *size);
-
-/* Notes that the call has received so many bytes into the hand. */
-void ipcfs_unanswered_took(size_t size);
-
-/* Returns whether the effects of what this thread does are noted. */
-bool ipcfs_unanswered_is_noted(void);
 
 /* Returns the number of the request of this thread, or of the one that it resumed. 0: unknown. */
 uint64_t ipcfs_unanswered_unique(void);

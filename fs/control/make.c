@@ -8,7 +8,7 @@
 #include "backends/contract/limits.h"
 #include "backends/contract/long_work.h"
 #include "fs/access/caller.h"
-#include "fs/base/unanswered.h"
+#include "fs/base/effects.h"
 #include "fs/request/audit_event.h"
 #include "fs/request/judge.h"
 #include "fs/request/tell.h"
@@ -107,11 +107,11 @@ static int make_within_quota(fuse_req_t req, const struct ipcfs_view *view,
 			*limit = "max_objects";
 	}
 	act = ipcfs_events_begin_act(&fs->events);
-	begun = ipcfs_unanswered_act();
+	begun = ipcfs_effects_act();
 	if (!err)
 		err = spec->class->make(space, spec, caller, info, limit);
 	if (err)
-		ipcfs_unanswered_set(begun);
+		ipcfs_effects_set(begun);
 	else
 		ipcfs_tell_name(req, space, spec->class, info, IPCFS_EVENT_CREATED);
 	ipcfs_events_end_act(&fs->events, act);

@@ -6,8 +6,8 @@
 #include <syslog.h>
 
 #include "fs/access/caller.h"
+#include "fs/base/effects.h"
 #include "fs/base/log.h"
-#include "fs/base/unanswered.h"
 #include "fs/control/make.h"
 #include "fs/ops/echo_ops.h"
 #include "fs/ops/getattr.h"
@@ -90,10 +90,10 @@ static int remove_as(fuse_req_t req, struct ipcfs_caller *caller, const struct i
 	if (err)
 		return err;
 	act = ipcfs_events_begin_act(events);
-	begun = ipcfs_unanswered_act();
+	begun = ipcfs_effects_act();
 	err = class->remove(space, &info->ref, caller);
 	if (err)
-		ipcfs_unanswered_set(begun);
+		ipcfs_effects_set(begun);
 	else
 		ipcfs_tell_name(req, space, class, info, IPCFS_EVENT_REMOVED);
 	ipcfs_events_end_act(events, act);

@@ -5,7 +5,7 @@
 
 #include "backends/contract/fault.h"
 #include "fs/access/caller.h"
-#include "fs/base/unanswered.h"
+#include "fs/base/effects.h"
 #include "fs/queue/channel.h"
 #include "fs/queue/lease.h"
 #include "fs/queue/reader.h"
@@ -118,13 +118,13 @@ static bool answer_rest(const struct ipcfs_queue_waiter *waiter)
 
 	if (!err) {
 		pthread_mutex_lock(&file->lock);
-		begun = ipcfs_unanswered_act();
+		begun = ipcfs_effects_act();
 		if (!has_ended(waiter))
 			due = take_rest(waiter, &bytes, &err);
 		if (due && !err)
 			ipcfs_file_done(waiter->base.fs, file, (ssize_t)bytes.size, bytes.data);
 		else
-			ipcfs_unanswered_set(begun);
+			ipcfs_effects_set(begun);
 		pthread_mutex_unlock(&file->lock);
 	}
 	if (err)

@@ -8,8 +8,8 @@
 #include <syslog.h>
 
 #include "backends/contract/fault.h"
+#include "fs/base/effects.h"
 #include "fs/base/log.h"
-#include "fs/base/unanswered.h"
 #include "fs/queue/framing.h"
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
@@ -125,14 +125,14 @@ static int send_new(const struct ipcfs_queue_waiter *waiter, struct ipcfs_messag
 	bool plenty = false;
 	int err = 0;
 
-	if (!wait && !queue->sent && ipcfs_unanswered_is_noted())
+	if (!wait && !queue->sent && ipcfs_effects_is_noted())
 		err = look_for_room(waiter, size, &plenty);
 	if (err == -EAGAIN)
 		return err; /* another error send tells, too */
 	if (!wait)
-		ipcfs_unanswered_calling(plenty);
+		ipcfs_effects_calling(plenty);
 	err = queue->send(waiter->base.handle, message, size, wait);
-	ipcfs_unanswered_called(!err);
+	ipcfs_effects_called(!err);
 	return err;
 }
 
@@ -143,13 +143,13 @@ static int send_new(const struct ipcfs_queue_waiter *waiter, struct ipcfs_messag
 static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_message *message,
 		      size_t size, bool wait)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
+	enum ipcfs_call call = ipcfs_effects_call();
 
 	if (call == IPCFS_CALL_NEW)
 		return send_new(waiter, message, size, wait);
 	if (call == IPCFS_CALL_DONE)
 		return 0;
-	ipcfs_unanswered_called(call == IPCFS_CALL_SURELY);
+	ipcfs_effects_called(call == IPCFS_CALL_SURELY);
 	return call == IPCFS_CALL_SURELY ? 0 : -EIO;
 }
 

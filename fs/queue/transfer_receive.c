@@ -7,7 +7,7 @@
 
 #include "fs/access/caller.h"
 #include "fs/base/clock.h"
-#include "fs/base/unanswered.h"
+#include "fs/base/effects.h"
 #include "fs/queue/framing.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/file_check.h"
@@ -54,12 +54,12 @@ static ssize_t size_in_hand(const struct ipcfs_queue_waiter *waiter, struct ipcf
 }
 
 /* Returns the size of the message that a worker before has received. -EAGAIN: it received none. */
-static ssize_t receive_again(const struct ipcfs_queue_waiter *waiter,
-			     enum ipcfs_unanswered_call call, struct in_hand **hand)
+static ssize_t receive_again(const struct ipcfs_queue_waiter *waiter, enum ipcfs_call call,
+			     struct in_hand **hand)
 {
 	size_t room;
 
-	*hand = ipcfs_unanswered_in_hand(&room);
+	*hand = ipcfs_effects_in_hand(&room);
 	if (!*hand || room < HEADS)
 		return call == IPCFS_CALL_DONE ? -EIO : -EAGAIN;
 	room -= HEADS;
@@ -77,14 +77,14 @@ static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capa
 {
 	struct ipcfs_message *message;
 
-	*hand = ipcfs_unanswered_hand(HEADS + capacity);
+	*hand = ipcfs_effects_hand(HEADS + capacity);
 	if (!*hand)
 		return -ENOMEM;
 	message = message_of(*hand);
 	message->token = 0;
 	message->type = NO_TYPE;
 	memset(message->text, NO_TEXT, capacity);
-	ipcfs_unanswered_calling(false);
+	ipcfs_effects_calling(false);
 	(*hand)->size = waiter->base.object->class->queue->receive(
 		waiter->base.handle, waiter->base.selector, message, capacity);
 	return (ssize_t)(*hand)->size;
@@ -94,18 +94,18 @@ static ssize_t receive_into(const struct ipcfs_queue_waiter *waiter, size_t capa
 static ssize_t receive_noted(const struct ipcfs_queue_waiter *waiter, size_t capacity,
 			     struct ipcfs_message **message)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
+	enum ipcfs_call call = ipcfs_effects_call();
 	struct in_hand *hand = NULL;
 	ssize_t got = call == IPCFS_CALL_NEW ? -EAGAIN : receive_again(waiter, call, &hand);
 
 	if (got == -EAGAIN && call != IPCFS_CALL_DONE)
 		got = receive_into(waiter, capacity, &hand);
 	if (call != IPCFS_CALL_DONE)
-		ipcfs_unanswered_called(got >= 0);
+		ipcfs_effects_called(got >= 0);
 	if (got < 0)
 		return got;
 	*message = message_of(hand);
-	ipcfs_unanswered_took(HEADS + (size_t)got);
+	ipcfs_effects_took(HEADS + (size_t)got);
 	return got;
 }
 
@@ -133,7 +133,7 @@ static ssize_t receive_plain(const struct ipcfs_queue_waiter *waiter, struct ipc
 static ssize_t receive_one(struct ipcfs_queue_waiter *waiter, struct ipcfs_text *buffer,
 			   size_t capacity, struct ipcfs_message **message)
 {
-	bool noted = ipcfs_unanswered_is_noted() && !waiter->base.object->class->queue->confirm;
+	bool noted = ipcfs_effects_is_noted() && !waiter->base.object->class->queue->confirm;
 	ssize_t got = noted ? receive_noted(waiter, capacity, message)
 			    : receive_plain(waiter, buffer, capacity, message);
 
@@ -241,8 +241,7 @@ static int drain_begin(struct ipcfs_queue_waiter *waiter, uint64_t *allowed)
 	if (err && err != -EIDRM)
 		return err;
 	pthread_mutex_lock(&file->lock);
-	*allowed = file->queue.counted ? file->queue.left
-				       : info.messages + ipcfs_unanswered_to_come();
+	*allowed = file->queue.counted ? file->queue.left : info.messages + ipcfs_effects_to_come();
 	file->queue.left = 0;
 	file->queue.counted = true;
 	pthread_mutex_unlock(&file->lock);
@@ -433,7 +432,7 @@ int ipcfs_transfer_accept_uncounted(struct ipcfs_waiter *base, long type)
 	int err = ipcfs_file_check(waiter->base.fs, waiter->base.file, IPCFS_RECEIVE,
 				   waiter->base.tid);
 
-	(void)ipcfs_unanswered_act();
+	(void)ipcfs_effects_act();
 	return err ? err : append_received(waiter, &empty, 0);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/effects.h"
 #include "fs/base/ledger.h"
 
 /*
@@ -161,7 +162,7 @@ bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_
 		*result = -ENOMEM;
 	pthread_mutex_unlock(&file->lock);
 	if (found)
-		ipcfs_unanswered_settle();
+		ipcfs_effects_settle();
 	return found || ipcfs_unanswered_is_lost();
 }
 

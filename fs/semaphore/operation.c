@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "fs/access/caller.h"
-#include "fs/base/unanswered.h"
+#include "fs/base/effects.h"
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
 
@@ -48,15 +48,15 @@ static int operate(void *arg)
 static int operate_held(struct operation *operation)
 {
 	bool waits = operation->flags & IPCFS_SEMAPHORE_WAIT;
-	bool lost = waits ? false : ipcfs_unanswered_act();
+	bool lost = waits ? false : ipcfs_effects_act();
 	int err;
 
 	operation->flags |= IPCFS_SEMAPHORE_UNDO;
 	err = ipcfs_space_run(operation->waiter->base.object->space, operate, operation);
 	if (!err)
-		(void)ipcfs_unanswered_act();
+		(void)ipcfs_effects_act();
 	else if (!waits)
-		ipcfs_unanswered_set(lost);
+		ipcfs_effects_set(lost);
 	return err;
 }
 
@@ -88,15 +88,15 @@ static int wait_for(const struct operation *operation)
 }
 
 /* The same, noting it as a call. -EIO: a worker has died in it. */
-static int operate_once(struct operation *operation, enum ipcfs_unanswered_call call)
+static int operate_once(struct operation *operation, enum ipcfs_call call)
 {
 	int err = -EIO;
 
 	if (!(operation->flags & IPCFS_SEMAPHORE_WAIT))
-		ipcfs_unanswered_calling(false);
+		ipcfs_effects_calling(false);
 	if (call != IPCFS_CALL_PERHAPS)
 		err = operate(operation);
-	ipcfs_unanswered_called(!err);
+	ipcfs_effects_called(!err);
 	return err;
 }
 
@@ -108,9 +108,8 @@ static int operate_once(struct operation *operation, enum ipcfs_unanswered_call 
 static int operate_noted(struct operation *operation)
 {
 	bool sets = operation->waiter->base.object->class->semaphore->sets;
-	bool sleeps = operation->flags & IPCFS_SEMAPHORE_WAIT && sets &&
-		      ipcfs_unanswered_is_noted();
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
+	bool sleeps = operation->flags & IPCFS_SEMAPHORE_WAIT && sets && ipcfs_effects_is_noted();
+	enum ipcfs_call call = ipcfs_effects_call();
 	int err = sleeps && call == IPCFS_CALL_NEW ? wait_for(operation) : 0;
 
 	if (call == IPCFS_CALL_DONE)

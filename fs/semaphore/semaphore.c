@@ -8,7 +8,7 @@
 #include "backends/contract/fault.h"
 #include "fs/access/access.h"
 #include "fs/access/caller.h"
-#include "fs/base/unanswered.h"
+#include "fs/base/effects.h"
 #include "fs/request/file_check.h"
 #include "fs/request/file_saved.h"
 #include "fs/request/judge.h"
@@ -232,7 +232,7 @@ static int take_line(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 		*line = pending->text;
 		pending->text = (struct ipcfs_text){ 0 };
 		ipcfs_file_drop_pending(fs, file, io->owner);
-		(void)ipcfs_unanswered_act();
+		(void)ipcfs_effects_act();
 		ipcfs_file_save(fs, file);
 	}
 	err = ipcfs_text_add(line, io->bytes, io->size);

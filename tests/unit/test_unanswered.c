@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "fs/base/clock.h"
+#include "fs/base/effects.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/ledger.h"
 #include "fs/base/legacy.h"
@@ -253,7 +254,7 @@ static void answers_all(void)
 	ipcfs_unanswered_answered(2);
 	ipcfs_unanswered_end();
 	read_request(1, 4);
-	CHECK(ipcfs_unanswered_act() == false);
+	CHECK(ipcfs_effects_act() == false);
 	ipcfs_unanswered_answered(4);
 	ipcfs_unanswered_end();
 }
@@ -346,19 +347,19 @@ static void answered_requests_leave_nothing(void **state)
 static void has_effects(void)
 {
 	read_request(1, 2);
-	CHECK(!ipcfs_unanswered_act());
-	CHECK(ipcfs_unanswered_act());
+	CHECK(!ipcfs_effects_act());
+	CHECK(ipcfs_effects_act());
 	read_request(2, 4);
-	CHECK(!ipcfs_unanswered_act());
-	ipcfs_unanswered_set(false);
+	CHECK(!ipcfs_effects_act());
+	ipcfs_effects_set(false);
 	read_request(3, 6);
-	(void)ipcfs_unanswered_act();
+	(void)ipcfs_effects_act();
 	CHECK(ipcfs_unanswered_park() != 0);
 	ipcfs_unanswered_end();
 	read_request(4, 8);
 	CHECK(ipcfs_unanswered_park() != 0);
-	CHECK(!ipcfs_unanswered_act()); /* it is another thread's by now */
-	ipcfs_unanswered_set(true);
+	CHECK(!ipcfs_effects_act()); /* it is another thread's by now */
+	ipcfs_effects_set(true);
 	ipcfs_unanswered_end();
 }
 
@@ -383,9 +384,9 @@ static void the_next_worker_knows_of_effects(void **state)
 static void resume_and_act(void)
 {
 	own = ipcfs_unanswered_resume(parked);
-	CHECK(!ipcfs_unanswered_act());
+	CHECK(!ipcfs_effects_act());
 	ipcfs_unanswered_rest(own);
-	CHECK(!ipcfs_unanswered_act()); /* of none */
+	CHECK(!ipcfs_effects_act()); /* of none */
 }
 
 static void acts_when_it_resumes(void)
@@ -400,7 +401,7 @@ static void acts_when_it_resumes(void)
 	read_request(1, 6);
 	own = ipcfs_unanswered_resume(parked); /* by a thread that has a request of its own */
 	ipcfs_unanswered_rest(own);
-	(void)ipcfs_unanswered_act();
+	(void)ipcfs_effects_act();
 }
 
 static void effects_of_parked_requests_are_noted(void **state)
@@ -419,7 +420,7 @@ static void answers_what_it_resumes(void)
 	ipcfs_unanswered_end();
 	own = ipcfs_unanswered_resume(parked);
 	ipcfs_unanswered_answered(2);
-	CHECK(!ipcfs_unanswered_act()); /* the entry may be another request's */
+	CHECK(!ipcfs_effects_act()); /* the entry may be another request's */
 	ipcfs_unanswered_rest(own);
 }
 
@@ -438,7 +439,7 @@ static void begins_what_was_aside(void)
 		ipcfs_unanswered_end();
 	}
 	ipcfs_unanswered_begin(4);
-	CHECK(!ipcfs_unanswered_act());
+	CHECK(!ipcfs_effects_act());
 	ipcfs_unanswered_end();
 	ipcfs_unanswered_begin(6);
 	ipcfs_unanswered_answered(6);
@@ -584,15 +585,15 @@ static void requests_keep_their_age(void **state)
 }
 
 /* What the next worker learns of the calls of a request, until one is new. */
-static enum ipcfs_unanswered_call calls[4];
+static enum ipcfs_call calls[4];
 
 /* Does what comes before a call. */
-static enum ipcfs_unanswered_call begin_call(bool blocks)
+static enum ipcfs_call begin_call(bool blocks)
 {
-	enum ipcfs_unanswered_call call = ipcfs_unanswered_call();
+	enum ipcfs_call call = ipcfs_effects_call();
 
 	if (call == IPCFS_CALL_NEW && !blocks)
-		ipcfs_unanswered_calling(false);
+		ipcfs_effects_calling(false);
 	return call;
 }
 
@@ -600,11 +601,11 @@ static void makes_calls(void)
 {
 	read_request(1, 2);
 	CHECK(begin_call(false) == IPCFS_CALL_NEW);
-	ipcfs_unanswered_called(true);
+	ipcfs_effects_called(true);
 	CHECK(begin_call(true) == IPCFS_CALL_NEW);
-	ipcfs_unanswered_called(true);
+	ipcfs_effects_called(true);
 	CHECK(begin_call(false) == IPCFS_CALL_NEW);
-	ipcfs_unanswered_called(false);
+	ipcfs_effects_called(false);
 }
 
 static void dies_in_a_call(void)
@@ -644,7 +645,7 @@ static void replay_the_calls(void)
 	CHECK(shared->count == 1);
 }
 
-static void check_calls(void (*run)(void), enum ipcfs_unanswered_call third)
+static void check_calls(void (*run)(void), enum ipcfs_call third)
 {
 	worker(run);
 	calls[0] = calls[1] = IPCFS_CALL_DONE;
