@@ -116,7 +116,6 @@ static void object_free(struct ipcfs_objects *objects, struct ipcfs_object *obje
 void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object *object)
 {
 	struct object_entry entry = {
-		.class = ipcfs_class_number(object->class),
 		.key = object->ref.key,
 		.serial = object->ref.serial,
 		.generation = object->semaphore.generation,
@@ -134,6 +133,7 @@ void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object 
 
 	if (!objects->ledger)
 		return;
+	entry.class = ipcfs_class_number(object->class);
 	/* without memory the successor does not know the object: its files are stale then */
 	(void)ipcfs_ledger_put(objects->ledger, IPCFS_LEDGER_OBJECTS, object->number, parts, 2);
 }
