@@ -2,8 +2,8 @@
 /*
  * Requests that the kernel waits for, as a worker keeps them for its successor (legacy.h): each as
  * it was read from /dev/fuse, until it is answered. The successor handles them again from their
- * beginning. What had its effect is not repeated. A request that had an effect whose result is lost gets EIO
- * instead.
+ * beginning, but for the effects that they had (effects.h). A request that had an effect whose result
+ * is lost gets EIO instead.
  *
  * A session thread reads into a slot of shared memory. A request that is parked, or put aside, has
  * an entry of the ledger. Without a successor nothing is noted.
@@ -73,7 +73,10 @@ void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before);
 /* Returns when the request of this thread came, ns of ipcfs_clock_ns, or nearly: mostly now. */
 uint64_t ipcfs_unanswered_since(void);
 
-/* Returns whether such calls did not come again, although this request of the thread is answered. */
+/*
+ * Returns whether a worker before has made calls for this request of the thread that were not made
+ * again, although it is answered now: their results would be lost.
+ */
 bool ipcfs_unanswered_misses(uint64_t unique);
 
 /* Returns the number of the request of this thread, or of the one that it resumed. 0: unknown. */
