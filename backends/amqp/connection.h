@@ -181,8 +181,8 @@ int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_typ
 void ipcfs_amqp_pause(struct ipcfs_amqp_connection *connection, uint64_t end);
 
 /*
- * Has the connection try to log in at once where it is down, with the first host. With `all` it ends
- * what is up before.
+ * Has the connection try to log in at once where it is down, with the first host. With `all` it
+ * ends what is up before.
  */
 void ipcfs_amqp_connect_anew(struct ipcfs_amqp_connection *connection, bool all);
 
@@ -202,8 +202,8 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 /* ready.c. Call all of them with the connection's lock held. */
 
 /*
- * Make the handle's descriptor ready, or not. What the connection's thread makes ready is so only at
- * the end of its round: a thread that is woken before has to wait for the lock.
+ * Make the handle's descriptor ready, or not. What the connection's thread makes ready is so only
+ * at the end of its round: a thread that is woken before has to wait for the lock.
  */
 void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle);
 void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle);

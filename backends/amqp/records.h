@@ -138,8 +138,8 @@ enum ipcfs_amqp_type {
 	 */
 	IPCFS_AMQP_PUT,
 	/*
-	 * The broker has the message. queue, number. body: the numbers of others that it has, too, of
-	 * 8 bytes each.
+	 * The broker has the message. queue, number. body: the numbers of others that it has, too,
+	 * of 8 bytes each.
 	 */
 	IPCFS_AMQP_STORED,
 	/* The broker has not taken it: the queue is full, or has no leader. queue, number. */
@@ -160,8 +160,8 @@ enum ipcfs_amqp_type {
 	IPCFS_AMQP_UNBLOCKED,
 
 	/*
-	 * Says that a message stays unsettled for long. It gets the channel to itself, as far as the
-	 * connection has channels: so the broker can take it back without the others. queue,
+	 * Says that a message stays unsettled for long. It gets the channel to itself, as far as
+	 * the connection has channels: so the broker can take it back without the others. queue,
 	 * number: those of MESSAGE. There is no answer.
 	 */
 	IPCFS_AMQP_LEASE,

@@ -72,15 +72,16 @@ const char *ipcfs_amqp_refuse_change(const struct ipcfs_amqp_settings *settings,
 void ipcfs_amqp_change(struct ipcfs_amqp_settings *settings, size_t count);
 
 /*
- * Starts the process that starts ipcfs-amqp, if there is a connection. Call while the daemon has one
- * thread and all its privileges, which this process keeps.
+ * Starts the process that starts ipcfs-amqp, if there is a connection. Call while the daemon has
+ * one thread and all its privileges, which this process keeps.
  * Errors of fork(2) and socketpair(2).
  */
 int ipcfs_amqp_fork(void);
 
 /*
- * Tells that a handle becomes ready, which its descriptor shows afterwards. It may be closed by then,
- * and its number another descriptor's. Called by the thread of a connection, without any lock.
+ * Tells that a handle becomes ready, which its descriptor shows afterwards. It may be closed by
+ * then, and its number another descriptor's. Called by the thread of a connection, without any
+ * lock.
  */
 typedef void ipcfs_amqp_ready_hook(void *arg, int handle);
 

@@ -14,9 +14,10 @@
  * change, set_acl and ipcfs_limit_write: these act with the caller's credentials, and the kernel
  * decides. For a class with `makers`, fs/ judges before make and remove.
  *
- * A class keeps no state between two calls but that of its handles and of semaphore holds. A class of
- * queues on another machine (backends/amqp) keeps its connection, too. Its find, stat, stat_brief,
- * make, remove and status wait up to two seconds for an answer, and fail with -EHOSTDOWN without one.
+ * A class keeps no state between two calls but that of its handles and of semaphore holds. A class
+ * of queues on another machine (backends/amqp) keeps its connection, too. Its find, stat,
+ * stat_brief, make, remove and status wait up to two seconds for an answer, and fail with
+ * -EHOSTDOWN without one.
  */
 #ifndef IPCFS_CONTRACT_H
 #define IPCFS_CONTRACT_H
@@ -100,12 +101,12 @@ struct ipcfs_class {
 		    struct ipcfs_info *info);
 
 	/*
-	 * Goes on with a walk: calls each(arg) for at most a few hundred more objects, whatever their
-	 * mode. An object that exists during the whole walk comes once. With by_id, *info is as
-	 * `find` tells; else it has the name and the serial alone, and may be of a file that `find`
-	 * does not take for an object: see ipcfs_walk_find. Returns 1 when there may be more objects,
-	 * 0 at the end. Ends early with the result of `each` when that is not 0; the walk cannot go
-	 * on then.
+	 * Goes on with a walk: calls each(arg) for at most a few hundred more objects, whatever
+	 * their mode. An object that exists during the whole walk comes once. With by_id, *info is
+	 * as `find` tells; else it has the name and the serial alone, and may be of a file that
+	 * `find` does not take for an object: see ipcfs_walk_find. Returns 1 when there may be more
+	 * objects, 0 at the end. Ends early with the result of `each` when that is not 0; the walk
+	 * cannot go on then.
 	 */
 	int (*walk)(const struct ipcfs_space *space, struct ipcfs_walk *walk,
 		    int (*each)(void *arg, const struct ipcfs_info *info), void *arg);
@@ -247,8 +248,8 @@ int ipcfs_walk_find(const struct ipcfs_class *class, const struct ipcfs_space *s
 		    const struct ipcfs_info *walked, struct ipcfs_info *info);
 
 /*
- * Calls each(arg) for every object, as `find` tells of it. Ends early with the result of `each` when
- * that is not 0. Takes time for each object of the class: no request should wait for it.
+ * Calls each(arg) for every object, as `find` tells of it. Ends early with the result of `each`
+ * when that is not 0. Takes time for each object of the class: no request should wait for it.
  */
 int ipcfs_walk_all(const struct ipcfs_class *class, const struct ipcfs_space *space,
 		   int (*each)(void *arg, const struct ipcfs_info *info), void *arg);

@@ -64,13 +64,14 @@ struct ipcfs_queue_ops {
 
 	/*
 	 * Takes one message with at most `capacity` bytes of text out of the queue. Returns its
-	 * bytes. The kernel itself stores to the first bytes of message->type, and to no byte behind
-	 * the text, when it gives the message: this is seen also if the process dies in the call.
+	 * bytes. The kernel itself stores to the first bytes of message->type, and to no byte
+	 * behind the text, when it gives the message: this is seen also if the process dies in the
+	 * call.
 	 * -EAGAIN: there is no message for the selector.
-	 * -EINPROGRESS: a class with `confirm` has asked; the handle becomes readable when an answer
-	 * is there, and receive gives it.
-	 * -EHOSTDOWN: of such a class, nobody can be asked now. The handle becomes readable when that
-	 * has changed.
+	 * -EINPROGRESS: a class with `confirm` has asked; the handle becomes readable when an
+	 * answer is there, and receive gives it.
+	 * -EHOSTDOWN: of such a class, nobody can be asked now. The handle becomes readable when
+	 * that has changed.
 	 * -EMSGSIZE: the message is longer than `capacity`, and stays. For a POSIX queue: capacity
 	 * is less than max_message.
 	 * -EIDRM: the queue was removed. A removed POSIX queue gives out its messages first.
@@ -84,8 +85,8 @@ struct ipcfs_queue_ops {
 	 * -EAGAIN: the queue is full, and `wait` is false.
 	 * -EINPROGRESS: of a class with `sent`, which has a copy of the message and sets
 	 * message->token: `sent` tells the result.
-	 * -ENOBUFS: of such a class, so many messages of the handle are on the way that `sent` has to
-	 * tell of one first.
+	 * -ENOBUFS: of such a class, so many messages of the handle are on the way that `sent` has
+	 * to tell of one first.
 	 * -EINTR: a signal ended the waiting.
 	 * -EMSGSIZE: the queue can never take a message of this size.
 	 * -EINVAL: the queue can take no message of this type.
@@ -111,8 +112,8 @@ struct ipcfs_queue_ops {
 
 	/*
 	 * Tells that a message from receive has reached its reader. NULL, as are the next five:
-	 * receive is final, as for all queues of the kernel; a message that did not reach its reader
-	 * is sent again.
+	 * receive is final, as for all queues of the kernel; a message that did not reach its
+	 * reader is sent again.
 	 * -ESTALE: the queue has given the message to another reader meanwhile, or will.
 	 */
 	int (*confirm)(int handle, uint64_t token);
@@ -125,8 +126,8 @@ struct ipcfs_queue_ops {
 	 * give_back. Appends to *about lines about it, and sets *deliveries to how often the queue
 	 * has handed it out, with this time; 0: the queue does not count. NULL: the class has no
 	 * leases, or those of `keep`.
-	 * -EHOSTDOWN: the queue has the message again, and nobody can be asked for another one. After
-	 * the other errors, it is to be given back.
+	 * -EHOSTDOWN: the queue has the message again, and nobody can be asked for another one.
+	 * After the other errors, it is to be given back.
 	 * -EMFILE: the class can have no more leases.
 	 * -ENOMEM.
 	 */
@@ -135,8 +136,8 @@ struct ipcfs_queue_ops {
 	/*
 	 * Ends a lease, once that is on its way. The first call decides how. The token is invalid
 	 * after all results but -EINPROGRESS.
-	 * -EINPROGRESS: nothing tells so yet. The handle becomes readable when the next call may have
-	 * another result.
+	 * -EINPROGRESS: nothing tells so yet. The handle becomes readable when the next call may
+	 * have another result.
 	 * -ESTALE: the queue has the message again, or will.
 	 * -ETIMEDOUT: so it has, as the lease was too long for the queue.
 	 * -EIDRM: the queue was removed.
@@ -147,21 +148,21 @@ struct ipcfs_queue_ops {
 	void (*want)(int handle);
 
 	/*
-	 * Tells that no reader waits any more: nothing is asked for, and what has come meanwhile goes
-	 * back. Never blocks.
+	 * Tells that no reader waits any more: nothing is asked for, and what has come meanwhile
+	 * goes back. Never blocks.
 	 */
 	void (*idle)(int handle);
 
 	/*
 	 * Returns when a request is to give up that began at `since` and got -EINPROGRESS or
-	 * -EHOSTDOWN just now, ns of CLOCK_MONOTONIC; 0: never. The handle becomes ready then. NULL:
-	 * the class never says so, or never gives up.
+	 * -EHOSTDOWN just now, ns of CLOCK_MONOTONIC; 0: never. The handle becomes ready then.
+	 * NULL: the class never says so, or never gives up.
 	 */
 	uint64_t (*patience)(int handle, uint64_t since);
 
 	/*
-	 * Has the message sent to the queue's tail if the daemon ends, in whatever way, before it is
-	 * forgotten. `handle` is of direction IPCFS_SEND, and may be closed meanwhile. Copies
+	 * Has the message sent to the queue's tail if the daemon ends, in whatever way, before it
+	 * is forgotten. `handle` is of direction IPCFS_SEND, and may be closed meanwhile. Copies
 	 * the message. Sets *number, which is not 0. NULL: the queue has no `lease`.
 	 * -ENOLCK: the process that does it does not answer or does not start.
 	 * -ENOMEM.

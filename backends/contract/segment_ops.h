@@ -107,8 +107,8 @@ struct ipcfs_segment_ops {
 	int (*backing)(int handle);
 
 	/*
-	 * Sets *bytes to the memory that all segments of this thread's IPC namespace take now. Takes
-	 * time for each of them, 0.1 us. NULL: info.allocated says it of each segment.
+	 * Sets *bytes to the memory that all segments of this thread's IPC namespace take now.
+	 * Takes time for each of them, 0.1 us. NULL: info.allocated says it of each segment.
 	 * Errors of shmctl(2).
 	 */
 	int (*memory)(uint64_t *bytes);

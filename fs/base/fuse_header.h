@@ -58,8 +58,8 @@ void ipcfs_fuse_header_interrupt(char request[IPCFS_FUSE_INTERRUPT_SIZE], uint64
 #define IPCFS_FUSE_ANSWER_SIZE 16 /* bytes; no answer is shorter */
 
 /*
- * Returns the number of the request of an answer of at least IPCFS_FUSE_ANSWER_SIZE bytes. 0: it is a
- * notification.
+ * Returns the number of the request of an answer of at least IPCFS_FUSE_ANSWER_SIZE bytes. 0: it is
+ * a notification.
  */
 uint64_t ipcfs_fuse_header_answered(const void *answer);
 

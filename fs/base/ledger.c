@@ -224,8 +224,8 @@ static bool claim_block(struct chunk *chunk, int kind, size_t offset)
 }
 
 /*
- * Notes the block of an entry that a worker before has left. False: the entry can't be. It is outside
- * of the area, too long, or in another one. Call before there are threads.
+ * Notes the block of an entry that a worker before has left. False: the entry can't be. It is
+ * outside of the area, too long, or in another one. Call before there are threads.
  */
 static bool claim(struct ipcfs_ledger *ledger, uint64_t place)
 {

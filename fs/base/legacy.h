@@ -31,8 +31,8 @@ struct ipcfs_legacy {
 	_Atomic uint32_t polled; /* no higher index has one */
 	_Atomic uint64_t polls[IPCFS_TABLE_MAX];
 	/*
-	 * Requests and open files go on with the next worker. Otherwise the kernel ends the requests,
-	 * and the files are stale.
+	 * Requests and open files go on with the next worker. Otherwise the kernel ends the
+	 * requests, and the files are stale.
 	 */
 	bool keeps;
 	bool dropped;		   /* ipcfs_legacy_drop was called by this worker */
@@ -46,8 +46,8 @@ struct ipcfs_legacy {
 struct ipcfs_legacy *ipcfs_legacy_create(bool keeps);
 
 /*
- * Drops objects, nodes and open files that a worker has left. Its requests are not handled again: each
- * gets EIO.
+ * Drops objects, nodes and open files that a worker has left. Its requests are not handled again:
+ * each gets EIO.
  */
 void ipcfs_legacy_drop(struct ipcfs_legacy *legacy);
 
@@ -62,8 +62,8 @@ void ipcfs_legacy_backing_closed(struct ipcfs_legacy *legacy, int id);
 void ipcfs_legacy_backing_keep(struct ipcfs_legacy *legacy, int id);
 
 /*
- * Wakes everyone who polls a file of a worker that has ended: they ask again, and learn that the file
- * is gone. `device` is the connection.
+ * Wakes everyone who polls a file of a worker that has ended: they ask again, and learn that the
+ * file is gone. `device` is the connection.
  */
 void ipcfs_legacy_wake_pollers(struct ipcfs_legacy *legacy, int device);
 

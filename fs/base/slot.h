@@ -15,8 +15,8 @@
 struct ipcfs_effects {
 	_Atomic uint32_t lost; /* it had one, or may have had, and nobody knows its result */
 	/*
-	 * Calls that were made, each with its effect, times IPCFS_CALL; and what is known of the one
-	 * that is made now.
+	 * Calls that were made, each with its effect, times IPCFS_CALL; and what is known of the
+	 * one that is made now.
 	 */
 	_Atomic uint32_t calls;
 	_Atomic uint32_t skip; /* of the calls, those that a worker has not repeated yet */

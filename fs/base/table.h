@@ -67,9 +67,9 @@ static inline uint32_t ipcfs_table_index(uint64_t number)
 }
 
 /*
- * Makes the item of this index anew, all zeros, as it was in a table that this one continues. `number`
- * 0: it gets a number. Call before there are new items, with rising indexes. NULL: no memory, or there
- * is no such index.
+ * Makes the item of this index anew, all zeros, as it was in a table that this one continues.
+ * `number` 0: it gets a number. Call before there are new items, with rising indexes. NULL: no
+ * memory, or there is no such index.
  */
 void *ipcfs_table_restore(struct ipcfs_table *table, uint32_t index, uint64_t number,
 			  uint32_t generation);

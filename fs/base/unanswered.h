@@ -2,8 +2,8 @@
 /*
  * Requests that the kernel waits for, as a worker keeps them for its successor (legacy.h): each as
  * it was read from /dev/fuse, until it is answered. The successor handles them again from their
- * beginning, but for the effects that they had (effects.h). A request that had an effect whose result
- * is lost gets EIO instead.
+ * beginning, but for the effects that they had (effects.h). A request that had an effect whose
+ * result is lost gets EIO instead.
  *
  * A session thread reads into a slot of shared memory. A request that is parked, or put aside, has
  * an entry of the ledger. Without a successor nothing is noted.
@@ -64,8 +64,8 @@ struct ipcfs_unanswered_before {
 };
 
 /*
- * Goes on with a request that was parked, or with none (0), until ipcfs_unanswered_rest. Returns what
- * that gets.
+ * Goes on with a request that was parked, or with none (0), until ipcfs_unanswered_rest. Returns
+ * what that gets.
  */
 struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index);
 void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before);

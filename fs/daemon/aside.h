@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests that wait for a session thread: their payer has its share of the threads already, or
- * they are long work (long_work.h). They are kept as the kernel wrote them. The threads' lock guards
- * the list (session_inside.h).
+ * they are long work (long_work.h). They are kept as the kernel wrote them. The threads' lock
+ * guards the list (session_inside.h).
  */
 #ifndef IPCFS_ASIDE_H
 #define IPCFS_ASIDE_H
@@ -73,8 +73,8 @@ struct ipcfs_aside_due {
 
 /*
  * Finds up to `max` requests that are interrupted or overdue. Overdue is one for which a directory
- * is locked and that was seen here `looks` times. These come first, and of the interrupted ones each
- * in its turn. Returns their number.
+ * is locked and that was seen here `looks` times. These come first, and of the interrupted ones
+ * each in its turn. Returns their number.
  */
 size_t ipcfs_aside_look(struct ipcfs_aside *aside, unsigned looks, struct ipcfs_aside_due *due,
 			size_t max);

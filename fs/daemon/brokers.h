@@ -17,8 +17,8 @@ int ipcfs_brokers_load(const struct ipcfs_options *options);
 int ipcfs_brokers_fork(void);
 
 /*
- * Starts a thread for each connection, and ends them. Call while the file system is started. Errors of
- * pthread_create(3).
+ * Starts a thread for each connection, and ends them. Call while the file system is started. Errors
+ * of pthread_create(3).
  */
 int ipcfs_brokers_start(struct ipcfs_filesystem *fs);
 void ipcfs_brokers_stop(void);

@@ -191,8 +191,8 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_service *s
 }
 
 /*
- * Makes the file system: open, unless workers open it. *legacy: for the workers. A negative errno was
- * logged.
+ * Makes the file system: open, unless workers open it. *legacy: for the workers. A negative errno
+ * was logged.
  */
 static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **legacy)
 {
@@ -256,9 +256,9 @@ out:
 }
 
 /*
- * Keeps malloc(3) from holding unused memory: two arenas instead of one for each waiting thread, and
- * large blocks of their own, which go back to the system when they are freed. Without a fixed size
- * for these, freed blocks become part of an arena.
+ * Keeps malloc(3) from holding unused memory: two arenas instead of one for each waiting thread,
+ * and large blocks of their own, which go back to the system when they are freed. Without a fixed
+ * size for these, freed blocks become part of an arena.
  */
 static void tune_malloc(void)
 {

@@ -120,8 +120,8 @@ static void reload_settings(void *arg)
 }
 
 /*
- * Reads the configuration file as reload_settings does in the worker, which says that it has. Settings
- * that the worker refuses are not remembered.
+ * Reads the configuration file as reload_settings does in the worker, which says that it has.
+ * Settings that the worker refuses are not remembered.
  */
 static void remember_settings(void *arg)
 {

@@ -346,8 +346,8 @@ static int serve(struct session *session, const sigset_t *taken)
 }
 
 /*
- * Goes into the background. In the parent a negative errno, which was logged: the mount, if the child
- * left one, is unmounted.
+ * Goes into the background. In the parent a negative errno, which was logged: the mount, if the
+ * child left one, is unmounted.
  */
 static int go_background(struct session *session)
 {

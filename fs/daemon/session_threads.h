@@ -2,10 +2,10 @@
 /*
  * The session threads, which read requests from /dev/fuse and handle them.
  *
- * One for each CPU, 2 to 8, is ready for the next request. A handler is short. But some system calls
- * wait for a lock of the kernel that a user can hold, as that of a directory. So a watcher looks at
- * the threads every IPCFS_SESSION_LOOK_MS, and makes one more for each that it finds in the same
- * request twice. The watcher sleeps while no requests come.
+ * One for each CPU, 2 to 8, is ready for the next request. A handler is short. But some system
+ * calls wait for a lock of the kernel that a user can hold, as that of a directory. So a watcher
+ * looks at the threads every IPCFS_SESSION_LOOK_MS, and makes one more for each that it finds in
+ * the same request twice. The watcher sleeps while no requests come.
  *
  * A payer (ipcfs_authority_payer) has at most IPCFS_SESSION_SHARE threads, IPCFS_SESSION_NODE_SHARE
  * of them for one node. Its further requests are put aside until one of these is free, in the order

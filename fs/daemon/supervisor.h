@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The supervisor: the process that was started, with -o supervise. It keeps the connection to the
- * kernel, so that the mount lives, and reads no request. It forks a worker that serves the mount, and
- * another one when the worker is killed or crashes.
+ * kernel, so that the mount lives, and reads no request. It forks a worker that serves the mount,
+ * and another one when the worker is killed or crashes.
  *
  * If the next worker is to answer what the one before has read (`keeps`), all have the same
  * descriptor of the connection. Otherwise each has one of its own (FUSE_DEV_IOC_CLONE of
- * <linux/fuse.h>). When that is closed, as the worker has ended, the kernel fails these requests with
- * ECONNABORTED.
+ * <linux/fuse.h>). When that is closed, as the worker has ended, the kernel fails these requests
+ * with ECONNABORTED.
  *
  * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
@@ -37,14 +37,14 @@ struct ipcfs_worker {
 };
 
 /*
- * Keeps a worker running. Call while there is one thread, with `signals` blocked: those that end the
- * mount, SIGHUP and SIGCHLD.
+ * Keeps a worker running. Call while there is one thread, with `signals` blocked: those that end
+ * the mount, SIGHUP and SIGCHLD.
  *
  * In each worker returns 1. Without `keeps`, `device`, the connection, is then the worker's own
  * descriptor of it.
  *
- * In the supervisor returns when a worker has ended in order, or after a signal that ends the mount:
- * 0. A negative errno: the first worker has failed, which was logged.
+ * In the supervisor returns when a worker has ended in order, or after a signal that ends the
+ * mount: 0. A negative errno: the first worker has failed, which was logged.
  */
 int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_worker *worker);

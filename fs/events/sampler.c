@@ -63,8 +63,8 @@ static bool ends_within(struct ipcfs_feed *feed, uint64_t ms)
 }
 
 /*
- * Waits until there is no act of a phase, while others begin in the other one. Returns whether there
- * is none. Call with the lock held.
+ * Waits until there is no act of a phase, while others begin in the other one. Returns whether
+ * there is none. Call with the lock held.
  */
 static bool acts_end(struct ipcfs_feed *feed, unsigned phase, unsigned *patience)
 {
@@ -149,8 +149,8 @@ static int keep_record(void *arg, const struct ipcfs_trail_record *record)
 }
 
 /*
- * Takes the records that were kept. Then gives readers a moment of `pace` ms, as the ring has no room
- * for many steps. Returns whether the feed has ended.
+ * Takes the records that were kept. Then gives readers a moment of `pace` ms, as the ring has no
+ * room for many steps. Returns whether the feed has ended.
  */
 static bool take_records(struct records *records, bool overtaken, uint64_t pace, unsigned *patience)
 {

@@ -468,8 +468,8 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	}
 	conn->max_write = REQUEST_MAX;
 	/*
-	 * The kernel hands over so many RELEASEs at once. With its default of 12, 64 threads that open
-	 * and close are faster than their RELEASEs, and reach max_opens.
+	 * The kernel hands over so many RELEASEs at once. With its default of 12, 64 threads that
+	 * open and close are faster than their RELEASEs, and reach max_opens.
 	 */
 	conn->max_background = RELEASES_MAX;
 	conn->time_gran = 1;

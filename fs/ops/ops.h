@@ -18,8 +18,8 @@ void ipcfs_op_readlink(fuse_req_t req, fuse_ino_t ino);
 void ipcfs_op_access(fuse_req_t req, fuse_ino_t ino, int mask);
 void ipcfs_op_statfs(fuse_req_t req, fuse_ino_t ino);
 /*
- * Opens what the open of a file of a worker that has ended has opened. -ESTALE: such a file can't go
- * on. Other errors of opening the object.
+ * Opens what the open of a file of a worker that has ended has opened. -ESTALE: such a file can't
+ * go on. Other errors of opening the object.
  */
 int ipcfs_op_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 

@@ -21,8 +21,8 @@
 #define PAGE_NS (5 * 1000 * 1000) /* ns: an answer goes with the entries that it has by then */
 
 /*
- * Loads the opener's groups and capabilities where they decide which entries there are: each READDIR
- * is answered for the opener, which may be gone by then. -ENOMEM.
+ * Loads the opener's groups and capabilities where they decide which entries there are: each
+ * READDIR is answered for the opener, which may be gone by then. -ENOMEM.
  */
 static int load_opener(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {

@@ -70,8 +70,8 @@ static ssize_t attempt_settle(struct ipcfs_waiter *base, bool wait)
 }
 
 /*
- * Ends a lease that was settled or, after an error, not: the queue has the message then. A lease that
- * does not know yet is given back, which does nothing if it is settled.
+ * Ends a lease that was settled or, after an error, not: the queue has the message then. A lease
+ * that does not know yet is given back, which does nothing if it is settled.
  */
 static void end_settled(struct verdict *verdict, int err)
 {

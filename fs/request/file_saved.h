@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open files in the ledger (base/ledger.h): what a worker writes down of them, and how its successor
- * makes them anew. A file that has something which can't be made anew is stale then: a hold, a
- * lease, a lock, a list that is half told, or events.
+ * Open files in the ledger (base/ledger.h): what a worker writes down of them, and how its
+ * successor makes them anew. A file that has something which can't be made anew is stale then: a
+ * hold, a lease, a lock, a list that is half told, or events.
  */
 #ifndef IPCFS_FILE_SAVED_H
 #define IPCFS_FILE_SAVED_H
@@ -16,17 +16,18 @@
 void ipcfs_file_save(struct ipcfs_filesystem *fs, const struct ipcfs_file *file);
 
 /*
- * Notes the answer to the request of this thread, which has changed the file, and writes the file to
- * the ledger: from now on the next worker gives this answer. `result`: bytes, or a negative errno.
- * `bytes`: of a READ; NULL: of another request. Call with file->lock held, before the answer.
+ * Notes the answer to the request of this thread, which has changed the file, and writes the file
+ * to the ledger: from now on the next worker gives this answer. `result`: bytes, or a negative
+ * errno. `bytes`: of a READ; NULL: of another request. Call with file->lock held, before the
+ * answer.
  */
 void ipcfs_file_done(struct ipcfs_filesystem *fs, struct ipcfs_file *file, ssize_t result,
 		     const void *bytes);
 
 /*
  * Tells whether a request that a worker before has left is to be answered at once: it had all its
- * effects on the file, or their result is lost. *result is then a number of bytes, or a negative errno.
- * *bytes, those of a READ, has to be freed. False: the request is to be handled.
+ * effects on the file, or their result is lost. *result is then a number of bytes, or a negative
+ * errno. *bytes, those of a READ, has to be freed. False: the request is to be handled.
  */
 bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_text *bytes);
 

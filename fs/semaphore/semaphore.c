@@ -409,8 +409,8 @@ static int add_waiter(void *arg, const struct ipcfs_waiter *waiter)
 }
 
 /*
- * Returns whether a signal ends the reader of status. Another signal does not end the request, which
- * is short. For semaphore->describe.
+ * Returns whether a signal ends the reader of status. Another signal does not end the request,
+ * which is short. For semaphore->describe.
  */
 static bool is_gone(void *arg)
 {

@@ -363,9 +363,9 @@ static void take_out(struct ipcfs_objects *objects, struct ipcfs_object *object)
 }
 
 /*
- * Tells whether an object without references is kept. Charges need no limit of their own: they count
- * for max_bytes. Where a namespace has ended, ipcfs_objects_ended may have been there already. Call
- * with the lock held.
+ * Tells whether an object without references is kept. Charges need no limit of their own: they
+ * count for max_bytes. Where a namespace has ended, ipcfs_objects_ended may have been there
+ * already. Call with the lock held.
  */
 static bool is_worth_keeping(const struct ipcfs_objects *objects, const struct ipcfs_object *object)
 {

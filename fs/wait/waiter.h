@@ -139,8 +139,8 @@ ssize_t ipcfs_waiter_end(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 /*
  * Ends a wait for this reason, a negative errno. Returns true if the waiter left its waitqueue: the
  * caller calls ipcfs_waiter_finish, with the result that end_reason then is. Returns false if its
- * attempt runs at this moment: the thread that runs it ends the wait. Call with the wait room's lock
- * held.
+ * attempt runs at this moment: the thread that runs it ends the wait. Call with the wait room's
+ * lock held.
  */
 bool ipcfs_waiter_stop(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter, int reason);
 

@@ -58,8 +58,8 @@ void ipcfs_waits_destroy(struct ipcfs_waits *waits);
 int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter);
 
 /*
- * Tries the waiters for this handle in the calling thread, so that none has to be woken for them. It
- * may be any number, as the handle may be closed by now. Its descriptor tells all the same.
+ * Tries the waiters for this handle in the calling thread, so that none has to be woken for them.
+ * It may be any number, as the handle may be closed by now. Its descriptor tells all the same.
  */
 void ipcfs_waits_ready(struct ipcfs_waits *waits, int handle);
 

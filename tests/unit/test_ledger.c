@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker writes down for its successor: whenever the worker ends, its entries are there, whole,
- * and no two of them share memory.
+ * What a worker writes down for its successor: whenever the worker ends, its entries are there,
+ * whole, and no two of them share memory.
  */
 #include <errno.h>
 #include <pthread.h>

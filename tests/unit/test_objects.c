@@ -260,8 +260,8 @@ static void a_node_lives_until_it_is_closed_and_forgotten(void **state)
 }
 
 /*
- * Returns whether a lookup by `tid`, of uid `tid` % 2, finds the same node as one by thread 1, while
- * the first node is open for reading, for writing, or not at all.
+ * Returns whether a lookup by `tid`, of uid `tid` % 2, finds the same node as one by thread 1,
+ * while the first node is open for reading, for writing, or not at all.
  */
 static bool shared(enum ipcfs_node_kind kind, pid_t tid, bool reads, bool writes)
 {

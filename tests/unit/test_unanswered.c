@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests without an answer go on with the next worker, in order; those that had an effect are told
- * apart. Each worker is a process that reads requests from a socket, and ends at any point.
+ * Requests without an answer go on with the next worker, in order; those that had an effect are
+ * told apart. Each worker is a process that reads requests from a socket, and ends at any point.
  */
 #include <linux/fuse.h>
 #include <pthread.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Queues in use, each with a channel of its own: their state, their beginning and their end. A
- * lease takes the channel of its queue with it, and the queue goes on with another one: see lease.h.
+ * lease takes the channel of its queue with it, and the queue goes on with another one: see
+ * lease.h.
  */
 #ifndef IPCFS_AMQP_QUEUE_H
 #define IPCFS_AMQP_QUEUE_H
