@@ -202,8 +202,8 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 /* ready.c. Call all of them with the connection's lock held. */
 
 /*
- * Make the handle's descriptor ready, or not. What the connection's thread makes ready is so only
- * at the end of its round: a thread that is woken before has to wait for the lock.
+ * Make the handle's descriptor ready, or not. The connection's thread does so at the end of its
+ * round only: a thread that is woken before has to wait for the lock.
  */
 void ipcfs_amqp_ready(struct ipcfs_amqp_handle *handle);
 void ipcfs_amqp_unready(struct ipcfs_amqp_handle *handle);

@@ -10,7 +10,7 @@
 /* The largest value of an eventfd, with which it is not writable. */
 #define COUNTER_FULL 0xfffffffffffffffeULL
 
-/* Sets the event. That of a sender is ready when it is empty, that of a receiver when it is full. */
+/* Sets the event. A sender's is ready when it is empty, a receiver's when it is full. */
 static void set_event(struct ipcfs_amqp_handle *handle, bool ready)
 {
 	eventfd_t count;

@@ -35,10 +35,9 @@ struct ipcfs_info {
 	struct timespec atime, mtime, ctime;
 	/* queue: bytes queued; segment: bytes; set: semaphores; POSIX semaphore: its value */
 	uint64_t size;
-	uint64_t messages;  /* messages queued */
-	uint64_t max_bytes; /* System V: msg_qbytes */
-	uint64_t
-		max_messages; /* messages that the queue takes; stat, and fstat of a POSIX queue, set it */
+	uint64_t messages;     /* messages queued */
+	uint64_t max_bytes;    /* System V: msg_qbytes */
+	uint64_t max_messages; /* that the queue takes; stat, and fstat of a POSIX queue, set it */
 	/* bytes of the largest message that can be sent; only fstat sets it */
 	uint64_t max_message;
 	uint64_t allocated; /* segment: bytes of memory behind it, as far as that is known */

@@ -16,7 +16,7 @@
 bool ipcfs_effects_act(void);
 void ipcfs_effects_set(bool lost);
 
-/* What is known of a call that a request makes, in the order in which it makes its calls. */
+/* The knowledge of a call that a request makes. Requests make their calls in the same order again. */
 enum ipcfs_call {
 	IPCFS_CALL_NEW,	    /* it is to be made */
 	IPCFS_CALL_DONE,    /* a worker before has made it, with its effect */

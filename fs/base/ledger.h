@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker writes down for its successor (daemon/supervisor.h): an entry for each object,
+ * The notes of a worker for its successor (daemon/supervisor.h): an entry for each object,
  * node, open file and parked request, in memory that both share. An entry is made, changed and
  * dropped by one store, so a worker can be killed at any moment, and its successor finds either
  * what was there before or what is there now.

@@ -221,7 +221,7 @@ static uint32_t keep(struct ipcfs_slot *slot, size_t size, uint64_t unique)
 	return 0;
 }
 
-/* Empties a slot. What was in it is answered, or in the ledger. */
+/* Empties a slot. Its request is answered, or in the ledger. */
 static void empty(struct ipcfs_slot *slot)
 {
 	atomic_store(size_word(slot), 0);

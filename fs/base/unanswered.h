@@ -88,7 +88,7 @@ bool ipcfs_unanswered_is_left(void);
 /* Returns whether that request had an effect whose result is lost. */
 bool ipcfs_unanswered_is_lost(void);
 
-/* What a worker has left. */
+/* A request that a worker has left. */
 struct ipcfs_unanswered {
 	void *bytes; /* of the request; a copy */
 	size_t size;

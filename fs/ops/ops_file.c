@@ -116,45 +116,44 @@ static struct ipcfs_file *admitted_file_of(fuse_req_t req, fuse_ino_t ino,
 	return err ? NULL : file;
 }
 
-/* Answer a request of a worker before, if that is all there is to do. Return whether they did. */
-static bool answer_read_again(fuse_req_t req, struct ipcfs_file *file)
+static void give_bytes(fuse_req_t req, int64_t result, const struct ipcfs_text *bytes)
+{
+	if (result && !bytes->size) /* another read has its place */
+		ipcfs_reply_error(req, -EIO);
+	else
+		ipcfs_reply_bytes(req, bytes->data, bytes->size);
+}
+
+static void tell_written(fuse_req_t req, int64_t result, const struct ipcfs_text *none)
+{
+	(void)none;
+	ipcfs_reply_write(req, 0, (size_t)result);
+}
+
+static void tell_closed(fuse_req_t req, int64_t result, const struct ipcfs_text *none)
+{
+	(void)result, (void)none;
+	ipcfs_reply_error(req, 0);
+}
+
+/*
+ * Answers a request of a worker before, if that is all there is to do; by `give` if it had
+ * succeeded. Returns whether it did.
+ */
+static bool answer_again(fuse_req_t req, struct ipcfs_file *file,
+			 void (*give)(fuse_req_t req, int64_t result,
+				      const struct ipcfs_text *bytes))
 {
 	struct ipcfs_text bytes;
 	int64_t result;
 
 	if (!ipcfs_file_was_done(file, &result, &bytes))
 		return false;
-	if (result > 0 && !bytes.size) /* another read has its place */
-		result = -EIO;
 	if (result < 0)
 		ipcfs_reply_error(req, (int)result);
 	else
-		ipcfs_reply_bytes(req, bytes.data, bytes.size);
+		give(req, result, &bytes);
 	ipcfs_text_free(&bytes);
-	return true;
-}
-
-static bool answer_write_again(fuse_req_t req, struct ipcfs_file *file)
-{
-	struct ipcfs_text none;
-	int64_t result;
-
-	if (!ipcfs_file_was_done(file, &result, &none))
-		return false;
-	ipcfs_reply_write(req, result < 0 ? (int)result : 0, (size_t)result);
-	ipcfs_text_free(&none);
-	return true;
-}
-
-static bool answer_flush_again(fuse_req_t req, struct ipcfs_file *file)
-{
-	struct ipcfs_text none;
-	int64_t result;
-
-	if (!ipcfs_file_was_done(file, &result, &none))
-		return false;
-	ipcfs_reply_error(req, (int)result);
-	ipcfs_text_free(&none);
 	return true;
 }
 
@@ -169,7 +168,7 @@ void ipcfs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		.owner = fi->lock_owner,
 	};
 
-	if (!file || answer_read_again(req, file))
+	if (!file || answer_again(req, file, give_bytes))
 		return;
 	if (!file->reads) /* the kernel refuses it before */
 		ipcfs_reply_error(req, -EBADF);
@@ -193,7 +192,7 @@ void ipcfs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t si
 		.owner = fi->lock_owner,
 	};
 
-	if (!file || answer_write_again(req, file))
+	if (!file || answer_again(req, file, tell_written))
 		return;
 	if (!file->writes) /* the kernel refuses it before */
 		ipcfs_reply_error(req, -EBADF);
@@ -274,7 +273,7 @@ void ipcfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ipcfs_file *file = file_of(req, ino, fi);
 
-	if (!file || answer_flush_again(req, file))
+	if (!file || answer_again(req, file, tell_closed))
 		return;
 	if (ops_of(file)->flush)
 		ops_of(file)->flush(req, file, fi->lock_owner);

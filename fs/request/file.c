@@ -27,7 +27,7 @@ static size_t bytes_beside_text(const struct ipcfs_file *file)
 	       file->opener.ngroups * sizeof(*file->opener.groups) +
 	       (listing ? ipcfs_listing_bytes(listing) : 0) + (file->lines.sums ? SUMS_BYTES : 0) +
 	       (file->segment.locks ? LOCKS_BYTES : 0) +
-	       (file->events.feed ? IPCFS_RING_BYTES : 0) +
+	       (file->events.feed ? IPCFS_RING_BYTES : 0) + file->done.bytes.capacity +
 	       (file->queue.lease ? IPCFS_LEASE_BYTES + file->text.size : 0);
 }
 

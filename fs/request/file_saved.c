@@ -129,9 +129,13 @@ void ipcfs_file_done(struct ipcfs_filesystem *fs, struct ipcfs_file *file, ssize
 	done->next = (done->next + 1) % IPCFS_DONE_MAX;
 	ipcfs_text_cut(&done->bytes, 0);
 	done->read = 0;
-	/* without memory for its bytes the request gets EIO */
+	/* without memory for its bytes, or beyond max_bytes, the request gets EIO */
 	if (bytes && result > 0 && !ipcfs_text_add(&done->bytes, bytes, (size_t)result))
 		done->read = ipcfs_unanswered_unique();
+	if (ipcfs_file_charge(fs, file)) {
+		ipcfs_text_free(&done->bytes);
+		done->read = 0;
+	}
 	ipcfs_file_save(fs, file);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker writes down for its successor: whenever the worker ends, its entries are there,
+ * The notes of a worker for its successor: whenever the worker ends, its entries are there,
  * whole, and no two of them share memory.
  */
 #include <errno.h>
