@@ -308,6 +308,11 @@ def descriptors(mount):
     return kinds
 
 
+def left_processes():
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir('/proc')))
+            if not ended(pid) and not rabbit.is_of_a_node(pid)]
+
+
 def nothing_is_left(test):
     for mount, before in zip(test.mounts, test.descriptors):
         wait_until(lambda mount=mount, before=before: descriptors(mount) <= before)
@@ -316,9 +321,7 @@ def nothing_is_left(test):
     for mount in test.mounts:
         mount.end()
     wait_until(lambda: rabbit.connections() == 0)
-    left = [pid for pid in map(int, filter(str.isdigit, os.listdir('/proc')))
-            if not ended(pid) and not rabbit.is_of_a_node(pid)]
-    assert left == [os.getpid()], left
+    wait_until(lambda: left_processes() == [os.getpid()])
 
 
 def main():
