@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,24 @@ void ipcfs_descriptor_close(int *fd)
 		(void)close(*fd); /* on an error, too, Linux has closed it */
 	*fd = -1;
 	errno = saved;
+}
+
+/* For pthread_create. */
+static void *close_in_thread(void *arg)
+{
+	(void)close((int)(intptr_t)arg);
+	return NULL;
+}
+
+void ipcfs_descriptor_close_apart(int *fd)
+{
+	pthread_t thread;
+
+	if (*fd >= 0 && !pthread_create(&thread, NULL, close_in_thread, (void *)(intptr_t)*fd)) {
+		(void)pthread_detach(thread); /* cannot fail */
+		*fd = -1;
+	}
+	ipcfs_descriptor_close(fd);
 }
 
 ssize_t ipcfs_descriptor_read(int fd, char *bytes, size_t capacity)

@@ -9,6 +9,7 @@
 
 #include "backends/caller/act_as.h"
 #include "backends/contract/classes.h"
+#include "backends/contract/descriptor.h"
 #include "backends/contract/long_work.h"
 #include "backends/sysv/sysv_key.h"
 #include "backends/sysv/sysv_shm.h"
@@ -171,17 +172,25 @@ static const char *staleness(const struct shmid_ds *ds)
 	return creator == IPCFS_SYSV_ENDED && last == IPCFS_SYSV_ENDED ? "yes" : "unknown";
 }
 
-/* The kernel frees the memory of a segment that nobody has attached. */
+/*
+ * The kernel frees the memory of a segment that nobody has attached. The memory of a large one is
+ * kept until its name is gone: the caller does not wait for it.
+ */
 static int remove_segment(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 			  const struct ipcfs_caller *caller)
 {
 	struct shmid_ds ds;
-	int error = 0;
+	int held = -1, error = 0;
 
 	if (!ipcfs_sysv_shm_stat_id((int)ref->serial, &ds) && !ds.shm_nattch &&
-	    ds.shm_segsz > IPCFS_LONG_FREE)
-		error = ipcfs_long_work();
-	return error ? error : remove_ref(space, ref, caller);
+	    ds.shm_segsz > IPCFS_LONG_FREE) {
+		held = ipcfs_sysv_shm_hold(ref);
+		error = held < 0 ? ipcfs_long_work() : 0;
+	}
+	if (!error)
+		error = remove_ref(space, ref, caller);
+	ipcfs_descriptor_close_apart(&held);
+	return error;
 }
 
 static int stat_whole(const struct ipcfs_space *space, const struct ipcfs_ref *ref,

@@ -34,6 +34,12 @@ int ipcfs_sysv_shm_memory(const struct ipcfs_space *space, int id,
 			  struct ipcfs_sysv_shm_memory *memory);
 
 /*
+ * Opens the memory of a segment, which is freed no sooner than the descriptor is closed. Sets the
+ * segment's time of attachment. Returns the descriptor. -1: the kernel does not allow it.
+ */
+int ipcfs_sysv_shm_hold(const struct ipcfs_ref *ref);
+
+/*
  * Implements `trace` of struct ipcfs_class.
  * -ENOMEM: also where the daemon can't read its own maps.
  */

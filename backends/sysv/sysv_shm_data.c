@@ -168,6 +168,18 @@ static int open_segment(const struct ipcfs_space *space, const struct ipcfs_ref 
 	return 0;
 }
 
+int ipcfs_sysv_shm_hold(const struct ipcfs_ref *ref)
+{
+	struct memory memory;
+	int fd;
+
+	if (attach(ref, false, &memory))
+		return -1;
+	fd = open_file(memory.base, memory.size, false);
+	(void)shmdt(memory.base); /* cannot fail: it is attached */
+	return fd;
+}
+
 static void close_segment(int handle)
 {
 	struct memory memory = table_take(handle);

@@ -306,6 +306,7 @@ static void freeing_much_memory_is_long_work(void **state)
 		sched_yield();
 }
 
+/* The kernel lets root alone open the memory, so that a thread of its own frees it. */
 static void freeing_a_large_system_v_segment_is_long_work(void **state)
 {
 	struct ipcfs_caller root = root_caller();
@@ -318,6 +319,12 @@ static void freeing_a_large_system_v_segment_is_long_work(void **state)
 	segment.ops->close(segment.in);
 	segment.ops->close(segment.out);
 	ipcfs_long_work_allow(false);
+	if (!in_user_namespace()) {
+		assert_int_equal(ipcfs_sysv_shm.remove(space, &ref, &root), 0);
+		assert_int_equal(ipcfs_sysv_shm.stat(space, &ref, &info), -ENOENT);
+		ipcfs_long_work_allow(true);
+		return;
+	}
 	assert_int_equal(ipcfs_sysv_shm.remove(space, &ref, &root), -ERESTART);
 	assert_int_equal(ipcfs_sysv_shm.stat(space, &ref, &info), 0);
 	attached = shmat((int)ref.serial, NULL, 0);
