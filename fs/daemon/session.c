@@ -48,7 +48,7 @@ struct session {
 };
 
 /* The path that the forced end still has to unmount. Set and cleared by end_session only. */
-static const char *volatile mounted;
+static const char *_Atomic mounted;
 
 static void end_now(int signal)
 {
@@ -59,10 +59,11 @@ static void end_now(int signal)
 static void end_by_force(int signal)
 {
 	const struct sigaction now = { .sa_handler = end_now };
+	const char *mountpoint = mounted;
 
 	(void)signal;
-	if (mounted != NULL)
-		(void)ipcfs_mountpoint_umount(mounted);
+	if (mountpoint)
+		(void)ipcfs_mountpoint_umount(mountpoint);
 	/*
 	 * A thread that waits for a lock of the kernel keeps the process. Its requests, the lock of
 	 * the access control lists and the keeper's socket must not wait for it.
