@@ -402,7 +402,7 @@ static int run(struct session *session, const sigset_t *taken)
 	const struct ipcfs_session_hooks *hooks = session->hooks;
 	int result = 0;
 
-	session->threads = ipcfs_session_threads_create(session->fuse, hooks, pthread_self());
+	session->threads = ipcfs_session_threads_create(session->fuse, hooks, gettid());
 	if (!session->threads)
 		result = -ENOMEM;
 	if (result == 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -87,6 +89,26 @@ static void renew_watch(struct supervisor *self)
 	self->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* or the worker tries */
 }
 
+/*
+ * As fork(2), in a process with one thread. `shares`: the child shares the list of System V
+ * adjustments (SEM_UNDO), which the kernel applies when the last process that shares it ends. The
+ * kernel writes the child's number to where the C library has that of its thread, as fork(3) asks
+ * for; only kernels without CONFIG_CHECKPOINT_RESTORE don't tell where that is.
+ */
+static pid_t fork_sharing(bool shares)
+{
+	unsigned long flags = SIGCHLD | (shares ? CLONE_SYSVSEM : 0UL), stack = 0;
+	int *number = NULL;
+
+	if (!prctl(PR_GET_TID_ADDRESS, &number) && number)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#ifdef __s390__
+	return (pid_t)syscall(SYS_clone, stack, flags, NULL, number, number);
+#else /* an architecture has `number` behind what is unused here, or before */
+	return (pid_t)syscall(SYS_clone, flags, stack, NULL, number, number);
+#endif
+}
+
 /* Forks a worker. Returns 1 in it, and 0 in the supervisor, or a negative errno. */
 static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 {
@@ -101,7 +123,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	}
 	renew_watch(self);
 	self->line = ends[0];
-	self->worker = fork();
+	self->worker = fork_sharing(self->keeps);
 	if (self->worker == 0) {
 		become_worker(self, fresh, ends[1], worker);
 		return 1;

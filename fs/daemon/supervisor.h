@@ -5,9 +5,10 @@
  * and another one when the worker is killed or crashes.
  *
  * If the next worker is to answer what the one before has read (`keeps`), all have the same
- * descriptor of the connection. Otherwise each has one of its own (FUSE_DEV_IOC_CLONE of
- * <linux/fuse.h>). When that is closed, as the worker has ended, the kernel fails these requests
- * with ECONNABORTED.
+ * descriptor of the connection, and the same list of System V adjustments (SEM_UNDO): the kernel
+ * applies it when the supervisor and its worker have ended. Otherwise each worker has a descriptor
+ * of its own (FUSE_DEV_IOC_CLONE of <linux/fuse.h>). When that is closed, as the worker has ended,
+ * the kernel fails these requests with ECONNABORTED.
  *
  * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
