@@ -6,6 +6,7 @@
 #include "fs/access/caller.h"
 #include "fs/base/effects.h"
 #include "fs/request/file_check.h"
+#include "fs/semaphore/hold.h"
 #include "fs/wait/waits.h"
 
 /* Returns the operations of the waiter, and how many there are in *count. */
@@ -44,20 +45,14 @@ static int operate(void *arg)
 	return base->object->class->semaphore->operate(base->handle, ops, count, operation->flags);
 }
 
-/* The same for a hold, which ends with the worker. */
-static int operate_held(struct operation *operation)
+/* The same for a hold, unless a worker before has taken it. */
+static int operate_held(struct ipcfs_semaphore_waiter *waiter, struct operation *operation)
 {
-	bool waits = operation->flags & IPCFS_SEMAPHORE_WAIT;
-	bool lost = waits ? false : ipcfs_effects_act();
-	int err;
+	int err = ipcfs_hold_taking(waiter);
 
 	operation->flags |= IPCFS_SEMAPHORE_UNDO;
-	err = ipcfs_space_run(operation->waiter->base.object->space, operate, operation);
-	if (!err)
-		(void)ipcfs_effects_act();
-	else if (!waits)
-		ipcfs_effects_set(lost);
-	return err;
+	return err == -EAGAIN ? ipcfs_space_run(waiter->base.object->space, operate, operation)
+			      : err;
 }
 
 /*
@@ -124,7 +119,7 @@ static int operate_noted(struct operation *operation)
 
 ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 {
-	const struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
+	struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
 	enum ipcfs_direction direction = only_waits_for_zero(waiter) ? IPCFS_RECEIVE : IPCFS_SEND;
 	struct operation operation = { waiter, wait ? IPCFS_SEMAPHORE_WAIT : 0 };
 	int err;
@@ -132,7 +127,7 @@ ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 	err = ipcfs_file_check(base->fs, base->file, direction, base->tid);
 	if (err)
 		return err;
-	return waiter->hold ? operate_held(&operation) : operate_noted(&operation);
+	return waiter->hold ? operate_held(waiter, &operation) : operate_noted(&operation);
 }
 
 struct ipcfs_semaphore_waiter ipcfs_operation_begin(fuse_req_t req, struct ipcfs_file *file,
