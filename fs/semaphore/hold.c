@@ -79,21 +79,33 @@ static void tell(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
 	ipcfs_tell(fs, object, kind, &actor, detail);
 }
 
-int ipcfs_hold_taking(struct ipcfs_semaphore_waiter *waiter)
+/*
+ * Notes that the waiter's hold is about to be taken. Returns 0 if a worker before has taken it.
+ * -EAGAIN: it is to be taken.
+ * -ENOMEM: it must not be, since the next worker would not know.
+ */
+static int begin_to_take(struct ipcfs_semaphore_waiter *waiter)
 {
-	struct ipcfs_hold *orphan;
+	struct ipcfs_filesystem *fs = waiter->base.fs;
+	struct ipcfs_hold *hold = waiter->hold, *orphan;
 
-	if (!waiter->base.fs->ledger || waiter->hold->is.state == IPCFS_HOLD_TAKING)
+	if (!fs->ledger || hold->is.state == IPCFS_HOLD_TAKING)
 		return -EAGAIN;
-	waiter->hold->is.request = ipcfs_unanswered_unique();
-	orphan = ipcfs_hold_take_orphan(waiter->base.fs, waiter->hold->is.request);
+	hold->is.request = ipcfs_unanswered_unique();
+	orphan = ipcfs_hold_take_orphan(fs, hold->is.request);
 	if (!orphan)
-		return ipcfs_hold_save(waiter->base.fs, waiter->hold, IPCFS_HOLD_TAKING) ? -ENOMEM
-											 : -EAGAIN;
-	orphan->is.file = waiter->hold->is.file;
-	ipcfs_hold_free(waiter->base.fs, waiter->hold);
+		return ipcfs_hold_save(fs, hold, IPCFS_HOLD_TAKING) ? -ENOMEM : -EAGAIN;
+	orphan->is.file = hold->is.file;
+	ipcfs_hold_free(fs, hold);
 	waiter->hold = orphan;
 	return 0;
+}
+
+ssize_t ipcfs_hold_attempt(struct ipcfs_waiter *base, bool wait)
+{
+	int err = begin_to_take(ipcfs_semaphore_waiter(base));
+
+	return err == -EAGAIN ? ipcfs_operation_attempt(base, wait) : err;
 }
 
 /* Adds a hold to the object's list, as its newest one. */
@@ -283,7 +295,7 @@ static void answer_hold(struct ipcfs_waiter *base, ssize_t result)
 
 static const struct ipcfs_waiter_ops hold_ops = {
 	.size = sizeof(struct ipcfs_semaphore_waiter),
-	.attempt = ipcfs_operation_attempt,
+	.attempt = ipcfs_hold_attempt,
 	.answer = answer_hold,
 };
 

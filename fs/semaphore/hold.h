@@ -10,6 +10,7 @@
 #include "fs/request/file.h"
 
 struct ipcfs_semaphore_waiter;
+struct ipcfs_waiter;
 
 /*
  * Takes a hold, now or when the semaphore allows it, and answers the open. Does not wait for
@@ -26,11 +27,12 @@ void ipcfs_hold_open(fuse_req_t req, struct ipcfs_file *file, int flags);
 int ipcfs_hold_prepare(struct ipcfs_semaphore_waiter *waiter);
 
 /*
- * Notes that the waiter's hold is about to be taken. Returns 0 if a worker before has taken it.
- * -EAGAIN: it is to be taken.
- * -ENOMEM: it must not be, since the next worker would not know.
+ * Attempts to take the waiter's hold, unless a worker before has taken it. For struct
+ * ipcfs_waiter_ops.
+ * -ENOMEM: the next worker would not know of it.
+ * The errors of ipcfs_operation_attempt.
  */
-int ipcfs_hold_taking(struct ipcfs_semaphore_waiter *waiter);
+ssize_t ipcfs_hold_attempt(struct ipcfs_waiter *base, bool wait);
 
 /* Notes that the waiter has taken the semaphore: the hold is its file's from now on. */
 void ipcfs_hold_taken(struct ipcfs_semaphore_waiter *waiter);

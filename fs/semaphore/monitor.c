@@ -100,7 +100,7 @@ static void answer_entry(struct ipcfs_waiter *base, ssize_t result)
 
 static const struct ipcfs_waiter_ops entry_ops = {
 	.size = sizeof(struct monitor_waiter),
-	.attempt = ipcfs_operation_attempt,
+	.attempt = ipcfs_hold_attempt,
 	.answer = answer_entry,
 };
 

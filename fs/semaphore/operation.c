@@ -6,7 +6,6 @@
 #include "fs/access/caller.h"
 #include "fs/base/effects.h"
 #include "fs/request/file_check.h"
-#include "fs/semaphore/hold.h"
 #include "fs/wait/waits.h"
 
 /* Returns the operations of the waiter, and how many there are in *count. */
@@ -43,16 +42,6 @@ static int operate(void *arg)
 	const struct ipcfs_semaphore_op *ops = operations_of(operation->waiter, &count);
 
 	return base->object->class->semaphore->operate(base->handle, ops, count, operation->flags);
-}
-
-/* The same for a hold, unless a worker before has taken it. */
-static int operate_held(struct ipcfs_semaphore_waiter *waiter, struct operation *operation)
-{
-	int err = ipcfs_hold_taking(waiter);
-
-	operation->flags |= IPCFS_SEMAPHORE_UNDO;
-	return err == -EAGAIN ? ipcfs_space_run(waiter->base.object->space, operate, operation)
-			      : err;
 }
 
 /*
@@ -119,7 +108,7 @@ static int operate_noted(struct operation *operation)
 
 ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 {
-	struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
+	const struct ipcfs_semaphore_waiter *waiter = ipcfs_semaphore_waiter(base);
 	enum ipcfs_direction direction = only_waits_for_zero(waiter) ? IPCFS_RECEIVE : IPCFS_SEND;
 	struct operation operation = { waiter, wait ? IPCFS_SEMAPHORE_WAIT : 0 };
 	int err;
@@ -127,7 +116,10 @@ ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 	err = ipcfs_file_check(base->fs, base->file, direction, base->tid);
 	if (err)
 		return err;
-	return waiter->hold ? operate_held(waiter, &operation) : operate_noted(&operation);
+	if (!waiter->hold)
+		return operate_noted(&operation);
+	operation.flags |= IPCFS_SEMAPHORE_UNDO;
+	return ipcfs_space_run(base->object->space, operate, &operation);
 }
 
 struct ipcfs_semaphore_waiter ipcfs_operation_begin(fuse_req_t req, struct ipcfs_file *file,
@@ -154,7 +146,7 @@ static bool has_predecessors(const struct ipcfs_waiter *base)
 void ipcfs_operation_run(struct ipcfs_semaphore_waiter *waiter, bool nonblock)
 {
 	struct ipcfs_waiter *base = &waiter->base;
-	ssize_t result = has_predecessors(base) ? -EAGAIN : ipcfs_operation_attempt(base, false);
+	ssize_t result = has_predecessors(base) ? -EAGAIN : base->ops->attempt(base, false);
 
 	if (result == -EAGAIN && !nonblock) {
 		base->kept = waiter->ops.capacity;
