@@ -204,14 +204,43 @@ struct ipcfs_class {
 	const struct ipcfs_semaphore_ops *semaphore; /* NULL: not a semaphore */
 };
 
+struct ipcfs_holds_hooks {
+	/* Limits the system calls of the process, and runs in it. NULL: they stay the daemon's. */
+	int (*confine)(void);
+	/*
+	 * Gives a descriptor to the supervisor, for ipcfs_holds_keep: the process gives holds back
+	 * when all who have it have ended. NULL: there is no supervisor, whose holds are shared.
+	 */
+	void (*hand_over)(void *arg, int descriptor);
+	void *arg;
+};
+
 /*
  * Starts the process that gives back holds of POSIX semaphores when the daemon has ended. Call
- * before the first request is read, as the process has a copy of the daemon's memory. `confine`
- * limits the system calls of the process, and runs in it; NULL: they stay the daemon's.
+ * before the first request is read, as the process has a copy of the daemon's memory, and in the
+ * next worker of a supervisor when the semaphores are open whose holds go on: it goes on with the
+ * process, which gives back the others.
  * -ENOMEM.
  * Errors of fork(2) and socketpair(2).
  */
-int ipcfs_holds_start(int (*confine)(void));
+int ipcfs_holds_start(const struct ipcfs_holds_hooks *hooks);
+
+/*
+ * Has the processes that are forked from now on, one after the other, share the holds of POSIX
+ * semaphores: what one has left, the next one finds when it opens the semaphore. Call in the
+ * supervisor, as the next two.
+ * -ENOMEM.
+ */
+int ipcfs_holds_share(void);
+
+/* Takes over a descriptor that a worker has handed over, in place of the one before. */
+void ipcfs_holds_keep(int descriptor);
+
+/*
+ * Has the holds given back that no worker goes on with. Call without a worker.
+ * -ENOMEM: the next ones are not shared.
+ */
+int ipcfs_holds_drop(void);
 
 /*
  * Starts another such process if it was killed. Call at SIGCHLD.

@@ -31,8 +31,10 @@
 
 struct mapping {
 	volatile _Atomic uint64_t *word;
-	pthread_mutex_t lock;		/* guards the record; held for a few instructions */
+	struct ipcfs_posix_sem_id id;
+	pthread_mutex_t lock;		/* guards what follows; held for a few instructions */
 	ipcfs_posix_sem_record *record; /* NULL: no hold was ever taken */
+	bool kept;			/* the keeper is known to watch it */
 };
 
 /*
@@ -76,7 +78,7 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static int map_file(int fd, bool writable)
+static int map_file(int fd, const struct ipcfs_ref *ref)
 {
 	_Atomic(struct mapping *) *slot = slot_of(fd);
 	struct mapping *mapping = slot ? calloc(1, sizeof(*mapping)) : NULL;
@@ -84,7 +86,7 @@ static int map_file(int fd, bool writable)
 
 	if (!mapping)
 		return -ENOMEM;
-	page = mmap(NULL, page_size(), PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+	page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED) {
 		int error = -errno;
 
@@ -92,41 +94,10 @@ static int map_file(int fd, bool writable)
 		return error;
 	}
 	mapping->word = page;
+	mapping->id = (struct ipcfs_posix_sem_id){ ref->serial, ref->key };
 	pthread_mutex_init(&mapping->lock, NULL);
 	*slot = mapping;
 	return 0;
-}
-
-static int open_semaphore(const struct ipcfs_space *space, const struct ipcfs_ref *ref, int *handle)
-{
-	struct statx st;
-	IPCFS_DESCRIPTOR_AUTO int path = ipcfs_posix_sem_find(space, ref, &st);
-	int fd, error;
-
-	if (path < 0)
-		return path;
-	fd = ipcfs_posix_sem_open(path, O_RDWR);
-	if (fd < 0)
-		return fd == -EAGAIN ? -EACCES : fd; /* another process has a lease on the file */
-	error = map_file(fd, true);
-	if (error)
-		ipcfs_descriptor_close(&fd);
-	else
-		*handle = fd;
-	return error;
-}
-
-static void close_semaphore(int handle)
-{
-	struct mapping *mapping = mapping_of(handle);
-
-	*slot_of(handle) = NULL;
-	if (mapping->record)
-		ipcfs_posix_sem_unkeep(mapping->record);
-	(void)munmap((void *)(uintptr_t)mapping->word, page_size());
-	pthread_mutex_destroy(&mapping->lock);
-	free(mapping);
-	ipcfs_descriptor_close(&handle);
 }
 
 static int perm(int handle, struct ipcfs_perm *perm)
@@ -275,6 +246,64 @@ static void wake(const struct mapping *mapping, const struct step *step, uint32_
 	(void)syscall(SYS_futex, futex_of(mapping), FUTEX_WAKE, count, NULL, NULL, 0);
 }
 
+IPCFS_GUARDED static void settle_step(void *arg)
+{
+	struct step *step = arg;
+
+	step->seen = *step->mapping->word;
+	step->result = 0;
+	*step->record = ipcfs_posix_sem_entry(
+		ipcfs_posix_sem_holds(*step->record, IPCFS_POSIX_SEM_VALUE(step->seen)),
+		IPCFS_POSIX_SEM_IDLE, 0);
+}
+
+/*
+ * Goes on with the holds that a worker before has left. It may have died before it woke those who
+ * wait for what it gave back.
+ */
+static void adopt(struct mapping *mapping)
+{
+	struct step step = { .mapping = mapping };
+
+	mapping->record = ipcfs_posix_sem_adopt(&mapping->id, mapping->word);
+	if (mapping->record && !run_recorded(mapping, &step, settle_step))
+		wake(mapping, &step, IPCFS_POSIX_SEM_VALUE(step.seen));
+}
+
+static int open_semaphore(const struct ipcfs_space *space, const struct ipcfs_ref *ref, int *handle)
+{
+	struct statx st;
+	IPCFS_DESCRIPTOR_AUTO int path = ipcfs_posix_sem_find(space, ref, &st);
+	int fd, error;
+
+	if (path < 0)
+		return path;
+	fd = ipcfs_posix_sem_open(path, O_RDWR);
+	if (fd < 0)
+		return fd == -EAGAIN ? -EACCES : fd; /* another process has a lease on the file */
+	error = map_file(fd, ref);
+	if (error) {
+		ipcfs_descriptor_close(&fd);
+		return error;
+	}
+	adopt(mapping_of(fd));
+	*handle = fd;
+	return 0;
+}
+
+static void close_semaphore(int handle)
+{
+	struct mapping *mapping = mapping_of(handle);
+
+	*slot_of(handle) = NULL;
+	if (mapping->record)
+		ipcfs_posix_sem_unkeep(mapping->record);
+	(void)munmap((void *)(uintptr_t)mapping->word, page_size());
+	pthread_mutex_destroy(&mapping->lock);
+	free(mapping);
+	ipcfs_descriptor_close(&handle);
+}
+
 static int try_decrement(struct mapping *mapping, uint32_t amount, unsigned flags, uint64_t waiters)
 {
 	struct step step = { .mapping = mapping, .amount = amount, .waiters = waiters };
@@ -348,8 +377,10 @@ static int start_record(struct mapping *mapping, int handle)
 	int error;
 
 	pthread_mutex_lock(&mapping->lock);
-	error = mapping->record ? ipcfs_posix_sem_kept()
-				: ipcfs_posix_sem_keep(handle, mapping->word, &mapping->record);
+	error = mapping->kept ? ipcfs_posix_sem_kept()
+			      : ipcfs_posix_sem_keep(handle, &mapping->id, mapping->word,
+						     &mapping->record);
+	mapping->kept = !error;
 	pthread_mutex_unlock(&mapping->lock);
 	return error;
 }

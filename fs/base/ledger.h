@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The notes of a worker for its successor (daemon/supervisor.h): an entry for each object,
- * node, open file and parked request, in memory that both share. An entry is made, changed and
+ * node, open file, hold and parked request, in memory that both share. An entry is made, changed and
  * dropped by one store, so a worker can be killed at any moment, and its successor finds either
  * what was there before or what is there now.
  *
@@ -24,6 +24,7 @@ enum ipcfs_ledger_shelf {
 	IPCFS_LEDGER_OBJECTS,
 	IPCFS_LEDGER_NODES,
 	IPCFS_LEDGER_FILES,
+	IPCFS_LEDGER_HOLDS,
 	IPCFS_LEDGER_REQUESTS,
 	IPCFS_LEDGER_HANDS,   /* what a request has received (unanswered.h) */
 	IPCFS_LEDGER_SHELVES, /* the number of shelves */

@@ -6,6 +6,8 @@
 
 #include "fs/base/fuse_header.h"
 
+#define BEGUN_MAX 3 /* workers that may die of what was left */
+
 struct ipcfs_legacy *ipcfs_legacy_create(bool keeps)
 {
 	struct ipcfs_legacy *legacy = mmap(NULL, sizeof(struct ipcfs_legacy),
@@ -16,6 +18,11 @@ struct ipcfs_legacy *ipcfs_legacy_create(bool keeps)
 		return NULL;
 	legacy->keeps = keeps;
 	return legacy;
+}
+
+bool ipcfs_legacy_is_bad(const struct ipcfs_legacy *legacy)
+{
+	return atomic_load(&legacy->begun) >= BEGUN_MAX;
 }
 
 void ipcfs_legacy_drop(struct ipcfs_legacy *legacy)

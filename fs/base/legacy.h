@@ -45,6 +45,9 @@ struct ipcfs_legacy {
 /* Maps an empty legacy. Only what is written takes memory. NULL: there is none. */
 struct ipcfs_legacy *ipcfs_legacy_create(bool keeps);
 
+/* Returns whether what was left is to be dropped: too many workers have died of it. */
+bool ipcfs_legacy_is_bad(const struct ipcfs_legacy *legacy);
+
 /*
  * Drops objects, nodes and open files that a worker has left. Its requests are not handled again:
  * each gets EIO.

@@ -350,6 +350,12 @@ void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before)
 	self->in_hand = before.in_hand;
 }
 
+void ipcfs_unanswered_called(uint32_t index)
+{
+	if (index)
+		(void)atomic_fetch_add(&kept_at(index)->effects.calls, IPCFS_CALL);
+}
+
 uint64_t ipcfs_unanswered_since(void)
 {
 	const struct ipcfs_own *self = ipcfs_own();

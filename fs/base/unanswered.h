@@ -70,6 +70,9 @@ struct ipcfs_unanswered_before {
 struct ipcfs_unanswered_before ipcfs_unanswered_resume(uint32_t index);
 void ipcfs_unanswered_rest(struct ipcfs_unanswered_before before);
 
+/* Notes one more call of a request that was parked, and that no thread handles now. 0: of none. */
+void ipcfs_unanswered_called(uint32_t index);
+
 /* Returns when the request of this thread came, ns of ipcfs_clock_ns, or nearly: mostly now. */
 uint64_t ipcfs_unanswered_since(void);
 

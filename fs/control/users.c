@@ -292,15 +292,17 @@ static int make_line(struct reading *reading, const struct process *process,
 }
 
 /*
- * Tells whether it is a process of the daemon's, as the keeper of holds is. Process 1 gets the
- * children of others, too.
+ * Tells whether it is a process of the daemon's, as the keeper of holds is; a supervisor gets those
+ * of a worker that has ended. Process 1 gets the children of others, too.
  */
-static bool is_ours(const struct ipcfs_proc_file *status)
+static bool is_ours(const struct ipcfs_filesystem *fs, const struct ipcfs_proc_file *status)
 {
 	const char *value = ipcfs_proc_file_value(status, "\nPPid:");
 	int parent;
 
-	return value && sscanf(value, "%d", &parent) == 1 && parent == getpid() && parent != 1;
+	if (!value || sscanf(value, "%d", &parent) != 1 || parent == 1)
+		return false;
+	return parent == getpid() || (fs->legacy && parent == getppid());
 }
 
 /*
@@ -321,7 +323,7 @@ static int add_user(struct reading *reading, const struct process *process, int 
 
 	if (err)
 		return err == -ENOMEM ? err : 0; /* it has ended */
-	if (is_ours(&status) || has_ended(&status))
+	if (is_ours(reading->stream.fs, &status) || has_ended(&status))
 		return 0;
 	reading->stream.file->lines.hidden |= (uses & IPCFS_USE_UNKNOWN) != 0;
 	err = make_line(reading, process, &status, uses, &line);

@@ -73,7 +73,7 @@ static const char *const allowed[] = {
 	"chdir", "getcpu", "getrandom", "getrlimit", "sysinfo", "ugetrlimit", "umount2", "uname"
 };
 
-/* The calls of the keeper of holds (posix_sem_keeper.c). */
+/* The calls of the keeper of holds (posix_sem_giver.c). */
 static const char *const keepers[] = {
 	"close",	"exit",	   "exit_group",      "futex",	      "futex_time64",
 	"munmap",	"recvmsg", "restart_syscall", "rt_sigaction", "rt_sigprocmask",

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "backends/contract/contract.h"
+#include "backends/contract/descriptor.h"
 #include "fs/base/log.h"
 #include "fs/daemon/brokers.h"
 #include "fs/daemon/config.h"
@@ -27,6 +29,39 @@ static int start_echo(const struct ipcfs_service *service)
 	return result;
 }
 
+enum { WORD_HOLDS = 'H' }; /* comes with a descriptor of ipcfs_holds_keep */
+
+/* For struct ipcfs_holds_hooks. */
+static void hand_over(void *arg, int descriptor)
+{
+	ipcfs_worker_hand_over(arg, WORD_HOLDS, descriptor);
+}
+
+static int share_holds(void *arg)
+{
+	(void)arg;
+	return ipcfs_holds_share();
+}
+
+static void drop_holds(void *arg)
+{
+	int err = ipcfs_holds_drop();
+
+	(void)arg;
+	if (err)
+		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
+			  strerror(-err));
+}
+
+static void keep_holds(void *arg, char word, int descriptor)
+{
+	(void)arg;
+	if (word == WORD_HOLDS)
+		ipcfs_holds_keep(descriptor);
+	else
+		ipcfs_descriptor_close(&descriptor);
+}
+
 /*
  * Gives up privileges, as the mount is made and everything that needs them is open, and starts
  * threads.
@@ -35,6 +70,9 @@ static int start_service(void *arg, struct fuse_session *session)
 {
 	const struct ipcfs_service *service = arg;
 	const char *audit = service->options->audit;
+	const bool shares = service->worker && !service->options->namespaces;
+	const struct ipcfs_holds_hooks holds = { ipcfs_sandbox_keeper, shares ? hand_over : NULL,
+						 (void *)(uintptr_t)service->worker };
 	int result = ipcfs_brokers_fork();
 
 	if (result == 0)
@@ -43,7 +81,7 @@ static int start_service(void *arg, struct fuse_session *session)
 		result = ipcfs_sandbox_enter(service->options->namespaces, service->options->debug);
 	if (result < 0)
 		return result;
-	result = ipcfs_holds_start(ipcfs_sandbox_keeper);
+	result = ipcfs_holds_start(&holds);
 	if (result < 0)
 		ipcfs_log(LOG_WARNING, "the process that keeps holds: %s", strerror(-result));
 	result = ipcfs_leases_start(ipcfs_sandbox_leases);
@@ -199,6 +237,7 @@ static int open_service(void *arg, const struct ipcfs_worker *worker)
 	struct ipcfs_service *service = arg;
 
 	service->reloaded = worker->reloaded;
+	service->worker = worker;
 	ipcfs_filesystem_set_watch(service->fs, worker->watch);
 	return ipcfs_service_open(service);
 }
@@ -212,6 +251,9 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 {
 	return (struct ipcfs_session_hooks){
 		.open = open_service,
+		.share = share_holds,
+		.drop = drop_holds,
+		.keep = keep_holds,
 		.start = start_service,
 		.succeed = succeed,
 		.stop = stop_service,

@@ -14,6 +14,7 @@ struct ipcfs_service {
 	const struct ipcfs_options *options; /* not owned, as the next one */
 	const char *mountpoint;
 	dev_t device;
+	const struct ipcfs_worker *worker; /* not owned; NULL: this is no worker */
 	int target;		      /* a pidfd of options->target, for the workers; -1: none */
 	bool reloaded;		      /* the worker reads the brokers' file again at its start */
 	bool remembers;		      /* there are `latest` */

@@ -261,6 +261,25 @@ static void supervisor_ends(void *arg)
 	begin_end(arg);
 }
 
+/* For struct ipcfs_supervisor_hooks. */
+static bool begin(void *arg)
+{
+	const struct session *session = arg;
+
+	if (!session->legacy->keeps || !ipcfs_legacy_is_bad(session->legacy))
+		return false;
+	session->hooks->drop(session->hooks->arg);
+	return true;
+}
+
+/* For struct ipcfs_supervisor_hooks. */
+static void keep(void *arg, char word, int descriptor)
+{
+	const struct session *session = arg;
+
+	session->hooks->keep(session->hooks->arg, word, descriptor);
+}
+
 /*
  * Waits until a signal, the end of hooks->process or a session thread ends the session. An error of
  * signalfd(2): it can't wait.
@@ -383,11 +402,16 @@ static int begin_worker(struct session *session)
 static int supervise(struct session *session, const sigset_t *taken)
 {
 	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, supervisor_ends,
-						      session };
-	int result;
+						      begin,	  keep,	    session };
+	int result = 0;
 
 	if (!session->legacy)
 		return 1;
+	if (session->legacy->keeps)
+		result = session->hooks->share(session->hooks->arg);
+	if (result < 0)
+		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
+			  strerror(-result));
 	result = ipcfs_supervise(fuse_session_fd(session->fuse), session->legacy->keeps, taken,
 				 &hooks, &session->worker);
 	if (result == 1)
@@ -403,7 +427,7 @@ static int run(struct session *session, const sigset_t *taken)
 	const struct ipcfs_session_hooks *hooks = session->hooks;
 	int result = 0;
 
-	session->threads = ipcfs_session_threads_create(session->fuse, hooks, pthread_self());
+	session->threads = ipcfs_session_threads_create(session->fuse, hooks, gettid());
 	if (!session->threads)
 		result = -ENOMEM;
 	if (result == 0)

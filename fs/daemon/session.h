@@ -29,6 +29,15 @@ struct ipcfs_session_hooks {
 	 * worker->watch. A negative errno, which was logged.
 	 */
 	int (*open)(void *arg, const struct ipcfs_worker *worker);
+	/*
+	 * Prepares for workers that go on with what the ones before hold. Called by the supervisor.
+	 * A negative errno.
+	 */
+	int (*share)(void *arg);
+	/* Has given back what they hold. Called by the supervisor, without a worker. */
+	void (*drop)(void *arg);
+	/* Keeps a descriptor for them that a worker has handed over. Called by the supervisor. */
+	void (*keep)(void *arg, char word, int descriptor);
 	/* Remembers settings for the workers to come. Called by the supervisor at SIGHUP. */
 	void (*remember)(void *arg);
 	/*

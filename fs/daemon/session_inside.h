@@ -52,7 +52,7 @@ struct ipcfs_session_hooks;
 struct ipcfs_session_threads {
 	struct fuse_session *fuse;
 	const struct ipcfs_session_hooks *hooks;
-	pthread_t main;
+	pid_t main;
 	unsigned ready; /* threads that shall be ready for a request */
 	atomic_int error;
 

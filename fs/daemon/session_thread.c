@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -361,7 +362,7 @@ void *ipcfs_session_thread_run(void *arg)
 	if (result < 0)
 		atomic_compare_exchange_strong(&threads->error, &none, result);
 	fuse_session_exit(threads->fuse);
-	pthread_kill(threads->main, SIGUSR1);
+	(void)syscall(SYS_tgkill, getpid(), threads->main, SIGUSR1);
 	return NULL;
 }
 

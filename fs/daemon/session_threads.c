@@ -340,7 +340,7 @@ static unsigned number_ready(void)
 
 struct ipcfs_session_threads *ipcfs_session_threads_create(struct fuse_session *fuse,
 							   const struct ipcfs_session_hooks *hooks,
-							   pthread_t main)
+							   pid_t main)
 {
 	struct ipcfs_session_threads *threads = calloc(1, sizeof(*threads));
 

@@ -18,19 +18,19 @@
 #ifndef IPCFS_SESSION_THREADS_H
 #define IPCFS_SESSION_THREADS_H
 
-#include <pthread.h>
+#include <sys/types.h>
 
 struct fuse_session;
 struct ipcfs_session_hooks;
 struct ipcfs_session_threads;
 
 /*
- * Makes the state of the threads. `main`, a thread, gets SIGUSR1 when the session ends by itself.
- * Free it with ipcfs_session_threads_destroy. NULL: there is no memory.
+ * Makes the state of the threads. The thread of the number `main` gets SIGUSR1 when the session ends
+ * by itself. Free it with ipcfs_session_threads_destroy. NULL: there is no memory.
  */
 struct ipcfs_session_threads *ipcfs_session_threads_create(struct fuse_session *fuse,
 							   const struct ipcfs_session_hooks *hooks,
-							   pthread_t main);
+							   pid_t main);
 
 /*
  * Serves INIT, the first request. The kernel sends no other one before it is answered.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -79,12 +81,42 @@ static void become_worker(struct supervisor *self, int fresh, int line, struct i
 					 .reloaded = self->reloaded };
 }
 
+/*
+ * Has the kernel give back the holds of System V semaphores that workers before have left: nobody
+ * shares the list of adjustments any more but this process.
+ */
+static void give_holds_back(void)
+{
+	if (unshare(CLONE_SYSVSEM) < 0)
+		ipcfs_log(LOG_ERR, "holds can't be given back: %s", strerror(errno));
+}
+
 /* Makes the watch of the next worker, and keeps that of the dead one. */
 static void renew_watch(struct supervisor *self)
 {
 	ipcfs_descriptor_close(&self->old_watch); /* if the dead worker was never ready */
 	self->old_watch = self->watch;
 	self->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* or the worker tries */
+}
+
+/*
+ * As fork(2), in a process with one thread. `shares`: the child shares the list of System V
+ * adjustments (SEM_UNDO), which the kernel applies when the last process that shares it ends. The
+ * kernel writes the child's number to where the C library has that of its thread, as fork(3) asks
+ * for; only kernels without CONFIG_CHECKPOINT_RESTORE don't tell where that is.
+ */
+static pid_t fork_sharing(bool shares)
+{
+	unsigned long flags = SIGCHLD | (shares ? CLONE_SYSVSEM : 0UL), stack = 0;
+	int *number = NULL;
+
+	if (!prctl(PR_GET_TID_ADDRESS, &number) && number)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#ifdef __s390__
+	return (pid_t)syscall(SYS_clone, stack, flags, NULL, number, number);
+#else /* an architecture has `number` behind what is unused here, or before */
+	return (pid_t)syscall(SYS_clone, flags, stack, NULL, number, number);
+#endif
 }
 
 /* Forks a worker. Returns 1 in it, and 0 in the supervisor, or a negative errno. */
@@ -100,8 +132,10 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 		return err;
 	}
 	renew_watch(self);
+	if (self->hooks->begin(self->hooks->arg))
+		give_holds_back();
 	self->line = ends[0];
-	self->worker = fork();
+	self->worker = fork_sharing(self->keeps);
 	if (self->worker == 0) {
 		become_worker(self, fresh, ends[1], worker);
 		return 1;
@@ -122,13 +156,71 @@ static void pass_on(const struct supervisor *self, int signal)
 		(void)kill(self->worker, signal); /* it was not waited for: it is there */
 }
 
-/* Notes the end of the worker, if it has ended. */
+/* A word of the worker, and a descriptor that may come with it. */
+union control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* Receives a word. Returns 0 when the worker ends. *descriptor: -1, or to be closed. */
+static char receive_word(int line, int *descriptor)
+{
+	union control control;
+	char word = 0;
+	struct iovec iov = { .iov_base = &word, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	const struct cmsghdr *header;
+
+	*descriptor = -1;
+	if (recvmsg(line, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
+		return 0;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(descriptor, CMSG_DATA(header), sizeof(*descriptor));
+	return word;
+}
+
+static void take_word(struct supervisor *self)
+{
+	int descriptor;
+	char word = receive_word(self->line, &descriptor);
+
+	switch (word) {
+	case 0:
+		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
+		break;
+	case WORD_ENDS:
+		self->ending = true;
+		break;
+	case WORD_READY:
+		self->ready = true;
+		ipcfs_descriptor_close(&self->old_watch);
+		self->hooks->ready(self->hooks->arg);
+		break;
+	default:
+		self->hooks->keep(self->hooks->arg, word, descriptor);
+	}
+}
+
+/* Notes the ends of the worker and of its children, which were the supervisor's since. */
 static void reap(struct supervisor *self)
 {
-	if (!self->worker || waitpid(self->worker, &self->status, WNOHANG) != self->worker)
-		return;
-	self->worker = 0;
-	ipcfs_descriptor_close(&self->line);
+	pid_t ended;
+	int status;
+
+	while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (ended != self->worker) {
+			pass_on(self, SIGCHLD); /* it may have to start another one */
+			continue;
+		}
+		while (self->line >= 0)
+			take_word(self);
+		self->status = status;
+		self->worker = 0;
+	}
 }
 
 static void take_signal(struct supervisor *self)
@@ -150,21 +242,6 @@ static void take_signal(struct supervisor *self)
 		self->ending = true;
 		self->hooks->ending(self->hooks->arg);
 		pass_on(self, SIGTERM);
-	}
-}
-
-static void take_word(struct supervisor *self)
-{
-	char word;
-
-	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
-		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
-	} else if (word == WORD_ENDS) {
-		self->ending = true;
-	} else {
-		self->ready = true;
-		ipcfs_descriptor_close(&self->old_watch);
-		self->hooks->ready(self->hooks->arg);
 	}
 }
 
@@ -258,6 +335,8 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 				   .old_watch = -1 };
 	int result;
 
+	/* a helper of a worker that has ended, which its successor goes on with, is not init's */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (self.signals < 0) {
 		result = -errno;
@@ -271,6 +350,22 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 		close(self.signals);
 	}
 	return result;
+}
+
+void ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, int descriptor)
+{
+	union control control = { .header = { .cmsg_len = CMSG_LEN(sizeof(descriptor)),
+					      .cmsg_level = SOL_SOCKET,
+					      .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = &word, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+	/* EPIPE: as below */
+	(void)sendmsg(worker->line, &message, MSG_NOSIGNAL);
 }
 
 static void say(const struct ipcfs_worker *worker, char word)

@@ -5,9 +5,10 @@
  * and another one when the worker is killed or crashes.
  *
  * If the next worker is to answer what the one before has read (`keeps`), all have the same
- * descriptor of the connection. Otherwise each has one of its own (FUSE_DEV_IOC_CLONE of
- * <linux/fuse.h>). When that is closed, as the worker has ended, the kernel fails these requests
- * with ECONNABORTED.
+ * descriptor of the connection, and the same list of System V adjustments (SEM_UNDO): the kernel
+ * applies it when the supervisor and its worker have ended. Otherwise each worker has a descriptor
+ * of its own (FUSE_DEV_IOC_CLONE of <linux/fuse.h>). When that is closed, as the worker has ended,
+ * the kernel fails these requests with ECONNABORTED.
  *
  * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
@@ -26,6 +27,13 @@ struct ipcfs_supervisor_hooks {
 	void (*reload)(void *arg);
 	/* A signal that ends the mount came; the worker gets it next. */
 	void (*ending)(void *arg);
+	/*
+	 * A worker is to be made. Returns whether what the ones before hold in System V is given
+	 * back first.
+	 */
+	bool (*begin)(void *arg);
+	/* A worker has handed over this descriptor: see ipcfs_worker_hand_over. */
+	void (*keep)(void *arg, char word, int descriptor);
 	void *arg;
 };
 
@@ -51,6 +59,12 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 
 /* Tells the supervisor that the worker is ready, or that it has read its settings again. */
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);
+
+/*
+ * Gives the supervisor a copy of a descriptor that the workers after this one are to have. `word` says
+ * to it which; lower-case words are the supervisor's own.
+ */
+void ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, int descriptor);
 
 /* Tells the supervisor that the mount ends with this worker, however it ends from here on. */
 void ipcfs_worker_ends(const struct ipcfs_worker *worker);

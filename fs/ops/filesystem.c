@@ -25,6 +25,7 @@
 #include "fs/request/ns_entry.h"
 #include "fs/segment/backing.h"
 #include "fs/segment/lock.h"
+#include "fs/semaphore/hold.h"
 #include "fs/tree/invalidate.h"
 #include "fs/tree/tree.h"
 #include "fs/tree/trim.h"
@@ -32,7 +33,6 @@
 
 #define USER_NAMESPACE_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO of the kernel */
 #define RELEASES_MAX 128
-#define BEGUN_MAX 3		  /* workers that may die of what was left, before it is dropped */
 #define REQUEST_MAX (1024 * 1024) /* bytes of one write(2); the longest message of `packets` */
 
 /* Joins the IPC namespace of the target process. */
@@ -166,6 +166,8 @@ static int make_tables(struct ipcfs_filesystem *fs)
 	if (!err)
 		err = ipcfs_table_init(&fs->files, sizeof(struct ipcfs_file));
 	if (!err)
+		err = ipcfs_holds_init(fs);
+	if (!err)
 		err = ipcfs_nodes_init(&fs->nodes, &fs->objects, fs->registry, fs->quota);
 	if (!err && fs->legacy) {
 		ipcfs_table_continue(&fs->files, &fs->legacy->files);
@@ -177,9 +179,13 @@ static int make_tables(struct ipcfs_filesystem *fs)
 /* Opens what the workers share, and takes over what the one before has left. -ENOMEM. */
 static int take_over(struct ipcfs_filesystem *fs)
 {
+	bool bad;
+
 	if (!fs->legacy || !fs->legacy->keeps)
 		return 0;
-	if (atomic_fetch_add(&fs->legacy->begun, 1) >= BEGUN_MAX) {
+	bad = ipcfs_legacy_is_bad(fs->legacy);
+	atomic_fetch_add(&fs->legacy->begun, 1);
+	if (bad) {
 		ipcfs_log(LOG_ERR, "what was open is dropped: the processes that were to serve the "
 				   "mount have died of it");
 		ipcfs_legacy_drop(fs->legacy);
@@ -194,6 +200,7 @@ static int take_over(struct ipcfs_filesystem *fs)
 	ipcfs_objects_restore(&fs->objects, ipcfs_registry_home(fs->registry));
 	ipcfs_nodes_restore(&fs->nodes);
 	ipcfs_files_restore(fs, ipcfs_op_reopen);
+	ipcfs_holds_restore(fs);
 	ipcfs_nodes_restored(&fs->nodes);
 	ipcfs_objects_restored(&fs->objects);
 	return 0;
@@ -212,6 +219,7 @@ int ipcfs_filesystem_open(struct ipcfs_filesystem *fs, const struct ipcfs_option
 
 	fs->settings = *settings;
 	fs->kernel_answers = options->default_permissions;
+	fs->target = options->target != 0;
 	fs->reexport = options->reexport;
 	fs->uid = geteuid();
 	fs->gid = getegid();
@@ -297,6 +305,8 @@ void ipcfs_filesystem_succeed(void *arg)
 {
 	struct ipcfs_filesystem *fs = arg;
 
+	if (fs->ledger)
+		ipcfs_holds_restored(fs);
 	ipcfs_legacy_wake_pollers(fs->legacy, fuse_session_fd(fs->session));
 	if (!fs->ledger || fs->legacy->dropped)
 		ipcfs_invalidate_all(fs);
@@ -411,6 +421,7 @@ static void close_filesystem(struct ipcfs_filesystem *fs)
 	ipcfs_audit_destroy(&fs->audit);
 	ipcfs_nodes_destroy(&fs->nodes);
 	ipcfs_table_destroy(&fs->files);
+	ipcfs_table_destroy(&fs->holds);
 	ipcfs_objects_destroy(&fs->objects);
 	ipcfs_buffers_destroy(&fs->buffers);
 	ipcfs_events_destroy(&fs->events);

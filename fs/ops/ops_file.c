@@ -22,10 +22,11 @@ static const struct ipcfs_file_ops *ops_of(const struct ipcfs_file *file)
 /* Returns IPCFS_FOPEN_* for the answer to an open. */
 static unsigned fopen_flags(struct ipcfs_filesystem *fs, const struct ipcfs_file *file)
 {
-	unsigned flags = IPCFS_FOPEN_DIRECT_IO;
+	unsigned flags = ops_of(file)->fopen_flags ? ops_of(file)->fopen_flags(fs, file) : 0;
 
-	if (ops_of(file)->fopen_flags)
-		return ops_of(file)->fopen_flags(fs, file);
+	if (flags)
+		return flags;
+	flags = IPCFS_FOPEN_DIRECT_IO;
 	/* A re-exporter knows pread(2) and pwrite(2) only. The reads and writes ignore offsets. */
 	if (ipcfs_file_has(file, IPCFS_FILE_STREAM) && !fs->reexport)
 		flags |= IPCFS_FOPEN_NONSEEKABLE | IPCFS_FOPEN_STREAM;
@@ -59,9 +60,13 @@ void ipcfs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ipcfs_filesystem *fs = ipcfs_of(req);
 	struct ipcfs_node *node = ipcfs_node_at(&fs->nodes, ino);
-	struct ipcfs_file *file;
+	struct ipcfs_file *file = ipcfs_file_of_request(fs, ino);
 	int err;
 
+	if (file) { /* a worker before has opened it, and may have answered */
+		(void)ipcfs_reply_open(req, file, fopen_flags(fs, file));
+		return;
+	}
 	err = node && S_ISREG(ipcfs_attr_type(&node->key))
 		      ? ipcfs_file_new(fs, req, node, fi->flags, &file)
 		      : -ESTALE;

@@ -135,6 +135,7 @@ int ipcfs_file_new(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_nod
 	fresh->opener.gid = context->gid;
 	fresh->opener.tid = context->pid;
 	fresh->since = ipcfs_caller_clock();
+	fresh->request = ipcfs_unanswered_unique();
 	ipcfs_file_begin(fs, fresh, node, (flags & O_ACCMODE) != O_WRONLY,
 			 (flags & O_ACCMODE) != O_RDONLY);
 	err = ipcfs_file_charge(fs, fresh);

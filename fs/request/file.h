@@ -68,6 +68,7 @@ struct ipcfs_poller {
 struct ipcfs_file {
 	uint64_t number;	   /* the file handle */
 	uint64_t node;		   /* node id; the node lives as long as the file is open */
+	uint64_t request;	   /* the number of its OPEN, for the next worker; 0: unknown */
 	struct ipcfs_node_key key; /* a copy of the node's; the node has the references */
 	bool reads, writes;
 	bool opened;	    /* the open was judged: later checks are about the use of the file */

@@ -40,7 +40,7 @@ struct ipcfs_file_ops {
 	void (*take)(fuse_req_t req, struct ipcfs_file *file, int flags);
 
 	/*
-	 * Returns IPCFS_FOPEN_* for the answer to the open. If NULL, the traits of the file
+	 * Returns IPCFS_FOPEN_* for the answer to the open. If NULL, or 0, the traits of the file
 	 * decide.
 	 */
 	unsigned (*fopen_flags)(struct ipcfs_filesystem *fs, const struct ipcfs_file *file);

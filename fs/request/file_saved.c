@@ -13,7 +13,7 @@
  * bytes of the last READ; and for each owner of pending bytes a struct pending_entry and the bytes.
  */
 struct file_entry {
-	uint64_t number, node, since;
+	uint64_t number, node, request, since;
 	struct ipcfs_caller opener;		      /* its addresses mean nothing */
 	uint64_t map, text, readers, answer, pending; /* bytes, and the number of owners */
 	struct ipcfs_done done;			      /* its address means nothing */
@@ -31,8 +31,8 @@ struct pending_entry {
 /* Returns whether the file has something that can't be made anew. */
 static bool is_bound(const struct ipcfs_file *file)
 {
-	return file->queue.lease || file->semaphore.hold || file->segment.locks ||
-	       file->events.feed || file->lines.class || file->lines.place || file->lines.ended;
+	return file->queue.lease || file->segment.locks || file->events.feed || file->lines.class ||
+	       file->lines.place || file->lines.ended;
 }
 
 static size_t map_bytes(const struct ipcfs_id_map *map)
@@ -46,6 +46,7 @@ static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struc
 	struct file_entry entry = {
 		.number = file->number,
 		.node = file->node,
+		.request = file->request,
 		.since = file->since,
 		.opener = file->opener,
 		.map = map_bytes(file->opener.map),
@@ -268,6 +269,7 @@ static struct ipcfs_file *make(struct ipcfs_filesystem *fs, const struct file_en
 		return NULL;
 	}
 	file->number = entry->number;
+	file->request = entry->request;
 	file->since = entry->since;
 	file->opened = entry->opened;
 	file->opener = entry->opener;
@@ -307,6 +309,19 @@ static int restore(struct ipcfs_filesystem *fs, uint32_t index, const struct fil
 	if (err)
 		ipcfs_file_free(fs, file); /* drops the entry, too */
 	return err;
+}
+
+struct ipcfs_file *ipcfs_file_of_request(struct ipcfs_filesystem *fs, uint64_t node)
+{
+	uint64_t unique = ipcfs_unanswered_is_left() ? ipcfs_unanswered_unique() : 0;
+
+	for (uint32_t i = 1; unique && i < fs->files.used; i++) {
+		struct ipcfs_file *file = ipcfs_table_at(&fs->files, i);
+
+		if (file && file->number && file->request == unique && file->node == node)
+			return file;
+	}
+	return NULL;
 }
 
 void ipcfs_files_restore(struct ipcfs_filesystem *fs,

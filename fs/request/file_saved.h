@@ -2,7 +2,7 @@
 /*
  * Open files in the ledger (base/ledger.h): what a worker writes down of them, and how its
  * successor makes them anew. A file that has something which can't be made anew is stale then: a
- * hold, a lease, a lock, a list that is half told, or events.
+ * lease, a lock, a list that is half told, or events. A hold has an entry of its own (hold_saved.c).
  */
 #ifndef IPCFS_FILE_SAVED_H
 #define IPCFS_FILE_SAVED_H
@@ -30,6 +30,12 @@ void ipcfs_file_done(struct ipcfs_filesystem *fs, struct ipcfs_file *file, ssize
  * errno. *bytes, those of a READ, has to be freed. False: the request is to be handled.
  */
 bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_text *bytes);
+
+/*
+ * Returns the open file of this node that a worker before has made for the request of this thread,
+ * an OPEN that it has left. NULL: there is none.
+ */
+struct ipcfs_file *ipcfs_file_of_request(struct ipcfs_filesystem *fs, uint64_t node);
 
 /*
  * Makes anew the files that a worker before has left. `reopen` opens what the open of the file has

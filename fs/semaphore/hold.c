@@ -11,29 +11,12 @@
 
 #include "backends/contract/fault.h"
 #include "fs/access/caller.h"
+#include "fs/base/effects.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/request/tell.h"
+#include "fs/semaphore/hold_inside.h"
 #include "fs/semaphore/operation.h"
-
-/* The part of a hold that status shows. Constant once the hold is in the object's list. */
-struct holder {
-	uint32_t number;     /* of the semaphore in its set */
-	pid_t pid;	     /* of the opener's thread */
-	pid_t taker;	     /* the thread whose request took it */
-	uid_t uid;	     /* of the opener */
-	gid_t gid;	     /* of the opener */
-	time_t since;	     /* when it was taken */
-	uint64_t generation; /* how many the object had with this one */
-};
-
-struct ipcfs_hold {
-	struct holder holder;
-	/* Guarded by the lock of the file that has the hold. */
-	pid_t dead;	  /* the killed thread that closed the file last; 0: none */
-	bool opener_died; /* that was the opener: later closes change nothing */
-	bool unseen;	  /* who closed it last is not to be seen here, and may have been killed */
-	struct ipcfs_hold *next, *prev;
-};
 
 /*
  * Returns the rank of a hold among the holds of the same semaphore: 1 for the newest. Call with the
@@ -45,52 +28,48 @@ static unsigned hold_rank(const struct ipcfs_object *object, const struct ipcfs_
 	unsigned rank = 1;
 
 	for (at = object->semaphore.holds; at != hold; at = at->next)
-		rank += at->holder.number == hold->holder.number;
+		rank += at->is.holder.number == hold->is.holder.number;
 	return rank;
 }
 
-/* A call about holds, for ipcfs_space_run: the space's thread, which took them, has to make it. */
-struct hold_call {
-	const struct ipcfs_semaphore_ops *semaphore;
-	int handle;
-	uint32_t number;
-	unsigned count; /* give_back: the rank; held: the holds taken */
-};
-
 static int give_back(void *arg)
 {
-	const struct hold_call *call = arg;
+	const struct ipcfs_hold_call *call = arg;
 
 	return call->semaphore->give_back(call->handle, call->number, call->count);
 }
 
 static int count_held(void *arg)
 {
-	const struct hold_call *call = arg;
+	const struct ipcfs_hold_call *call = arg;
 
 	return call->semaphore->held(call->handle, call->number, call->count);
+}
+
+int ipcfs_hold_count_held(const struct ipcfs_object *object, int handle, uint32_t number,
+			  unsigned taken)
+{
+	struct ipcfs_hold_call call = { object->class->semaphore, handle, number, taken };
+
+	return taken ? ipcfs_space_run(object->space, count_held, &call) : 0;
 }
 
 int ipcfs_hold_prepare(struct ipcfs_semaphore_waiter *waiter)
 {
 	const struct ipcfs_file *file = waiter->base.file;
 	struct ipcfs_semaphore_op op = { .number = (uint32_t)file->key.selector, .delta = -1 };
-	struct ipcfs_hold *hold = calloc(1, sizeof(*hold));
 
-	if (!hold)
+	waiter->hold = ipcfs_hold_new(waiter->base.fs, file);
+	if (!waiter->hold)
 		return -ENOMEM;
-	hold->holder.number = op.number;
-	hold->holder.pid = file->opener.tid;
-	hold->holder.uid = file->opener.uid;
-	hold->holder.gid = file->opener.gid;
-	hold->holder.taker = waiter->base.tid;
-	waiter->hold = hold;
+	waiter->hold->is.holder.number = op.number;
+	waiter->hold->is.holder.taker = waiter->base.tid;
 	return ipcfs_text_add(&waiter->ops, &op, sizeof(op));
 }
 
 /* Tells that a hold was taken or given back. */
 static void tell(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
-		 enum ipcfs_event_kind kind, const struct holder *holder)
+		 enum ipcfs_event_kind kind, const struct ipcfs_holder *holder)
 {
 	const struct ipcfs_actor actor = { holder->uid, holder->gid, holder->taker };
 	char detail[IPCFS_EVENT_DETAIL] = "";
@@ -100,21 +79,62 @@ static void tell(struct ipcfs_filesystem *fs, const struct ipcfs_object *object,
 	ipcfs_tell(fs, object, kind, &actor, detail);
 }
 
+/*
+ * Notes that the waiter's hold is about to be taken. Returns 0 if a worker before has taken it.
+ * -EAGAIN: it is to be taken.
+ * -ENOMEM: it must not be, since the next worker would not know.
+ */
+static int begin_to_take(struct ipcfs_semaphore_waiter *waiter)
+{
+	struct ipcfs_filesystem *fs = waiter->base.fs;
+	struct ipcfs_hold *hold = waiter->hold, *orphan;
+
+	if (!fs->ledger || hold->is.state == IPCFS_HOLD_TAKING)
+		return -EAGAIN;
+	hold->is.request = ipcfs_unanswered_unique();
+	orphan = ipcfs_hold_take_orphan(fs, hold->is.request);
+	if (!orphan)
+		return ipcfs_hold_save(fs, hold, IPCFS_HOLD_TAKING) ? -ENOMEM : -EAGAIN;
+	orphan->is.file = hold->is.file;
+	ipcfs_hold_free(fs, hold);
+	waiter->hold = orphan;
+	return 0;
+}
+
+ssize_t ipcfs_hold_attempt(struct ipcfs_waiter *base, bool wait)
+{
+	int err = begin_to_take(ipcfs_semaphore_waiter(base));
+
+	return err == -EAGAIN ? ipcfs_operation_attempt(base, wait) : err;
+}
+
+/* Adds a hold to the object's list, as its newest one. */
+static void list_hold(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+		      struct ipcfs_hold *hold)
+{
+	pthread_mutex_lock(&object->semaphore.lock);
+	if (!hold->listed) {
+		hold->is.holder.since = time(NULL);
+		hold->is.holder.generation = ++object->semaphore.generation;
+		DL_PREPEND(object->semaphore.holds, hold);
+		hold->listed = true;
+	}
+	pthread_mutex_unlock(&object->semaphore.lock);
+	ipcfs_objects_note_generation(&fs->objects, object);
+}
+
 void ipcfs_hold_taken(struct ipcfs_semaphore_waiter *waiter)
 {
-	struct ipcfs_object *object = waiter->base.object;
+	struct ipcfs_filesystem *fs = waiter->base.fs;
 	struct ipcfs_hold *hold = waiter->hold;
-	struct holder holder;
+	struct ipcfs_holder holder;
 
 	(void)ipcfs_fault("hold.taken");
-	hold->holder.since = time(NULL);
-	pthread_mutex_lock(&object->semaphore.lock);
-	hold->holder.generation = ++object->semaphore.generation;
-	DL_PREPEND(object->semaphore.holds, hold);
-	holder = hold->holder;
-	pthread_mutex_unlock(&object->semaphore.lock);
-	tell(waiter->base.fs, object, IPCFS_EVENT_HELD, &holder);
-	ipcfs_objects_note_generation(&waiter->base.fs->objects, hold->holder.generation);
+	list_hold(fs, waiter->base.object, hold);
+	holder = hold->is.holder;
+	/* a failure only leaves it to the next worker to find that out */
+	(void)ipcfs_hold_save(fs, hold, IPCFS_HOLD_HELD);
+	tell(fs, waiter->base.object, IPCFS_EVENT_HELD, &holder);
 	waiter->hold = NULL;
 	ipcfs_hold_attach(waiter->base.file, hold);
 }
@@ -148,31 +168,50 @@ bool ipcfs_hold_is_attached(struct ipcfs_file *file)
 	return attached;
 }
 
-void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
-			  struct ipcfs_hold *hold)
+bool ipcfs_hold_was_taken(struct ipcfs_file *file)
 {
-	struct hold_call call = {
+	bool taken;
+
+	if (!ipcfs_unanswered_is_left())
+		return false;
+	pthread_mutex_lock(&file->lock);
+	taken = file->semaphore.hold &&
+		file->semaphore.hold->is.request == ipcfs_unanswered_unique();
+	pthread_mutex_unlock(&file->lock);
+	if (taken)
+		ipcfs_effects_settle();
+	return taken;
+}
+
+void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
+			  struct ipcfs_hold *hold, bool comes_again)
+{
+	struct ipcfs_hold_call call = {
 		.semaphore = object->class->semaphore,
 		.handle = handle,
-		.number = hold->holder.number,
+		.number = hold->is.holder.number,
 	};
 
+	(void)ipcfs_hold_save(fs, hold, comes_again ? IPCFS_HOLD_GIVING : IPCFS_HOLD_DROPPING);
 	/*
 	 * The rank is right only while no other hold is given back, so the lock is held during the
 	 * call. The call does not block.
 	 */
 	pthread_mutex_lock(&object->semaphore.lock);
 	/* An error means that the semaphore is gone. A close can report it to nobody. */
-	call.count = hold_rank(object, hold);
-	(void)ipcfs_space_run(object->space, give_back, &call);
-	DL_DELETE(object->semaphore.holds, hold);
+	call.count = hold->listed ? hold_rank(object, hold) : 0;
+	if (!hold->given)
+		(void)ipcfs_space_run(object->space, give_back, &call);
+	if (hold->listed)
+		DL_DELETE(object->semaphore.holds, hold);
 	pthread_mutex_unlock(&object->semaphore.lock);
-	tell(fs, object, hold->dead ? IPCFS_EVENT_RELEASED_BY_DEATH : IPCFS_EVENT_RELEASED,
-	     &hold->holder);
-	free(hold);
+	(void)ipcfs_fault("hold.given");
+	tell(fs, object, hold->is.dead ? IPCFS_EVENT_RELEASED_BY_DEATH : IPCFS_EVENT_RELEASED,
+	     &hold->is.holder);
+	ipcfs_hold_free(fs, hold);
 }
 
-void ipcfs_hold_flush(struct ipcfs_file *file, pid_t tid)
+void ipcfs_hold_flush(struct ipcfs_filesystem *fs, struct ipcfs_file *file, pid_t tid)
 {
 	bool killed = ipcfs_caller_state(tid) == IPCFS_CALLER_KILLED;
 	bool opener = killed && ipcfs_caller_same_process(file->opener.tid, tid);
@@ -180,22 +219,28 @@ void ipcfs_hold_flush(struct ipcfs_file *file, pid_t tid)
 
 	pthread_mutex_lock(&file->lock);
 	hold = file->semaphore.hold;
-	if (hold && !hold->opener_died) {
-		hold->dead = killed ? tid : 0;
-		hold->opener_died = opener;
-		hold->unseen = tid <= 0;
+	if (hold && !hold->is.opener_died) {
+		hold->is.dead = killed ? tid : 0;
+		hold->is.opener_died = opener;
+		hold->is.unseen = tid <= 0;
+		(void)ipcfs_hold_save(fs, hold, IPCFS_HOLD_HELD);
 	}
 	pthread_mutex_unlock(&file->lock);
 }
 
-/* Counts a hold whose holder was killed. */
-static void count_death(struct ipcfs_object *object, pid_t dead)
+/* Counts a hold whose holder was killed, unless a worker before has. */
+static void count_death(struct ipcfs_filesystem *fs, struct ipcfs_object *object,
+			const struct ipcfs_hold *hold)
 {
 	pthread_mutex_lock(&object->semaphore.lock);
-	object->semaphore.deaths++;
-	object->semaphore.last_dead = dead;
-	object->semaphore.last_death = time(NULL);
+	if (object->semaphore.counted != hold->is.holder.generation) {
+		object->semaphore.deaths++;
+		object->semaphore.last_dead = hold->is.dead;
+		object->semaphore.last_death = time(NULL);
+		object->semaphore.counted = hold->is.holder.generation;
+	}
 	pthread_mutex_unlock(&object->semaphore.lock);
+	ipcfs_objects_note_generation(&fs->objects, object);
 }
 
 bool ipcfs_hold_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
@@ -206,10 +251,10 @@ bool ipcfs_hold_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 
 	if (!hold)
 		return false;
-	may_be_dead = hold->dead || hold->unseen;
-	if (hold->dead)
-		count_death(object, hold->dead);
-	ipcfs_hold_give_back(fs, object, file->handle[IPCFS_SEND], hold);
+	may_be_dead = hold->is.dead || hold->is.unseen;
+	if (hold->is.dead)
+		count_death(fs, object, hold);
+	ipcfs_hold_give_back(fs, object, file->handle[IPCFS_SEND], hold, true);
 	return may_be_dead;
 }
 
@@ -221,11 +266,7 @@ static void close_file(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 	ipcfs_file_free(fs, file);
 }
 
-/*
- * Returns IPCFS_FOPEN_* for the answer. Of a monitor the kernel sends FLUSH, which alone tells
- * whether the process that closes was killed.
- */
-static unsigned open_flags(const struct ipcfs_file *file)
+unsigned ipcfs_hold_open_flags(const struct ipcfs_file *file)
 {
 	return IPCFS_FOPEN_DIRECT_IO |
 	       (file->key.kind == IPCFS_NODE_MONITOR ? 0U : IPCFS_FOPEN_NOFLUSH);
@@ -239,21 +280,22 @@ static void answer_hold(struct ipcfs_waiter *base, ssize_t result)
 
 	ipcfs_text_free(&waiter->ops);
 	if (result) {
-		free(waiter->hold);
+		ipcfs_hold_free(fs, waiter->hold);
 		close_file(fs, file);
 		ipcfs_reply_error(base->req, (int)result);
 		return;
 	}
+	ipcfs_file_save(fs, file);
 	ipcfs_hold_taken(waiter);
 	(void)ipcfs_fault("hold.reply");
 	/* An opener that was killed may still get the file; the kernel then closes it. */
-	if (ipcfs_reply_open(base->req, file, open_flags(file)) == -ENOENT)
+	if (ipcfs_reply_open(base->req, file, ipcfs_hold_open_flags(file)) == -ENOENT)
 		close_file(fs, file);
 }
 
 static const struct ipcfs_waiter_ops hold_ops = {
 	.size = sizeof(struct ipcfs_semaphore_waiter),
-	.attempt = ipcfs_operation_attempt,
+	.attempt = ipcfs_hold_attempt,
 	.answer = answer_hold,
 };
 
@@ -283,28 +325,23 @@ struct count {
  */
 static struct count *count_holds(const struct ipcfs_object *object, int handle)
 {
-	struct hold_call call = { .semaphore = object->class->semaphore, .handle = handle };
 	const struct ipcfs_hold *hold;
 	struct count *counts;
 	uint32_t highest = 0;
 
 	DL_FOREACH (object->semaphore.holds, hold)
-		highest = hold->holder.number > highest ? hold->holder.number : highest;
+		highest = hold->is.holder.number > highest ? hold->is.holder.number : highest;
 	counts = object->semaphore.holds ? calloc((size_t)highest + 1, sizeof(*counts)) : NULL;
 	if (!counts)
 		return NULL;
 	DL_FOREACH (object->semaphore.holds, hold)
-		counts[hold->holder.number].taken++;
-	for (call.number = 0; call.number <= highest; call.number++) {
-		call.count = counts[call.number].taken;
-		if (call.count)
-			counts[call.number].held = ipcfs_space_run(object->space, count_held,
-								   &call);
-	}
+		counts[hold->is.holder.number].taken++;
+	for (uint32_t i = 0; i <= highest; i++)
+		counts[i].held = ipcfs_hold_count_held(object, handle, i, counts[i].taken);
 	return counts;
 }
 
-/* Appends, as struct holder, the holds that are not void. -ENOMEM. */
+/* Appends, as struct ipcfs_holder, the holds that are not void. -ENOMEM. */
 static int copy_holds(const struct ipcfs_object *object, struct count *counts,
 		      struct ipcfs_text *copies)
 {
@@ -312,18 +349,18 @@ static int copy_holds(const struct ipcfs_object *object, struct count *counts,
 	int err = 0;
 
 	DL_FOREACH (object->semaphore.holds, hold) {
-		struct count *count = &counts[hold->holder.number];
+		struct count *count = &counts[hold->is.holder.number];
 		unsigned rank = ++count->shown;
 
 		/* If `held` is an error, all holds are shown. */
 		if (!err && (count->held < 0 || rank <= (unsigned)count->held))
-			err = ipcfs_text_add(copies, &hold->holder, sizeof(hold->holder));
+			err = ipcfs_text_add(copies, &hold->is.holder, sizeof(hold->is.holder));
 	}
 	return err;
 }
 
 /* Appends the lines of one holder, the n-th. -ENOMEM. */
-static int add_holder(const struct holder *holder, size_t n, struct ipcfs_text *out)
+static int add_holder(const struct ipcfs_holder *holder, size_t n, struct ipcfs_text *out)
 {
 	pid_t pid = ipcfs_caller_living(holder->pid, holder->taker);
 	int err = 0;
@@ -389,7 +426,7 @@ int ipcfs_hold_status(struct ipcfs_object *object, int handle, struct ipcfs_text
 	struct ipcfs_text copies = { 0 };
 	struct totals totals;
 	int err = copy_all(object, handle, &copies, &totals);
-	const struct holder *holders = (const void *)copies.data;
+	const struct ipcfs_holder *holders = (const void *)copies.data;
 	size_t count = copies.size / sizeof(*holders);
 
 	for (size_t i = 0; !err && i < count; i++)
@@ -423,7 +460,7 @@ int ipcfs_hold_count(struct ipcfs_objects *objects, struct ipcfs_object *object)
 		return err;
 	err = copy_all(object, handle, &copies, &totals);
 	ipcfs_object_close(objects, object, IPCFS_SEND);
-	count = copies.size / sizeof(struct holder);
+	count = copies.size / sizeof(struct ipcfs_holder);
 	ipcfs_text_free(&copies);
 	return err ? err : (int)count;
 }

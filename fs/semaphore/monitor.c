@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "backends/contract/fault.h"
+#include "fs/base/effects.h"
 #include "fs/request/file_check.h"
+#include "fs/request/file_saved.h"
 #include "fs/request/reply.h"
 #include "fs/semaphore/hold.h"
 #include "fs/semaphore/operation.h"
@@ -56,7 +58,18 @@ void ipcfs_monitor_rouse_all(struct ipcfs_filesystem *fs, const struct ipcfs_obj
 /* Gives the file's hold back. The file's handle is open. */
 static void leave(const struct ipcfs_waiter *base)
 {
-	ipcfs_hold_give_back(base->fs, base->object, base->handle, ipcfs_hold_detach(base->file));
+	ipcfs_hold_give_back(base->fs, base->object, base->handle, ipcfs_hold_detach(base->file),
+			     false);
+}
+
+/* Answers a verb, which the next worker is not to do again. */
+static void reply(struct ipcfs_filesystem *fs, fuse_req_t req, struct ipcfs_file *file, int err,
+		  size_t size)
+{
+	pthread_mutex_lock(&file->lock);
+	ipcfs_file_done(fs, file, err ? err : (ssize_t)size, NULL);
+	pthread_mutex_unlock(&file->lock);
+	ipcfs_reply_write(req, err, size);
 }
 
 /*
@@ -70,7 +83,7 @@ static void answer_entry(struct ipcfs_waiter *base, ssize_t result)
 	bool notified = monitor->waits && !base->asleep && !base->roused_by;
 
 	if (result)
-		free(waiter->hold);
+		ipcfs_hold_free(base->fs, waiter->hold);
 	else
 		ipcfs_hold_taken(waiter);
 	(void)ipcfs_fault("monitor.answer");
@@ -81,12 +94,13 @@ static void answer_entry(struct ipcfs_waiter *base, ssize_t result)
 	if (result && notified)
 		notify(base->fs, base->file, monitor->condition, 1);
 	ipcfs_text_free(&waiter->ops);
-	ipcfs_reply_write(base->req, (int)(result ? result : base->roused_by), waiter->size);
+	reply(base->fs, base->req, base->file, (int)(result ? result : base->roused_by),
+	      waiter->size);
 }
 
 static const struct ipcfs_waiter_ops entry_ops = {
 	.size = sizeof(struct monitor_waiter),
-	.attempt = ipcfs_operation_attempt,
+	.attempt = ipcfs_hold_attempt,
 	.answer = answer_entry,
 };
 
@@ -130,14 +144,17 @@ static int park(struct monitor_waiter *waiter, struct ipcfs_hold *hold)
 	base->kept = waiter->operation.ops.capacity;
 	err = ipcfs_waits_park(base->fs->waits, base);
 	(void)ipcfs_fault("monitor.parked");
-	if (!err)
-		ipcfs_hold_give_back(base->fs, object, handle, hold);
+	if (!err && hold)
+		ipcfs_hold_give_back(base->fs, object, handle, hold, true);
 	ipcfs_object_close(objects, object, IPCFS_SEND);
 	ipcfs_object_unref(objects, object);
 	return err;
 }
 
-/* Waits for a notification. An error that comes before the wait leaves the caller inside. */
+/*
+ * Waits for a notification. An error that comes before the wait leaves the caller inside. For the
+ * next worker the wait has two calls: that it has begun, and that it was notified.
+ */
 static void wait_for(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io,
 		     const struct ipcfs_monitor_request *request)
 {
@@ -146,15 +163,20 @@ static void wait_for(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs
 		.waits = true,
 	};
 	struct ipcfs_hold *hold = ipcfs_hold_detach(file);
+	bool begun = ipcfs_effects_call() == IPCFS_CALL_DONE; /* by a worker before */
 	int err = io->flags & O_NONBLOCK ? -EAGAIN : 0;
 
-	waiter.operation.base.asleep = true;
+	waiter.operation.base.asleep = !begun || ipcfs_effects_call() != IPCFS_CALL_DONE;
+	if (!waiter.operation.base.asleep)
+		waiter.operation.base.deadline = 0; /* that was of the sleep */
 	waiter.operation.size = io->size;
 	memcpy(waiter.condition, request->condition, sizeof(waiter.condition));
-	if (!hold)
+	if (!hold && !begun)
 		err = -EPERM;
 	if (!err)
 		err = ipcfs_hold_prepare(&waiter.operation);
+	if (!err && !begun)
+		ipcfs_effects_called(true);
 	if (!err)
 		err = park(&waiter, hold);
 	if (!err)
@@ -177,13 +199,16 @@ static int act(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 		if (!hold)
 			return -EPERM;
 		ipcfs_hold_give_back(fs, ipcfs_file_object(fs, file), file->handle[IPCFS_SEND],
-				     hold);
+				     hold, true);
 		return 0;
 	}
 	if (!ipcfs_hold_is_attached(file))
 		return -EPERM;
+	if (ipcfs_effects_call() == IPCFS_CALL_DONE)
+		return 0;
 	notify(fs, file, request->condition,
 	       request->verb == IPCFS_MONITOR_BROADCAST ? UINT32_MAX : request->count);
+	ipcfs_effects_called(true);
 	return 0;
 }
 
@@ -191,6 +216,11 @@ void ipcfs_monitor_write(fuse_req_t req, struct ipcfs_file *file, const struct i
 {
 	struct ipcfs_monitor_request request;
 	int err = ipcfs_semaphore_parse_verb(io->bytes, io->size, &request);
+
+	if (ipcfs_hold_was_taken(file)) {
+		ipcfs_reply_write(req, 0, io->size);
+		return;
+	}
 
 	/* to leave is always allowed, as a close is */
 	if (!err && request.verb != IPCFS_MONITOR_LEAVE)
@@ -200,5 +230,6 @@ void ipcfs_monitor_write(fuse_req_t req, struct ipcfs_file *file, const struct i
 	else if (!err && request.verb == IPCFS_MONITOR_ENTER)
 		enter(req, file, io);
 	else
-		ipcfs_reply_write(req, err ? err : act(ipcfs_of(req), file, &request), io->size);
+		reply(ipcfs_of(req), req, file, err ? err : act(ipcfs_of(req), file, &request),
+		      io->size);
 }

@@ -44,22 +44,6 @@ static int operate(void *arg)
 	return base->object->class->semaphore->operate(base->handle, ops, count, operation->flags);
 }
 
-/* The same for a hold, which ends with the worker. */
-static int operate_held(struct operation *operation)
-{
-	bool waits = operation->flags & IPCFS_SEMAPHORE_WAIT;
-	bool lost = waits ? false : ipcfs_effects_act();
-	int err;
-
-	operation->flags |= IPCFS_SEMAPHORE_UNDO;
-	err = ipcfs_space_run(operation->waiter->base.object->space, operate, operation);
-	if (!err)
-		(void)ipcfs_effects_act();
-	else if (!waits)
-		ipcfs_effects_set(lost);
-	return err;
-}
-
 /*
  * Waits until the operations could be done, and does none: does them and their opposites at once.
  * Errors of operate.
@@ -132,7 +116,10 @@ ssize_t ipcfs_operation_attempt(struct ipcfs_waiter *base, bool wait)
 	err = ipcfs_file_check(base->fs, base->file, direction, base->tid);
 	if (err)
 		return err;
-	return waiter->hold ? operate_held(&operation) : operate_noted(&operation);
+	if (!waiter->hold)
+		return operate_noted(&operation);
+	operation.flags |= IPCFS_SEMAPHORE_UNDO;
+	return ipcfs_space_run(base->object->space, operate, &operation);
 }
 
 struct ipcfs_semaphore_waiter ipcfs_operation_begin(fuse_req_t req, struct ipcfs_file *file,
@@ -159,7 +146,7 @@ static bool has_predecessors(const struct ipcfs_waiter *base)
 void ipcfs_operation_run(struct ipcfs_semaphore_waiter *waiter, bool nonblock)
 {
 	struct ipcfs_waiter *base = &waiter->base;
-	ssize_t result = has_predecessors(base) ? -EAGAIN : ipcfs_operation_attempt(base, false);
+	ssize_t result = has_predecessors(base) ? -EAGAIN : base->ops->attempt(base, false);
 
 	if (result == -EAGAIN && !nonblock) {
 		base->kept = waiter->ops.capacity;

@@ -11,7 +11,8 @@ struct ipcfs_semaphore_waiter {
 	struct ipcfs_waiter base; /* at the start: all that the wait room knows */
 	size_t size;		  /* of the write, bytes */
 	struct ipcfs_text ops;	  /* of struct ipcfs_semaphore_op, which are done all at once */
-	struct ipcfs_hold *hold;  /* owned; the hold that the open takes; NULL: it takes none */
+	struct ipcfs_hold
+		*hold; /* owned; the hold that the operations take; NULL: they take none */
 };
 
 /* Returns the semaphore waiter that this waiter is part of. */

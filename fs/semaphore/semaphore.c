@@ -67,17 +67,30 @@ static int semaphore_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
 }
 
-/* For struct ipcfs_file_ops. A hold has ended with its worker. */
+/*
+ * For struct ipcfs_file_ops. A hold is put into the file later (ipcfs_holds_restore), unless it has
+ * ended with its worker: in the namespace of a target the worker has adjustments of its own.
+ */
 static int semaphore_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	int handle, err;
 
-	if (file->writes && ipcfs_file_has(file, IPCFS_FILE_OPEN_TAKES))
+	if (file->writes && ipcfs_file_has(file, IPCFS_FILE_OPEN_TAKES) && fs->target &&
+	    ipcfs_file_object(fs, file)->class->bound)
 		return -ESTALE;
 	err = ipcfs_object_open(&fs->objects, ipcfs_file_object(fs, file), IPCFS_SEND, &handle);
 	if (!err)
 		file->handle[IPCFS_SEND] = file->handle[IPCFS_RECEIVE] = handle;
 	return err;
+}
+
+/* For struct ipcfs_file_ops. */
+static unsigned semaphore_fopen_flags(struct ipcfs_filesystem *fs, const struct ipcfs_file *file)
+{
+	(void)fs;
+	return file->writes && ipcfs_file_has(file, IPCFS_FILE_OPEN_TAKES)
+		       ? ipcfs_hold_open_flags(file)
+		       : 0;
 }
 
 static void semaphore_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
@@ -303,7 +316,7 @@ static void semaphore_flush(fuse_req_t req, struct ipcfs_file *file, uint64_t ow
 	int err = 0;
 
 	if (file->key.kind == IPCFS_NODE_MONITOR)
-		ipcfs_hold_flush(file, fuse_req_ctx(req)->pid);
+		ipcfs_hold_flush(ipcfs_of(req), file, fuse_req_ctx(req)->pid);
 	else
 		err = flush_values(req, file, owner);
 	ipcfs_reply_error(req, err);
@@ -340,6 +353,7 @@ const struct ipcfs_file_ops ipcfs_semaphore_file_ops = {
 	.open = semaphore_open,
 	.reopen = semaphore_reopen,
 	.take = ipcfs_hold_open,
+	.fopen_flags = semaphore_fopen_flags,
 	.read = semaphore_read,
 	.write = semaphore_write,
 	.flush = semaphore_flush,

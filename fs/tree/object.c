@@ -18,7 +18,7 @@
 struct object_entry {
 	uint32_t class; /* ipcfs_class_number */
 	uint32_t key;
-	uint64_t serial, generation, returned, leases_returned, deaths;
+	uint64_t serial, generation, returned, leases_returned, deaths, counted;
 	int64_t last_death;
 	int32_t last_dead;
 	bool removed;
@@ -122,6 +122,7 @@ void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object 
 		.returned = object->queue.returned,
 		.leases_returned = object->queue.leases_returned,
 		.deaths = object->semaphore.deaths,
+		.counted = object->semaphore.counted,
 		.last_death = object->semaphore.last_death,
 		.last_dead = object->semaphore.last_dead,
 		.removed = object->removed,
@@ -258,6 +259,7 @@ static bool restore(struct ipcfs_objects *objects, uint32_t number,
 	object->queue.returned = entry->returned;
 	object->queue.leases_returned = entry->leases_returned;
 	object->semaphore.deaths = entry->deaths;
+	object->semaphore.counted = entry->counted;
 	object->semaphore.last_dead = entry->last_dead;
 	object->semaphore.last_death = (time_t)entry->last_death;
 	object->semaphore.generation = entry->generation;
@@ -345,10 +347,11 @@ static bool drop_spare(struct ipcfs_objects *objects, struct ipcfs_object *objec
 	return --object->side[IPCFS_SEND].users == 0;
 }
 
-void ipcfs_objects_note_generation(struct ipcfs_objects *objects, uint64_t generation)
+void ipcfs_objects_note_generation(struct ipcfs_objects *objects, struct ipcfs_object *object)
 {
 	pthread_mutex_lock(&objects->lock);
-	note_generation(objects, generation);
+	note_generation(objects, object->semaphore.generation);
+	ipcfs_object_save(objects, object);
 	pthread_mutex_unlock(&objects->lock);
 }
 

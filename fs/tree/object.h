@@ -78,10 +78,12 @@ struct ipcfs_object {
 	struct {
 		pthread_mutex_t lock;
 		struct ipcfs_hold *holds; /* the newest first; guarded by this lock */
-		uint64_t generation;	  /* of the newest hold; guarded by this lock */
-		_Atomic uint64_t deaths;  /* holds whose holder was killed; status shows it */
-		pid_t last_dead;	  /* the last such holder; guarded by this lock */
-		time_t last_death;	  /* and when; guarded by this lock */
+		/* changed with this lock held */
+		_Atomic uint64_t generation; /* of the newest hold */
+		_Atomic uint64_t deaths;     /* holds whose holder was killed; status shows it */
+		_Atomic pid_t last_dead;     /* the last such holder */
+		_Atomic time_t last_death;   /* and when */
+		_Atomic uint64_t counted;    /* the generation of the last such hold */
 	} semaphore;
 	struct {
 		struct ipcfs_waitqueue *queues; /* guarded by the lock of struct ipcfs_waits */
@@ -141,10 +143,10 @@ void ipcfs_object_save(struct ipcfs_objects *objects, const struct ipcfs_object 
 struct ipcfs_object *ipcfs_object_at(const struct ipcfs_objects *objects, uint32_t number);
 
 /*
- * Notes the generation of an object. Objects that are made later begin with no less, also one that
- * gets the name of a removed object whose files are still open.
+ * Notes the generation of an object, and its killed holders. Objects that are made later begin with
+ * no less, also one that gets the name of a removed object whose files are still open.
  */
-void ipcfs_objects_note_generation(struct ipcfs_objects *objects, uint64_t generation);
+void ipcfs_objects_note_generation(struct ipcfs_objects *objects, struct ipcfs_object *object);
 
 /* Returns the object of `ref` in this space, with a reference for the caller. NULL: no memory. */
 struct ipcfs_object *ipcfs_object_get(struct ipcfs_objects *objects, struct ipcfs_space *space,

@@ -31,6 +31,7 @@ struct ipcfs_filesystem {
 	struct ipcfs_objects objects;
 	struct ipcfs_nodes nodes;
 	struct ipcfs_table files;  /* struct ipcfs_file, by file handle */
+	struct ipcfs_table holds;  /* struct ipcfs_hold */
 	struct ipcfs_waits *waits; /* the waiters */
 	struct ipcfs_buffers buffers;
 	struct ipcfs_audit audit;
@@ -44,6 +45,7 @@ struct ipcfs_filesystem {
 	_Atomic bool passthrough; /* the kernel can be given backing files */
 	bool kernel_checks;	  /* the kernel checks shown modes and lists before it asks */
 	bool kernel_answers;	  /* the kernel answers access(2), from the shown modes */
+	bool target;		  /* the mount shows the namespace of another process */
 	bool reexport;		  /* the kernel passes on offsets of files that have none */
 	struct timespec started;  /* the times that fixed nodes show */
 	uid_t uid;		  /* the owner that fixed nodes show: the daemon's effective ids */

@@ -195,6 +195,7 @@ static void wake_if_dirty(struct ipcfs_waits *waits)
 int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 {
 	struct ipcfs_waiter *parked = malloc(waiter->ops->size);
+	uint64_t came;
 	bool wake, busy;
 	int err;
 
@@ -203,8 +204,8 @@ int ipcfs_waits_park(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 		return -ENOMEM;
 	memcpy(parked, waiter, waiter->ops->size);
 	parked->parking = true;
-	parked->since = time(NULL) -
-			(time_t)((ipcfs_clock_ns() - ipcfs_unanswered_since()) / 1000000000);
+	came = ipcfs_unanswered_since(); /* before the clock is read again */
+	parked->since = time(NULL) - (time_t)((ipcfs_clock_ns() - came) / 1000000000);
 	err = count(waits->fs->quota, parked);
 	if (err) {
 		free(parked);
@@ -315,6 +316,7 @@ void ipcfs_waits_rouse(struct ipcfs_waits *waits, const struct ipcfs_object *obj
 		next = sleeper->next;
 		if (!matches(sleeper, arg))
 			continue;
+		ipcfs_unanswered_called(sleeper->kept_as);
 		ipcfs_waiter_rouse(sleeper, 0);
 		count--;
 	}

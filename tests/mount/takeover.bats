@@ -132,6 +132,181 @@ put() {
 	done
 }
 
+# each_sem FUNCTION: calls it with a new semaphore of each family: $O its directory, $S that of its files.
+each_sem() {
+	for O in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"; do
+		mkdir "$O"
+		S=$O
+		[ ! -d "$O/0" ] || S=$O/0
+		"$@"
+		rmdir "$O"
+	done
+}
+
+# state FIELD: of the semaphore's status.
+state() {
+	sed -n "s/^$1=//p" "$O/status"
+}
+
+value_is() {
+	wait_until 'text_is "$S/value" '"$1" || { echo "$(cat "$S/value") is not $1"; return 1; }
+}
+
+holds() {
+	local before
+	echo 3 >"$S/value"
+	exec 7>"$S/hold" 8>"$S/tryhold" 9>"$S/hold"
+	before=$(grep '^holder_\|^generation' "$O/status")
+	for _ in 1 2; do
+		kill_worker
+		equals "$(cat "$S/value")" 0
+		equals "$(grep '^holder_\|^generation' "$O/status")" "$before"
+		fails 'temporarily unavailable' sh -c 'exec 6>"$1/tryhold"' sh "$S"
+		env echo >&8
+	done
+	exec 8>&-
+	value_is 1
+	kill_worker
+	equals "$(state holders) $(cat "$S/value")" '2 1'
+	exec 8>"$S/hold"
+	equals "$(state generation)" $((${before##*generation=} + 1))
+	kill_worker
+	exec 7>&- 8>&- 9>&-
+	value_is 3
+	equals "$(state holders)" 0
+}
+
+@test "holds go on, and their closes give them back" {
+	each_sem holds
+}
+
+void_hold() {
+	echo 1 >"$S/value"
+	exec 8>"$S/hold"
+	kill_worker
+	echo 1 >"$S/value" # whoever sets the value voids the hold
+	equals "$(state holders)" 0
+	kill_worker
+	equals "$(state holders)" 0
+	exec 8>&-
+	exec 8>"$S/hold" # a close that had given it back would be seen by the value
+	equals "$(cat "$S/value")" 0
+	exec 8>&-
+	value_is 1
+}
+
+@test "a hold that is void stays void" {
+	each_sem void_hold
+}
+
+keeper_dies() {
+	local keeper
+	echo 2 >"$S/value"
+	exec 8>"$S/hold"
+	kill_worker
+	keeper=$(pgrep -x ipcfs-holds)
+	kill -KILL "$keeper"
+	wait_until 'pgrep -x ipcfs-holds | grep -qvx '"$keeper"
+	exec 9>"$S/hold"
+	kill_worker
+	kill_worker
+	equals "$(cat "$S/value")" 0
+	exec 8>&- 9>&-
+	value_is 2
+}
+
+@test "holds go on when the process that keeps them was killed, too" {
+	each_sem keeper_dies
+	equals "$(pgrep -cx ipcfs-holds)" 1
+}
+
+@test "when supervisor and worker are killed, all holds are given back" {
+	local worker
+	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
+	echo 1 >"$MNT/posix/sem/one/value"
+	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
+	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
+	kill_worker
+	worker=$(worker)
+	kill -KILL "$DAEMON" "$worker"
+	DAEMON=''
+	wait_until "ended $worker"
+	exec 8>&- 9>&-
+	umount -l "$MNT"
+	wait_until '! pgrep -x ipcfs-holds'
+	start_mount -o supervise
+	equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
+}
+
+@test "the end of the mount gives holds back that had outlived a worker" {
+	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
+	echo 1 >"$MNT/posix/sem/one/value"
+	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
+	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
+	kill_worker
+	stop_mount
+	exec 8>&- 9>&-
+	wait_until '! pgrep -x ipcfs-holds'
+	start_mount -o supervise
+	equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
+}
+
+monitors() {
+	local waiter
+	echo 1 >"$S/value"
+	background_output bash -c 'exec 9>"$1/monitor"; echo wait one >&9; echo woken; echo leave >&9; echo enter >&9; echo inside; exec sleep 100' bash "$S"
+	waiter=$JOB
+	wait_until '[ "$(state waiter_1_condition)" = one ]'
+	equals "$(cat "$S/value")" 1
+	kill_worker
+	kill_worker
+	equals "$(state waiter_1_condition) $(cat "$S/value")" 'one 1'
+	exec 9>"$S/monitor"
+	echo notify two >&9
+	kill_worker
+	echo notify one >&9
+	kill_worker
+	kill_worker
+	# It was notified, and waits to enter.
+	equals "$(state waiters) $(state waiter_1_condition)" '1 '
+	[ ! -s "$OUT" ]
+	echo leave >&9
+	wait_until 'grep -q inside "$OUT"'
+	equals "$(cat "$OUT")" $'woken\ninside'
+	kill_worker
+	equals "$(cat "$S/value") $(state holders)" '0 1'
+	exec 9>&-
+	kill -KILL "$waiter"
+	value_is 1
+	equals "$(state released_by_death) $(state last_dead_pid)" "1 $waiter"
+	kill_worker
+	equals "$(state released_by_death) $(state last_dead_pid)" "1 $waiter"
+}
+
+@test "a monitor goes on: who is inside, who waits, who was notified, who died" {
+	each_sem monitors
+}
+
+orders() {
+	local i all=$BATS_TEST_TMPDIR/order
+	: >"$all"
+	echo 1 >"$S/value"
+	exec 9>"$S/monitor"
+	for i in 1 2 3; do
+		background bash -c 'exec 9>&-; exec 9>"$1/monitor"; echo "$2" >>"$3"' bash "$S" "$i" "$all"
+		wait_until '[ "$(state waiters)" = '"$i"' ]'
+	done
+	kill_worker
+	wait_until '[ "$(state waiters)" = 3 ]'
+	exec 9>&-
+	wait "${JOBS[@]: -3}"
+	equals "$(cat "$all")" $'1\n2\n3'
+}
+
+@test "who waits to enter a monitor does so in order" {
+	each_sem orders
+}
+
 parts() {
 	echo 'one message' >"$Q/lines"
 	echo 'another' >"$Q/lines"
@@ -363,10 +538,10 @@ for turn in range(3):
 
 @test "what can't go on is stale" {
 	local file
-	mkdir "$MNT/posix/shm/one" "$MNT/posix/sem/one"
+	mkdir "$MNT/posix/shm/one"
 	new_queue posix
 	echo job >"$Q/lines"
-	exec 5<>"$MNT/posix/shm/one/data" 6<>"$Q/lease" 7<"$MNT/events" 8>"$MNT/posix/sem/one/hold" 9<"$MNT/objects"
+	exec 5<>"$MNT/posix/shm/one/data" 6<>"$Q/lease" 7<"$MNT/events" 9<"$MNT/objects"
 	flock 5
 	equals "$(cat <&6)" job
 	dd bs=4K count=1 status=none <&7 >"$BATS_TEST_TMPDIR/part"
@@ -377,11 +552,9 @@ for turn in range(3):
 	fails 'Stale file handle' sh -c 'cat <&6'
 	fails 'Stale file handle' sh -c 'env echo done >&6'
 	fails 'Stale file handle' sh -c 'cat <&7'
-	fails 'Stale file handle' sh -c 'env echo >&8'
 	fails 'Stale file handle' sh -c 'cat <&9'
-	exec 5<&- 6<&- 7<&- 8>&- 9<&-
+	exec 5<&- 6<&- 7<&- 9<&-
 	wait_until '[ "$(messages)" = 1 ]'
-	wait_until 'text_is "$MNT/posix/sem/one/value" 1'
 }
 
 @test "limits of a user count what was open and pending before a death" {

@@ -256,15 +256,16 @@ static void slots_are_used_again(void **state)
 {
 	struct semaphore semaphore = open_new(&ipcfs_posix_sem, 1);
 	int unmappable = open("/", O_PATH | O_CLOEXEC);
-	ipcfs_posix_sem_record *first, *record;
+	const struct ipcfs_posix_sem_id id = { 1, 1 };
+	ipcfs_posix_sem_record *first = NULL, *record = NULL;
 	static _Atomic uint64_t word; /* the keeper of this test has been there since before it */
 
 	(void)state;
-	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &word, &first), 0);
+	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &id, &word, &first), 0);
 	ipcfs_posix_sem_unkeep(first);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ipcfs_posix_sem_keep(unmappable, &word, &record), -ENOLCK);
-	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &word, &record), 0);
+		assert_int_equal(ipcfs_posix_sem_keep(unmappable, &id, &word, &record), -ENOLCK);
+	assert_int_equal(ipcfs_posix_sem_keep(semaphore.handle, &id, &word, &record), 0);
 	assert_ptr_equal(record, first);
 	ipcfs_posix_sem_unkeep(record);
 	close(unmappable);
