@@ -23,7 +23,7 @@
 #include "backends/space/thread_ns.h"
 
 /* Numbers of descriptors that no queue has: they are the daemon's standard streams. */
-enum { SOCKET, STORE, OTHERS };
+enum { SOCKET, STORE, OTHERS = IPCFS_MESSAGE_SENDER_FIRST };
 
 #define PAUSE_MIN_MS 10
 #define PAUSE_MAX_MS 500
@@ -46,18 +46,9 @@ static int leave_surroundings(const struct ipcfs_message_sender *sender)
 /* Closes what the daemon has open but for what this process uses. */
 static int keep_descriptors(const struct ipcfs_message_sender *sender)
 {
-	unsigned from = OTHERS;
-
 	if (dup2(sender->socket, SOCKET) < 0 || dup2(sender->file, STORE) < 0)
 		return -errno;
-	for (unsigned fd = OTHERS; fd < sender->count; fd++) {
-		if (!sender->descriptors[fd].sent)
-			continue;
-		if (fd > from)
-			(void)syscall(SYS_close_range, from, fd - 1, 0);
-		from = fd + 1;
-	}
-	(void)syscall(SYS_close_range, from, ~0U, 0);
+	(void)syscall(SYS_close_range, OTHERS, ~0U, 0);
 	return 0;
 }
 
@@ -76,28 +67,43 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
-/* Follows an order. `fd` is what came with it, or -1, and is not open afterwards. */
-static void follow_order(const struct ipcfs_message_sender_order *order, int fd)
+/* Keeps `fd` open under another number. It is not open under its own afterwards. */
+static void keep(int number, int fd)
 {
-	if (order->descriptor < OTHERS)
-		ipcfs_descriptor_close(&fd);
-	else if (!order->keep)
-		(void)close(order->descriptor);
-	else if (fd >= 0 && fd != order->descriptor) {
-		(void)dup3(fd, order->descriptor, O_CLOEXEC);
-		ipcfs_descriptor_close(&fd);
+	if (fd == number)
+		return;
+	(void)dup3(fd, number, O_CLOEXEC);
+	ipcfs_descriptor_close(&fd);
+}
+
+/*
+ * Follows an order. `fd` is what came with it, or -1, and is not open afterwards. *begun: it was
+ * the one to begin.
+ */
+static void follow_order(const struct ipcfs_message_sender_order *order, int fd, bool *begun)
+{
+	bool valid = order->descriptor >= OTHERS;
+
+	if (order->what == IPCFS_MESSAGE_SENDER_KEEP && fd >= 0 && valid) {
+		keep(order->descriptor, fd);
+		return;
 	}
+	ipcfs_descriptor_close(&fd);
+	if (order->what == IPCFS_MESSAGE_SENDER_BEGIN)
+		*begun = true;
+	else if (order->what == IPCFS_MESSAGE_SENDER_CLOSE && valid)
+		(void)syscall(SYS_close_range, order->descriptor, order->last, 0);
 }
 
 /* Receives and follows an order. Returns false when the daemon has ended. */
-static bool receive_order(void)
+static bool receive_order(bool *begun)
 {
 	struct ipcfs_message_sender_order order;
 	int fd;
 	enum ipcfs_order received = ipcfs_order_receive(SOCKET, &order, sizeof(order), &fd);
 
 	if (received == IPCFS_ORDER_RECEIVED)
-		follow_order(&order, fd);
+		follow_order(&order, fd, begun);
 	return received != IPCFS_ORDER_ENDED;
 }
 
@@ -266,12 +272,15 @@ static void send_kept(const struct ipcfs_message_sender *sender)
 
 _Noreturn void ipcfs_message_sender_run(const struct ipcfs_message_sender *sender)
 {
+	bool begun = !sender->awaits;
+
 	if (leave_surroundings(sender) || keep_descriptors(sender) || drop_capabilities() ||
 	    (sender->confine && sender->confine()))
 		_exit(1);
 	(void)send(SOCKET, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (receive_order())
+	while (receive_order(&begun))
 		;
-	send_kept(sender);
+	if (begun)
+		send_kept(sender);
 	_exit(0);
 }

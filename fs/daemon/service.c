@@ -193,11 +193,27 @@ int ipcfs_service_open(struct ipcfs_service *service)
 	return result;
 }
 
+/* Has leased messages go on with the next worker, and goes on with those of the one before. */
+static void go_on_with_leases(struct ipcfs_worker *worker)
+{
+	int result = 0;
+
+	ipcfs_leases_entrust(ipcfs_worker_entrust, worker);
+	if (worker->entrusted[0] >= 0)
+		result = ipcfs_leases_inherit(worker->entrusted);
+	if (!result)
+		return;
+	ipcfs_log(LOG_ERR, "leased messages go back to their queues: %s", strerror(-result));
+	ipcfs_leases_abandon();
+}
+
 /* Opens the file system in a worker. */
-static int open_service(void *arg, const struct ipcfs_worker *worker)
+static int open_service(void *arg, struct ipcfs_worker *worker)
 {
 	struct ipcfs_service *service = arg;
 
+	if (!service->options->namespaces)
+		go_on_with_leases(worker);
 	service->reloaded = worker->reloaded;
 	ipcfs_filesystem_set_watch(service->fs, worker->watch);
 	return ipcfs_service_open(service);

@@ -438,7 +438,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.ready = -1,
 		.unmounter = { .fd = -1 },
 		.legacy = legacy,
-		.worker = { .line = -1, .watch = -1 },
+		.worker = { .line = -1, .watch = -1, .entrusted = { -1, -1, -1 } },
 	};
 	sigset_t taken, before;
 	int result;

@@ -26,9 +26,9 @@ struct ipcfs_worker;
 struct ipcfs_session_hooks {
 	/*
 	 * Opens the file system, in each worker of a supervisor; not called without one. Takes over
-	 * worker->watch. A negative errno, which was logged.
+	 * worker->watch and worker->entrusted. A negative errno, which was logged.
 	 */
-	int (*open)(void *arg, const struct ipcfs_worker *worker);
+	int (*open)(void *arg, struct ipcfs_worker *worker);
 	/* Remembers settings for the workers to come. Called by the supervisor at SIGHUP. */
 	void (*remember)(void *arg);
 	/*

@@ -36,9 +36,10 @@ struct supervisor {
 	int line;	     /* to the worker; -1: there is none */
 	int watch;	     /* the worker's, see supervisor.h; -1: there is none */
 	int old_watch;	     /* of the worker before; -1: it was closed */
-	pid_t worker;	     /* 0: there is none */
-	int status;	     /* of the last worker that ended, as wait(2) has it */
-	bool ready;	     /* some worker was */
+	int entrusted[IPCFS_LEASES_DESCRIPTORS]; /* see supervisor.h */
+	pid_t worker;				 /* 0: there is none */
+	int status; /* of the last worker that ended, as wait(2) has it */
+	bool ready; /* some worker was */
 	bool reloaded;
 	bool ending;		     /* no other worker follows */
 	uint64_t deaths[DEATHS_MAX]; /* when the last ones were, in ns; 0: never */
@@ -47,7 +48,12 @@ struct supervisor {
 };
 
 /* What a worker says. */
-enum { WORD_READY = 'r', WORD_ENDS = 'e' };
+enum { WORD_READY = 'r', WORD_ENDS = 'e', WORD_ENTRUSTS = 'd' };
+
+union entrusted {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(IPCFS_LEASES_DESCRIPTORS * sizeof(int))];
+};
 
 /* Returns another descriptor of the connection, or a negative errno. */
 static int clone_device(int device)
@@ -77,6 +83,7 @@ static void become_worker(struct supervisor *self, int fresh, int line, struct i
 	*worker = (struct ipcfs_worker){ .line = line,
 					 .watch = self->watch,
 					 .reloaded = self->reloaded };
+	memcpy(worker->entrusted, self->entrusted, sizeof(worker->entrusted));
 }
 
 /* Makes the watch of the next worker, and keeps that of the dead one. */
@@ -122,13 +129,71 @@ static void pass_on(const struct supervisor *self, int signal)
 		(void)kill(self->worker, signal); /* it was not waited for: it is there */
 }
 
-/* Notes the end of the worker, if it has ended. */
+/* Takes the descriptors that came with a word, in place of those before. */
+static void take_entrusted(struct supervisor *self, struct msghdr *message)
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+
+	if (!header || header->cmsg_len != CMSG_LEN(sizeof(self->entrusted)))
+		return; /* there was no room for them */
+	for (int i = 0; i < IPCFS_LEASES_DESCRIPTORS; i++)
+		ipcfs_descriptor_close(&self->entrusted[i]);
+	memcpy(self->entrusted, CMSG_DATA(header), sizeof(self->entrusted));
+}
+
+/* Takes a word of the worker, if there is one. Returns whether others may follow. */
+static bool take_word(struct supervisor *self)
+{
+	union entrusted control;
+	char word;
+	struct iovec bytes = { &word, 1 };
+	struct msghdr message = { .msg_iov = &bytes,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	if (recvmsg(self->line, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
+		return false;
+	if (word == WORD_ENDS) {
+		self->ending = true;
+	} else if (word == WORD_ENTRUSTS) {
+		take_entrusted(self, &message);
+	} else {
+		self->ready = true;
+		ipcfs_descriptor_close(&self->old_watch);
+		self->hooks->ready(self->hooks->arg);
+	}
+	return true;
+}
+
+/* Notes the end of the worker. What it has said before counts. */
+static void worker_ended(struct supervisor *self)
+{
+	self->worker = 0;
+	while (self->line >= 0 && take_word(self))
+		;
+	ipcfs_descriptor_close(&self->line);
+}
+
+/*
+ * Reaps processes. Those that a dead worker has started are children of the supervisor then: the
+ * next worker learns of their end, too.
+ */
 static void reap(struct supervisor *self)
 {
-	if (!self->worker || waitpid(self->worker, &self->status, WNOHANG) != self->worker)
-		return;
-	self->worker = 0;
-	ipcfs_descriptor_close(&self->line);
+	bool others = false;
+	pid_t ended;
+	int status;
+
+	while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+		others |= ended != self->worker;
+		if (ended != self->worker)
+			continue;
+		self->status = status;
+		worker_ended(self);
+	}
+	if (others)
+		pass_on(self, SIGCHLD);
 }
 
 static void take_signal(struct supervisor *self)
@@ -153,21 +218,6 @@ static void take_signal(struct supervisor *self)
 	}
 }
 
-static void take_word(struct supervisor *self)
-{
-	char word;
-
-	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
-		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
-	} else if (word == WORD_ENDS) {
-		self->ending = true;
-	} else {
-		self->ready = true;
-		ipcfs_descriptor_close(&self->old_watch);
-		self->hooks->ready(self->hooks->arg);
-	}
-}
-
 /* Looks after the worker until it has ended, or, without a worker, until `end` (ns). */
 static void watch(struct supervisor *self, uint64_t end)
 {
@@ -181,8 +231,8 @@ static void watch(struct supervisor *self, uint64_t end)
 
 		if (poll(events, 2, wait) < 0)
 			continue;
-		if (events[1].revents)
-			take_word(self);
+		if (events[1].revents && !take_word(self))
+			ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
 		if (events[0].revents)
 			take_signal(self);
 	}
@@ -255,9 +305,12 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 				   .keeps = keeps,
 				   .line = -1,
 				   .watch = -1,
-				   .old_watch = -1 };
+				   .old_watch = -1,
+				   .entrusted = { -1, -1, -1 } };
 	int result;
 
+	(void)prctl(PR_SET_CHILD_SUBREAPER,
+		    1); /* see reap; an error leaves that to the next lease */
 	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (self.signals < 0) {
 		result = -errno;
@@ -268,6 +321,8 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 	if (result != 1) {
 		ipcfs_descriptor_close(&self.watch);
 		ipcfs_descriptor_close(&self.old_watch);
+		for (int i = 0; i < IPCFS_LEASES_DESCRIPTORS; i++)
+			ipcfs_descriptor_close(&self.entrusted[i]);
 		close(self.signals);
 	}
 	return result;
@@ -287,4 +342,22 @@ void ipcfs_worker_ready(const struct ipcfs_worker *worker)
 void ipcfs_worker_ends(const struct ipcfs_worker *worker)
 {
 	say(worker, WORD_ENDS);
+}
+
+int ipcfs_worker_entrust(void *arg, const int descriptors[IPCFS_LEASES_DESCRIPTORS])
+{
+	const struct ipcfs_worker *worker = arg;
+	const size_t size = IPCFS_LEASES_DESCRIPTORS * sizeof(descriptors[0]);
+	union entrusted control = { .header = { .cmsg_len = CMSG_LEN(size),
+						.cmsg_level = SOL_SOCKET,
+						.cmsg_type = SCM_RIGHTS } };
+	char word = WORD_ENTRUSTS;
+	struct iovec bytes = { &word, 1 };
+	const struct msghdr message = { .msg_iov = &bytes,
+					.msg_iovlen = 1,
+					.msg_control = &control,
+					.msg_controllen = CMSG_SPACE(size) };
+
+	memcpy(CMSG_DATA(&control.header), descriptors, size);
+	return sendmsg(worker->line, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

@@ -12,12 +12,17 @@
  * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
  * that would be before the end of the dead worker is known.
+ *
+ * A worker may entrust descriptors to the supervisor, which gives them to the workers that follow:
+ * those by which they go on with leased messages.
  */
 #ifndef IPCFS_SUPERVISOR_H
 #define IPCFS_SUPERVISOR_H
 
 #include <signal.h>
 #include <stdbool.h>
+
+#include "backends/contract/contract.h"
 
 struct ipcfs_supervisor_hooks {
 	/* The worker serves the mount, or has read its settings again. */
@@ -34,6 +39,8 @@ struct ipcfs_worker {
 	int line;      /* to the supervisor: readable when it has ended; -1: this is no worker */
 	int watch;     /* an instance of inotify(7) of its own; -1: there is none */
 	bool reloaded; /* SIGHUP has come since the start */
+	/* by a worker before; the first one -1: there are none */
+	int entrusted[IPCFS_LEASES_DESCRIPTORS];
 };
 
 /*
@@ -54,5 +61,11 @@ void ipcfs_worker_ready(const struct ipcfs_worker *worker);
 
 /* Tells the supervisor that the mount ends with this worker, however it ends from here on. */
 void ipcfs_worker_ends(const struct ipcfs_worker *worker);
+
+/*
+ * Gives descriptors to the supervisor, for the workers that follow, in place of those that it has.
+ * `worker` is a struct ipcfs_worker. For ipcfs_leases_entrust. Errors of sendmsg(2).
+ */
+int ipcfs_worker_entrust(void *worker, const int descriptors[IPCFS_LEASES_DESCRIPTORS]);
 
 #endif
