@@ -110,26 +110,35 @@ static bool receive_order(bool *begun)
 /* A message that is to be sent. */
 struct due {
 	struct ipcfs_kept entry;
+	uint64_t queue; /* an inode, or a System V id */
 	uint32_t place;
 };
 
-/* The daemon has one descriptor of a queue to send to, for all that use it. */
-static bool is_same_queue(const struct ipcfs_kept *one, const struct ipcfs_kept *other)
+/* Returns what is the same for all messages of a queue, by whichever descriptor it is reached. */
+static uint64_t queue_of(const struct ipcfs_kept *entry)
 {
-	return one->descriptor == other->descriptor && one->handle == other->handle;
+	struct stat st;
+
+	if (entry->descriptor && !fstat(entry->handle, &st))
+		return st.st_ino;
+	return (uint64_t)entry->handle;
+}
+
+static bool is_same_queue(const struct due *one, const struct due *other)
+{
+	return one->entry.descriptor == other->entry.descriptor && one->queue == other->queue;
 }
 
 /* Orders by queue, and the messages of a queue as they were kept. For qsort. */
 static int compare(const void *one, const void *other)
 {
-	const struct ipcfs_kept *a = &((const struct due *)one)->entry;
-	const struct ipcfs_kept *b = &((const struct due *)other)->entry;
+	const struct due *a = one, *b = other;
 
-	if (a->descriptor != b->descriptor)
-		return a->descriptor ? 1 : -1;
-	if (a->handle != b->handle)
-		return a->handle > b->handle ? 1 : -1;
-	return a->sequence > b->sequence ? 1 : -1;
+	if (a->entry.descriptor != b->entry.descriptor)
+		return a->entry.descriptor ? 1 : -1;
+	if (a->queue != b->queue)
+		return a->queue > b->queue ? 1 : -1;
+	return a->entry.sequence > b->entry.sequence ? 1 : -1;
 }
 
 static void *allocate(size_t size)
@@ -148,10 +157,12 @@ static size_t collect(uint32_t number, uint32_t places, struct due *due)
 	for (uint32_t place = 0; place < places; place++) {
 		struct due *next = &due[count];
 
+		if (!ipcfs_message_store_entry(STORE, place, &next->entry) ||
+		    next->entry.sender != number)
+			continue;
 		next->place = place;
-		if (ipcfs_message_store_entry(STORE, place, &next->entry) &&
-		    next->entry.sender == number)
-			count++;
+		next->queue = queue_of(&next->entry);
+		count++;
 	}
 	qsort(due, count, sizeof(*due), compare);
 	return count;
@@ -207,7 +218,7 @@ static size_t send_some(struct due *due, size_t count, struct ipcfs_message *mes
 	size_t left = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bool held_up = left && is_same_queue(&due[left - 1].entry, &due[i].entry);
+		bool held_up = left && is_same_queue(&due[left - 1], &due[i]);
 
 		if (held_up || !send_one(&due[i], message))
 			due[left++] = due[i];
