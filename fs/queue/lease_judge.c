@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <syslog.h>
 
+#include "backends/contract/fault.h"
 #include "fs/base/log.h"
 #include "fs/base/log_share.h"
 #include "fs/queue/lease.h"
@@ -124,6 +125,7 @@ static void settle(fuse_req_t req, struct ipcfs_file *file, enum ipcfs_settlemen
 /* Ends the lease of a message that is elsewhere now, and answers the write. */
 static void end_elsewhere(fuse_req_t req, struct ipcfs_file *file, size_t size)
 {
+	(void)ipcfs_fault("lease.dead");
 	if (ipcfs_file_object(ipcfs_of(req), file)->class->queue->lease) {
 		settle(req, file, IPCFS_SETTLE_DONE, size);
 		return;

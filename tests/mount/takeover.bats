@@ -406,6 +406,84 @@ verdicts() {
 	each_kind verdicts
 }
 
+# helper: prints the process that sends leased messages at the end.
+helper() {
+	pgrep -x ipcfs-leases
+}
+
+# other_helper PID: there is one, and it is another one.
+other_helper() {
+	wait_until 'helper | grep -qvx '"$1"
+	equals "$(helper | wc -l)" 1
+}
+
+# The helper dies as a child of its worker, and as one that a worker before has made.
+helper_dies() {
+	local pid
+	printf '%s\n' one two >"$Q/lines"
+	lease 5 one
+	pid=$(helper)
+	kill_worker
+	equals "$(helper)" "$pid"
+	kill -KILL "$pid"
+	other_helper "$pid"
+	lease 6 two
+	pid=$(helper)
+	kill -KILL "$pid"
+	other_helper "$pid"
+	kill_worker
+	leased 2 0
+	kill_both
+	equals "$(mqtool "$kind" "$NAME" receive) $(mqtool "$kind" "$NAME" receive)" 'one two'
+	not mqtool -n "$kind" "$NAME" receive
+	exec 5>&- 6>&-
+	start_mount -o supervise
+}
+
+@test "leases go back when supervisor and worker are killed, also after their helper was" {
+	each_kind helper_dies
+}
+
+exiting() {
+	local before
+	fill
+	before=$(messages)
+	python3 -c 'import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), b"late\n")
+os._exit(0)' "$Q/msg"
+	kill_worker
+	kill_worker
+	equals "$(messages)" "$before"
+	: >"$BATS_TEST_TMPDIR/all"
+	wait_until 'cat "$Q/drain" >>"$BATS_TEST_TMPDIR/all"; grep -q late "$BATS_TEST_TMPDIR/all"'
+	kill_worker
+	cat "$Q/drain" >>"$BATS_TEST_TMPDIR/all"
+	equals "$(grep -c late "$BATS_TEST_TMPDIR/all")" 1
+}
+
+@test "a message that a program has left as it ended goes on waiting for room" {
+	each_kind exiting
+}
+
+back_later() {
+	local all=$BATS_TEST_TMPDIR/all
+	echo job >"$Q/lines"
+	lease 5 job
+	fill
+	exec 5>&-
+	wait_until '[ "$(sed -n "s/^leases_returned=//p" "$Q/status")" = 1 ]'
+	kill_worker
+	kill_worker
+	: >"$all"
+	wait_until 'cat "$Q/drain" >>"$all"; grep -q job "$all"'
+	kill_worker
+	cat "$Q/drain" >>"$all"
+	equals "$(grep -c job "$all")" 1
+}
+
+@test "a lease that goes back to a full queue goes on waiting for room" {
+	each_kind back_later
+}
+
 @test "what can't go on is stale" {
 	local file
 	mkdir "$MNT/posix/shm/one" "$MNT/posix/sem/one"
