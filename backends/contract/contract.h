@@ -260,6 +260,39 @@ int ipcfs_holds_check(void);
 int ipcfs_leases_start(int (*confine)(void));
 
 /*
+ * For a worker that has a successor (fs/daemon/supervisor.h): the descriptors by which the successor
+ * goes on with the process for the daemon's own namespace and with the messages.
+ */
+#define IPCFS_LEASES_DESCRIPTORS 3
+
+/*
+ * Has the process send nothing before the supervisor has ended, too. `entrust` gives the descriptors
+ * to the supervisor, in place of those before. Call before ipcfs_leases_start.
+ */
+void ipcfs_leases_entrust(int (*entrust)(void *arg,
+					 const int descriptors[IPCFS_LEASES_DESCRIPTORS]),
+			  void *arg);
+
+/*
+ * Goes on with what a worker before has entrusted, and takes the descriptors over. Call before
+ * ipcfs_leases_start.
+ * -ENOMEM: then call ipcfs_leases_abandon.
+ */
+int ipcfs_leases_inherit(const int descriptors[IPCFS_LEASES_DESCRIPTORS]);
+
+/*
+ * Forgets what a worker before has entrusted: its process sends all messages when the supervisor has
+ * got other descriptors.
+ */
+void ipcfs_leases_abandon(void);
+
+/*
+ * Notes that all messages were asked for that a worker before has left and that somebody has.
+ * Returns how many others there are: they are sent when the supervisor has ended.
+ */
+size_t ipcfs_leases_settle(void);
+
+/*
  * Starts another such process for each that was killed while it had messages. Call at SIGCHLD.
  * -ENOLCK: one could not start; its messages are without it until the next one is kept.
  */

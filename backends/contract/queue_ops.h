@@ -164,10 +164,19 @@ struct ipcfs_queue_ops {
 	 * Has the message sent to the queue's tail if the daemon ends, in whatever way, before it
 	 * is forgotten. `handle` is of direction IPCFS_SEND, and may be closed meanwhile. Copies
 	 * the message. Sets *number, which is not 0. NULL: the queue has no `lease`.
+	 * `owner`, not 0: if a worker before has kept the message for it, and nobody has asked for
+	 * the message since, that goes on.
 	 * -ENOLCK: the process that does it does not answer or does not start.
 	 * -ENOMEM.
 	 */
-	int (*keep)(int handle, const struct ipcfs_message *message, size_t size, uint64_t *number);
+	int (*keep)(int handle, const struct ipcfs_message *message, size_t size, uint64_t owner,
+		    uint64_t *number);
+
+	/*
+	 * Returns whether the message that a worker before has kept for this queue is still kept. If
+	 * so it is to be forgotten. `handle`: as of keep; -1: the queue is gone.
+	 */
+	bool (*kept)(int handle, uint64_t number);
 
 	/* Forgets it: the message is done or was sent. Never blocks for long. */
 	void (*forget)(uint64_t number);

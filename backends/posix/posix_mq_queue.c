@@ -94,11 +94,19 @@ static int send(int handle, struct ipcfs_message *message, size_t size, bool wai
 	return -error;
 }
 
-static int keep(int handle, const struct ipcfs_message *message, size_t size, uint64_t *number)
+static int keep(int handle, const struct ipcfs_message *message, size_t size, uint64_t owner,
+		uint64_t *number)
 {
 	const struct ipcfs_message_target target = { .handle = handle, .descriptor = true };
 
-	return ipcfs_message_keep(&target, message, size, number);
+	return ipcfs_message_keep(&target, message, size, owner, number);
+}
+
+static bool kept(int handle, uint64_t number)
+{
+	const struct ipcfs_message_target target = { .handle = handle, .descriptor = true };
+
+	return ipcfs_message_kept(&target, number);
 }
 
 static int ready(int handle, long selector)
@@ -137,6 +145,7 @@ const struct ipcfs_queue_ops ipcfs_posix_mq_queue = {
 	.receive = receive,
 	.send = send,
 	.keep = keep,
+	.kept = kept,
 	.forget = ipcfs_message_forget,
 	.pollable = true,
 	.wait = NULL,

@@ -2,38 +2,30 @@
 #include "backends/space/message_keeper.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#include "backends/base/order.h"
 #include "backends/contract/descriptor.h"
 #include "backends/contract/fault.h"
-#include "backends/space/message_sender.h"
+#include "backends/space/message_numbers.h"
+#include "backends/space/message_process.h"
 #include "backends/space/message_store.h"
 #include "backends/space/thread_ns.h"
 
-#define START_MS 2000
-#define ORDER_MS 1000 /* on a loaded machine, the process may not run for a while */
-#define SIGNALS_MAX 50
 #define NONE UINT32_MAX
 
-struct process {
-	int socket; /* to it; -1: there is none */
-	pid_t pid;  /* 0: there is none */
-};
+/* A message's number has its place, and above that its sequence: none comes again soon. */
+#define PLACE_BITS 24
+#define PLACE_MASK ((1U << PLACE_BITS) - 1)
 
 /* The sender of the messages of one namespace. */
 struct sender {
 	uint32_t number;		 /* no other one ever has it */
 	const struct ipcfs_space *space; /* NULL: home */
-	struct process process;
+	struct ipcfs_message_process process;
 	uint64_t kept; /* its messages */
 	bool orphan;   /* its space is freed: nothing more is kept, and no process started */
 	struct sender *next, *prev;
@@ -41,27 +33,60 @@ struct sender {
 
 /* A place of the file, as the daemon knows it. */
 struct place {
+	uint64_t number; /* of its message; 0: it is free */
+	uint64_t owner;
 	uint32_t sender; /* its number */
-	int descriptor;	 /* of the POSIX queue; -1: none */
+	int queue;	 /* the number of the POSIX queue; 0: none */
 	uint32_t next;	 /* behind a place of the free list */
+	bool left;	 /* a worker before has left it, and nobody has asked for it */
 };
 
 /* Guarded by the lock. */
 static struct {
 	pthread_mutex_t lock;
 	int (*confine)(void);
+	/* for a successor of this process; NULL: there is none */
+	int (*entrust)(void *arg, const int descriptors[IPCFS_LEASES_DESCRIPTORS]);
+	void *entrust_arg;
 	bool joined; /* home is not the namespace that the process was started in */
 	int file;    /* see message_store.h; -1: no message was kept yet */
 	uint64_t sequence;
 	struct place *places;
 	uint32_t used, size, free; /* places ever used; allocated; the first one of the free list */
-	struct ipcfs_message_descriptor *descriptors; /* by their number */
-	size_t count;				      /* of descriptors */
+	size_t left;		   /* places that a worker before has left */
+	struct ipcfs_message_numbers numbers;
 	struct sender *senders;
 	uint32_t last_number;
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .file = -1, .free = NONE };
 
 /* All static functions below are called with the lock held. */
+
+static uint32_t place_of(uint64_t number)
+{
+	return (uint32_t)(number & PLACE_MASK);
+}
+
+static uint64_t number_of(uint32_t place, uint64_t sequence)
+{
+	return sequence << PLACE_BITS | place;
+}
+
+/* Makes room for one more place. -ENOMEM. */
+static int grow_places(void)
+{
+	uint32_t size = keeper.size ? 2 * keeper.size : 64;
+	struct place *places;
+
+	if (keeper.used < keeper.size)
+		return 0;
+	places = keeper.used > PLACE_MASK ? NULL
+					  : reallocarray(keeper.places, size, sizeof(*places));
+	if (!places)
+		return -ENOMEM;
+	keeper.places = places;
+	keeper.size = size;
+	return 0;
+}
 
 static int allocate_place(uint32_t *place)
 {
@@ -70,40 +95,16 @@ static int allocate_place(uint32_t *place)
 		keeper.free = keeper.places[*place].next;
 		return 0;
 	}
-	if (keeper.used == keeper.size) {
-		uint32_t size = keeper.size ? 2 * keeper.size : 64;
-		struct place *places = reallocarray(keeper.places, size, sizeof(*places));
-
-		if (!places)
-			return -ENOMEM;
-		keeper.places = places;
-		keeper.size = size;
-	}
+	if (grow_places())
+		return -ENOMEM;
 	*place = keeper.used++;
 	return 0;
 }
 
 static void free_place(uint32_t place)
 {
-	keeper.places[place].next = keeper.free;
+	keeper.places[place] = (struct place){ .next = keeper.free };
 	keeper.free = place;
-}
-
-/* Makes room for a descriptor in the table. */
-static int know_descriptor(int descriptor)
-{
-	size_t needed = (size_t)descriptor + 1, count = needed + needed / 2;
-	struct ipcfs_message_descriptor *descriptors;
-
-	if (needed <= keeper.count)
-		return 0;
-	descriptors = reallocarray(keeper.descriptors, count, sizeof(*descriptors));
-	if (!descriptors)
-		return -ENOMEM;
-	memset(descriptors + keeper.count, 0, (count - keeper.count) * sizeof(*descriptors));
-	keeper.descriptors = descriptors;
-	keeper.count = count;
-	return 0;
 }
 
 /* Returns the sender of a namespace, of which nothing need run yet. NULL: no memory. */
@@ -119,195 +120,151 @@ static struct sender *sender_for(const struct ipcfs_space *space)
 		return NULL;
 	sender->number = ++keeper.last_number;
 	sender->space = space;
-	sender->process.socket = -1;
+	sender->process = (struct ipcfs_message_process)IPCFS_MESSAGE_PROCESS_NONE;
 	DL_PREPEND(keeper.senders, sender);
 	return sender;
 }
 
-/* Ends the process, if there is one. It sends nothing. */
-static void end_process(struct process *process)
+/* Tells a process of the queue of a number, as the table says. */
+static int tell_of(const struct ipcfs_message_process *process, int number)
 {
-	/* Its end comes first: a process whose socket is closed takes the daemon for dead. */
-	if (process->pid && !kill(process->pid, SIGKILL))
-		while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	process->pid = 0;
-	ipcfs_descriptor_close(&process->socket);
-}
-
-/* Returns the process's number, or a negative error. */
-static pid_t fork_process(const struct sender *sender, int socket)
-{
-	const struct ipcfs_message_sender start = {
-		.number = sender->number,
-		.socket = socket,
-		.file = keeper.file,
-		.space = sender->space,
-		.elsewhere = sender->space || keeper.joined,
-		.descriptors = keeper.descriptors,
-		.count = sender->space ? 0 : keeper.count,
-		.confine = keeper.confine,
+	const struct ipcfs_message_queue *queue = ipcfs_message_number_at(&keeper.numbers, number);
+	const struct ipcfs_message_sender_order order = {
+		.what = queue->used ? IPCFS_MESSAGE_SENDER_KEEP : IPCFS_MESSAGE_SENDER_CLOSE,
+		.descriptor = number,
+		.last = number,
 	};
-	sigset_t all, before;
-	pid_t pid;
-	int error;
 
-	/* The process has to outlive the daemon, and so whatever signal ends the daemon. */
-	(void)sigfillset(&all);
-	error = -pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (error)
-		return error;
-	pid = fork();
-	if (pid == 0)
-		ipcfs_message_sender_run(&start);
-	error = -errno;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* cannot fail: a valid mask */
-	return pid < 0 ? error : pid;
+	return ipcfs_message_process_order(process, &order, queue->used ? queue->handle : -1);
 }
 
-/* Waits until the socket can be read (POLLIN) or written (POLLOUT), or the process has ended. */
-static bool wait_for(int socket, short events, int ms)
+/* Tells a new process of all queues. */
+static int tell_all(const struct ipcfs_message_process *process)
 {
-	struct pollfd ready = { .fd = socket, .events = events };
-	unsigned signals = 0;
-	int found;
+	int error = 0;
 
-	do { /* each signal, as the kicks of a waiting thread, begins the time anew */
-		found = poll(&ready, 1, ms);
-	} while (found < 0 && errno == EINTR && ++signals < SIGNALS_MAX);
-	return found == 1;
-}
+	for (size_t i = IPCFS_MESSAGE_SENDER_FIRST; !error && i < keeper.numbers.size; i++) {
+		const struct ipcfs_message_queue *queue = ipcfs_message_number_at(&keeper.numbers,
+										  (int)i);
 
-/* Waits until the process is ready. */
-static int await_start(int socket)
-{
-	char byte;
-
-	if (wait_for(socket, POLLIN, START_MS) && recv(socket, &byte, 1, MSG_DONTWAIT) == 1)
-		return 0;
-	return -ENOLCK;
+		if (queue->used && queue->handle >= 0)
+			error = tell_of(process, (int)i);
+	}
+	return error;
 }
 
 /*
- * Starts a process, and then ends the one before, so that there is one at every moment. It has the
- * messages and the descriptors of the sender from its start. After an error the old one stays.
+ * Leaves the process to the next worker, too, and has it begin. Before, a process whose daemon has
+ * ended sends nothing: the next worker does not know it.
+ */
+static int hand_over(const struct ipcfs_message_process *process)
+{
+	const struct ipcfs_message_sender_order begin = { .what = IPCFS_MESSAGE_SENDER_BEGIN };
+	const int descriptors[IPCFS_LEASES_DESCRIPTORS] = { process->socket, keeper.file,
+							    process->life };
+	int error = keeper.entrust(keeper.entrust_arg, descriptors);
+
+	return error ? error : ipcfs_message_process_order(process, &begin, -1);
+}
+
+/*
+ * Starts a process, and then ends the one before, so that there is one at every moment. After an
+ * error the old one stays.
  */
 static int start_process(struct sender *sender)
 {
-	struct process fresh = { .socket = -1 };
-	int ends[2], error = 0;
+	bool lasts = keeper.entrust && !sender->space;
+	const struct ipcfs_message_sender start = {
+		.number = sender->number,
+		.file = keeper.file,
+		.space = sender->space,
+		.elsewhere = sender->space || keeper.joined,
+		.awaits = lasts,
+		.confine = keeper.confine,
+	};
+	struct ipcfs_message_process fresh;
+	int error = ipcfs_message_process_start(&fresh, &start, lasts);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	fresh.socket = ends[0];
-	fresh.pid = fork_process(sender, ends[1]);
-	ipcfs_descriptor_close(&ends[1]);
-	if (fresh.pid < 0) {
-		error = fresh.pid;
-		fresh.pid = 0;
-	}
-	if (!error)
-		error = await_start(fresh.socket);
+	if (!error && !sender->space)
+		error = tell_all(&fresh);
 	if (error) {
-		end_process(&fresh);
+		ipcfs_message_process_end(&fresh);
 		return error;
 	}
-	end_process(&sender->process);
+	ipcfs_message_process_end(&sender->process);
 	sender->process = fresh;
-	return 0;
-}
-
-/* Returns whether there was a process, and it has ended. */
-static bool has_ended(const struct sender *sender)
-{
-	struct pollfd end = { .fd = sender->process.socket };
-
-	return sender->process.socket >= 0 && poll(&end, 1, 0) == 1 &&
-	       end.revents & (POLLHUP | POLLERR);
+	return lasts ? hand_over(&sender->process) : 0;
 }
 
 /* Makes sure that a process runs. */
 static int check_process(struct sender *sender)
 {
-	return sender->process.socket < 0 || has_ended(sender) ? start_process(sender) : 0;
-}
-
-/* Sends an order about a descriptor, if there is room for it. */
-static int try_order(const struct sender *sender, int descriptor, bool keep)
-{
-	const struct ipcfs_message_sender_order order = { .descriptor = descriptor, .keep = keep };
-
-	return ipcfs_order_send(sender->process.socket, &order, sizeof(order),
-				keep ? descriptor : -1, MSG_DONTWAIT);
-}
-
-/* Sends an order about a descriptor, and waits for room. */
-static int send_order(const struct sender *sender, int descriptor, bool keep)
-{
-	int error = try_order(sender, descriptor, keep);
-
-	if (error == -EAGAIN && wait_for(sender->process.socket, POLLOUT, ORDER_MS))
-		error = try_order(sender, descriptor, keep);
-	return error;
-}
-
-/*
- * Tells the process of a descriptor, as the table says. A process that takes no orders, as it has
- * ended or was stopped, is replaced.
- */
-static int tell_process(struct sender *sender, int descriptor)
-{
-	if (sender->process.socket >= 0 &&
-	    !send_order(sender, descriptor, keeper.descriptors[descriptor].sent))
+	if (sender->process.socket >= 0 && !ipcfs_message_process_has_ended(&sender->process))
 		return 0;
 	return start_process(sender);
 }
 
-/* Makes sure that the process has a descriptor. */
-static int share_descriptor(struct sender *sender, int descriptor)
+/*
+ * Tells the process of a number, as the table says. A process that takes no orders, as it has ended
+ * or was stopped, is replaced.
+ */
+static int tell_process(struct sender *sender, int number)
 {
-	int error = know_descriptor(descriptor);
+	if (sender->process.socket >= 0 && !tell_of(&sender->process, number))
+		return 0;
+	return start_process(sender);
+}
 
-	if (error || keeper.descriptors[descriptor].sent)
-		return error;
-	keeper.descriptors[descriptor].sent = true;
-	error = tell_process(sender, descriptor);
+/* Makes sure that the process has a descriptor. *number: its number there. */
+static int share_descriptor(struct sender *sender, int descriptor, int *number)
+{
+	int error;
+
+	*number = ipcfs_message_number_of(&keeper.numbers, descriptor);
+	if (*number)
+		return 0;
+	error = ipcfs_message_number_new(&keeper.numbers, descriptor, number);
 	if (error)
-		keeper.descriptors[descriptor].sent = false;
+		return error;
+	error = tell_process(sender, *number);
+	if (error)
+		ipcfs_message_number_free(&keeper.numbers, *number);
 	return error;
 }
 
 /* Has the process of the daemon's namespace close a descriptor. */
-static void take_back(int descriptor)
+static void take_back(int number)
 {
 	struct sender *home;
 
-	keeper.descriptors[descriptor].sent = false;
+	ipcfs_message_number_free(&keeper.numbers, number);
 	DL_SEARCH_SCALAR(keeper.senders, home, space, NULL);
 	/* an error leaves no process, or one that is replaced: the next message starts one */
 	if (home && home->process.socket >= 0)
-		(void)tell_process(home, descriptor);
+		(void)tell_process(home, number);
 }
 
-/* Counts one message less that goes to a descriptor, and closes one that its owner has left. */
-static void release_descriptor(int descriptor)
+/* Counts one message less that goes to a number, and closes a descriptor that nobody else has. */
+static void release_number(int number)
 {
-	struct ipcfs_message_descriptor *entry = &keeper.descriptors[descriptor];
+	struct ipcfs_message_queue *queue = ipcfs_message_number_at(&keeper.numbers, number);
+	int handle = queue->handle;
 
-	if (--entry->users || !entry->left)
+	if (--queue->users || (handle >= 0 && !queue->left))
 		return;
-	entry->left = false;
-	take_back(descriptor);
-	(void)close(descriptor);
+	take_back(number);
+	if (handle >= 0)
+		(void)close(handle);
 }
 
 /* Makes the message of a place count. */
 static int mark_place(struct sender *sender, uint32_t place,
-		      const struct ipcfs_message_target *target, size_t size)
+		      const struct ipcfs_message_target *target, size_t size, uint64_t owner)
 {
-	const struct ipcfs_kept entry = {
+	struct ipcfs_kept entry = {
 		.sequence = ++keeper.sequence,
 		.size = size,
+		.owner = owner,
 		.sender = sender->number,
 		.handle = target->handle,
 		.descriptor = target->descriptor,
@@ -315,23 +272,25 @@ static int mark_place(struct sender *sender, uint32_t place,
 	int error = 0;
 
 	if (target->descriptor)
-		error = share_descriptor(sender, target->handle);
+		error = share_descriptor(sender, target->handle, &entry.handle);
 	if (!error)
 		error = ipcfs_message_store_mark(keeper.file, place, &entry);
 	if (error)
 		return error;
 	if (target->descriptor)
-		keeper.descriptors[target->handle].users++;
+		ipcfs_message_number_at(&keeper.numbers, entry.handle)->users++;
 	keeper.places[place] = (struct place){
+		.number = number_of(place, entry.sequence),
 		.sender = sender->number,
-		.descriptor = target->descriptor ? target->handle : -1,
+		.queue = target->descriptor ? entry.handle : 0,
 	};
 	sender->kept++;
 	return 0;
 }
 
 /* Keeps a message that was written to a place. */
-static int keep_place(uint32_t place, const struct ipcfs_message_target *target, size_t size)
+static int keep_place(uint32_t place, const struct ipcfs_message_target *target, size_t size,
+		      uint64_t owner)
 {
 	const struct ipcfs_space *space = target->descriptor ? NULL : ipcfs_space_here();
 	struct sender *sender;
@@ -346,7 +305,7 @@ static int keep_place(uint32_t place, const struct ipcfs_message_target *target,
 	if (!error)
 		error = check_process(sender);
 	if (!error)
-		error = mark_place(sender, place, target, size);
+		error = mark_place(sender, place, target, size, owner);
 	return error && error != -ENOMEM ? -ENOLCK : error;
 }
 
@@ -363,11 +322,100 @@ static int open_file(void)
 	return 0;
 }
 
+/* Takes over a message that a worker before has left. -ENOMEM. */
+static int take_left(uint32_t place, const struct ipcfs_kept *entry)
+{
+	int number = entry->descriptor ? entry->handle : 0;
+
+	if (number && ipcfs_message_number_left(&keeper.numbers, number))
+		return -ENOMEM;
+	if (number)
+		ipcfs_message_number_at(&keeper.numbers, number)->users++;
+	keeper.places[place] = (struct place){
+		.number = number_of(place, entry->sequence),
+		.owner = entry->owner,
+		.sender = entry->sender,
+		.queue = number,
+		.left = true,
+	};
+	if (entry->sequence > keeper.sequence)
+		keeper.sequence = entry->sequence;
+	keeper.left++;
+	return 0;
+}
+
+/* Takes over the messages of a worker before. Its bytes of others are cleared. -ENOMEM. */
+static int take_all_left(struct sender *home)
+{
+	uint32_t with_bytes = ipcfs_message_store_next(keeper.file, 0);
+	struct ipcfs_kept entry;
+
+	while (with_bytes != UINT32_MAX) {
+		uint32_t place = keeper.used;
+
+		if (grow_places())
+			return -ENOMEM;
+		keeper.used++;
+		if (place < with_bytes) {
+			free_place(place);
+			continue;
+		}
+		if (!ipcfs_message_store_entry(keeper.file, place, &entry)) {
+			ipcfs_message_store_erase(keeper.file, place);
+			free_place(place);
+		} else if (take_left(place, &entry)) {
+			return -ENOMEM;
+		} else {
+			home->kept++;
+		}
+		with_bytes = ipcfs_message_store_next(keeper.file, place + 1);
+	}
+	return 0;
+}
+
+/* Finds a message by its owner among those that a worker before has left. NONE: there is none. */
+static uint32_t find_left(uint64_t owner)
+{
+	for (uint32_t place = 0; keeper.left && owner && place < keeper.used; place++)
+		if (keeper.places[place].left && keeper.places[place].owner == owner)
+			return place;
+	return NONE;
+}
+
+/* Notes that a message that was left has a user. A failure costs the descriptor's other number. */
+static void claim(uint32_t place, const struct ipcfs_message_target *target)
+{
+	struct place *claimed = &keeper.places[place];
+
+	keeper.left -= claimed->left;
+	claimed->left = false;
+	if (target->descriptor && target->handle >= 0 && claimed->queue)
+		(void)ipcfs_message_number_attach(&keeper.numbers, claimed->queue, target->handle);
+}
+
+/* Has the process close the descriptors that no message goes to any more. */
+static void close_others(struct sender *home)
+{
+	struct ipcfs_message_sender_order order = { .what = IPCFS_MESSAGE_SENDER_CLOSE,
+						    .descriptor = IPCFS_MESSAGE_SENDER_FIRST };
+
+	for (size_t i = (size_t)order.descriptor; i < keeper.numbers.size; i++) {
+		if (!ipcfs_message_number_at(&keeper.numbers, (int)i)->used)
+			continue;
+		order.last = (int)i - 1;
+		if (order.last >= order.descriptor)
+			(void)ipcfs_message_process_order(&home->process, &order, -1);
+		order.descriptor = (int)i + 1;
+	}
+	order.last = INT_MAX;
+	(void)ipcfs_message_process_order(&home->process, &order, -1);
+}
+
 /* Ends the process, and forgets the sender. */
 static void remove_sender(struct sender *sender)
 {
 	DL_DELETE(keeper.senders, sender);
-	end_process(&sender->process);
+	ipcfs_message_process_end(&sender->process);
 	free(sender);
 }
 
@@ -386,8 +434,9 @@ static int take_place(uint32_t *place)
 	return error;
 }
 
-int ipcfs_message_keep(const struct ipcfs_message_target *target,
-		       const struct ipcfs_message *message, size_t size, uint64_t *number)
+/* Keeps a message that no worker before has kept. Errors as of `keep`. */
+static int keep_new(const struct ipcfs_message_target *target, const struct ipcfs_message *message,
+		    size_t size, uint64_t owner, uint64_t *number)
 {
 	uint32_t place;
 	int error = take_place(&place);
@@ -397,20 +446,49 @@ int ipcfs_message_keep(const struct ipcfs_message_target *target,
 	error = ipcfs_message_store_write(keeper.file, place, message, size);
 	pthread_mutex_lock(&keeper.lock);
 	if (!error)
-		error = keep_place(place, target, size);
+		error = keep_place(place, target, size, owner);
 	if (error) {
 		ipcfs_message_store_erase(keeper.file, place);
 		free_place(place);
+	} else {
+		*number = keeper.places[place].number;
 	}
 	pthread_mutex_unlock(&keeper.lock);
-	if (!error)
-		*number = (uint64_t)place + 1;
 	return error;
+}
+
+int ipcfs_message_keep(const struct ipcfs_message_target *target,
+		       const struct ipcfs_message *message, size_t size, uint64_t owner,
+		       uint64_t *number)
+{
+	uint32_t place;
+
+	pthread_mutex_lock(&keeper.lock);
+	place = find_left(owner);
+	if (place != NONE) {
+		claim(place, target);
+		*number = keeper.places[place].number;
+	}
+	pthread_mutex_unlock(&keeper.lock);
+	return place != NONE ? 0 : keep_new(target, message, size, owner, number);
+}
+
+bool ipcfs_message_kept(const struct ipcfs_message_target *target, uint64_t number)
+{
+	uint32_t place = place_of(number);
+	bool kept;
+
+	pthread_mutex_lock(&keeper.lock);
+	kept = place < keeper.used && keeper.places[place].number == number;
+	if (kept)
+		claim(place, target);
+	pthread_mutex_unlock(&keeper.lock);
+	return kept;
 }
 
 void ipcfs_message_forget(uint64_t number)
 {
-	uint32_t place = (uint32_t)(number - 1);
+	uint32_t place = place_of(number);
 	struct sender *sender;
 
 	ipcfs_message_store_erase(keeper.file, place);
@@ -418,24 +496,26 @@ void ipcfs_message_forget(uint64_t number)
 	DL_SEARCH_SCALAR(keeper.senders, sender, number, keeper.places[place].sender);
 	if (sender) /* else its namespace has ended */
 		sender->kept--;
-	if (keeper.places[place].descriptor >= 0)
-		release_descriptor(keeper.places[place].descriptor);
+	if (keeper.places[place].queue)
+		release_number(keeper.places[place].queue);
 	free_place(place);
 	pthread_mutex_unlock(&keeper.lock);
 }
 
 bool ipcfs_message_keeper_leave(int descriptor)
 {
-	struct ipcfs_message_descriptor *entry;
+	struct ipcfs_message_queue *queue = NULL;
 	bool taken = false;
+	int number;
 
 	pthread_mutex_lock(&keeper.lock);
-	entry = (size_t)descriptor < keeper.count ? &keeper.descriptors[descriptor] : NULL;
-	if (entry && entry->users) {
-		taken = entry->left = true;
-	} else if (entry && entry->sent) {
-		take_back(descriptor);
-	}
+	number = ipcfs_message_number_of(&keeper.numbers, descriptor);
+	if (number)
+		queue = ipcfs_message_number_at(&keeper.numbers, number);
+	if (queue && queue->users)
+		taken = queue->left = true;
+	else if (queue)
+		take_back(number);
 	pthread_mutex_unlock(&keeper.lock);
 	return taken;
 }
@@ -483,6 +563,68 @@ bool ipcfs_message_keeper_is(pid_t process)
 	return sender;
 }
 
+void ipcfs_leases_entrust(int (*entrust)(void *arg,
+					 const int descriptors[IPCFS_LEASES_DESCRIPTORS]),
+			  void *arg)
+{
+	keeper.entrust = entrust;
+	keeper.entrust_arg = arg;
+}
+
+int ipcfs_leases_inherit(const int descriptors[IPCFS_LEASES_DESCRIPTORS])
+{
+	struct sender *home;
+	int error;
+
+	pthread_mutex_lock(&keeper.lock);
+	home = sender_for(NULL);
+	error = home ? 0 : -ENOMEM;
+	if (home) {
+		home->process = (struct ipcfs_message_process){ .socket = descriptors[0],
+								.life = descriptors[2] };
+		keeper.file = descriptors[1];
+		error = take_all_left(home);
+	}
+	pthread_mutex_unlock(&keeper.lock);
+	return error;
+}
+
+void ipcfs_leases_abandon(void)
+{
+	struct sender *home;
+
+	pthread_mutex_lock(&keeper.lock);
+	DL_SEARCH_SCALAR(keeper.senders, home, space, NULL);
+	if (home) {
+		ipcfs_descriptor_close(&home->process.socket);
+		ipcfs_descriptor_close(&home->process.life);
+		home->kept = 0;
+	}
+	ipcfs_descriptor_close(&keeper.file);
+	ipcfs_message_numbers_free(&keeper.numbers);
+	free(keeper.places);
+	keeper.places = NULL;
+	keeper.used = keeper.size = 0;
+	keeper.free = NONE;
+	keeper.left = 0;
+	pthread_mutex_unlock(&keeper.lock);
+}
+
+size_t ipcfs_leases_settle(void)
+{
+	struct sender *home;
+	size_t left;
+
+	pthread_mutex_lock(&keeper.lock);
+	DL_SEARCH_SCALAR(keeper.senders, home, space, NULL);
+	if (home && home->process.socket >= 0)
+		close_others(home);
+	left = keeper.left;
+	keeper.left = 0;
+	pthread_mutex_unlock(&keeper.lock);
+	return left;
+}
+
 int ipcfs_leases_start(int (*confine)(void))
 {
 	struct sender *home;
@@ -493,7 +635,7 @@ int ipcfs_leases_start(int (*confine)(void))
 	error = open_file();
 	home = sender_for(NULL);
 	if (!error)
-		error = home ? start_process(home) : -ENOMEM;
+		error = home ? check_process(home) : -ENOMEM;
 	pthread_mutex_unlock(&keeper.lock);
 	return error;
 }
@@ -506,9 +648,9 @@ int ipcfs_leases_check(void)
 	pthread_mutex_lock(&keeper.lock);
 	/* One that could not start is left to the next message: it would fail again and again. */
 	DL_FOREACH (keeper.senders, sender) {
-		if (!has_ended(sender))
+		if (!ipcfs_message_process_has_ended(&sender->process))
 			continue;
-		end_process(&sender->process);
+		ipcfs_message_process_end(&sender->process);
 		if (sender->kept && !sender->orphan && start_process(sender))
 			error = -ENOLCK;
 	}

@@ -21,7 +21,11 @@ struct ipcfs_message_target {
 
 /* Implements `keep` of struct ipcfs_queue_ops. */
 int ipcfs_message_keep(const struct ipcfs_message_target *target,
-		       const struct ipcfs_message *message, size_t size, uint64_t *number);
+		       const struct ipcfs_message *message, size_t size, uint64_t owner,
+		       uint64_t *number);
+
+/* Implements `kept` of struct ipcfs_queue_ops. */
+bool ipcfs_message_kept(const struct ipcfs_message_target *target, uint64_t number);
 
 /* Implements `forget` of struct ipcfs_queue_ops. */
 void ipcfs_message_forget(uint64_t number);

@@ -23,7 +23,7 @@
 #include "backends/space/thread_ns.h"
 
 /* Numbers of descriptors that no queue has: they are the daemon's standard streams. */
-enum { SOCKET, STORE, OTHERS };
+enum { SOCKET, STORE, OTHERS = IPCFS_MESSAGE_SENDER_FIRST };
 
 #define PAUSE_MIN_MS 10
 #define PAUSE_MAX_MS 500
@@ -46,18 +46,9 @@ static int leave_surroundings(const struct ipcfs_message_sender *sender)
 /* Closes what the daemon has open but for what this process uses. */
 static int keep_descriptors(const struct ipcfs_message_sender *sender)
 {
-	unsigned from = OTHERS;
-
 	if (dup2(sender->socket, SOCKET) < 0 || dup2(sender->file, STORE) < 0)
 		return -errno;
-	for (unsigned fd = OTHERS; fd < sender->count; fd++) {
-		if (!sender->descriptors[fd].sent)
-			continue;
-		if (fd > from)
-			(void)syscall(SYS_close_range, from, fd - 1, 0);
-		from = fd + 1;
-	}
-	(void)syscall(SYS_close_range, from, ~0U, 0);
+	(void)syscall(SYS_close_range, OTHERS, ~0U, 0);
 	return 0;
 }
 
@@ -76,54 +67,78 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
-/* Follows an order. `fd` is what came with it, or -1, and is not open afterwards. */
-static void follow_order(const struct ipcfs_message_sender_order *order, int fd)
+/* Keeps `fd` open under another number. It is not open under its own afterwards. */
+static void keep(int number, int fd)
 {
-	if (order->descriptor < OTHERS)
-		ipcfs_descriptor_close(&fd);
-	else if (!order->keep)
-		(void)close(order->descriptor);
-	else if (fd >= 0 && fd != order->descriptor) {
-		(void)dup3(fd, order->descriptor, O_CLOEXEC);
-		ipcfs_descriptor_close(&fd);
+	if (fd == number)
+		return;
+	(void)dup3(fd, number, O_CLOEXEC);
+	ipcfs_descriptor_close(&fd);
+}
+
+/*
+ * Follows an order. `fd` is what came with it, or -1, and is not open afterwards. *begun: it was
+ * the one to begin.
+ */
+static void follow_order(const struct ipcfs_message_sender_order *order, int fd, bool *begun)
+{
+	bool valid = order->descriptor >= OTHERS;
+
+	if (order->what == IPCFS_MESSAGE_SENDER_KEEP && fd >= 0 && valid) {
+		keep(order->descriptor, fd);
+		return;
 	}
+	ipcfs_descriptor_close(&fd);
+	if (order->what == IPCFS_MESSAGE_SENDER_BEGIN)
+		*begun = true;
+	else if (order->what == IPCFS_MESSAGE_SENDER_CLOSE && valid)
+		(void)syscall(SYS_close_range, order->descriptor, order->last, 0);
 }
 
 /* Receives and follows an order. Returns false when the daemon has ended. */
-static bool receive_order(void)
+static bool receive_order(bool *begun)
 {
 	struct ipcfs_message_sender_order order;
 	int fd;
 	enum ipcfs_order received = ipcfs_order_receive(SOCKET, &order, sizeof(order), &fd);
 
 	if (received == IPCFS_ORDER_RECEIVED)
-		follow_order(&order, fd);
+		follow_order(&order, fd, begun);
 	return received != IPCFS_ORDER_ENDED;
 }
 
 /* A message that is to be sent. */
 struct due {
 	struct ipcfs_kept entry;
+	uint64_t queue; /* an inode, or a System V id */
 	uint32_t place;
 };
 
-/* The daemon has one descriptor of a queue to send to, for all that use it. */
-static bool is_same_queue(const struct ipcfs_kept *one, const struct ipcfs_kept *other)
+/* Returns what is the same for all messages of a queue, by whichever descriptor it is reached. */
+static uint64_t queue_of(const struct ipcfs_kept *entry)
 {
-	return one->descriptor == other->descriptor && one->handle == other->handle;
+	struct stat st;
+
+	if (entry->descriptor && !fstat(entry->handle, &st))
+		return st.st_ino;
+	return (uint64_t)entry->handle;
+}
+
+static bool is_same_queue(const struct due *one, const struct due *other)
+{
+	return one->entry.descriptor == other->entry.descriptor && one->queue == other->queue;
 }
 
 /* Orders by queue, and the messages of a queue as they were kept. For qsort. */
 static int compare(const void *one, const void *other)
 {
-	const struct ipcfs_kept *a = &((const struct due *)one)->entry;
-	const struct ipcfs_kept *b = &((const struct due *)other)->entry;
+	const struct due *a = one, *b = other;
 
-	if (a->descriptor != b->descriptor)
-		return a->descriptor ? 1 : -1;
-	if (a->handle != b->handle)
-		return a->handle > b->handle ? 1 : -1;
-	return a->sequence > b->sequence ? 1 : -1;
+	if (a->entry.descriptor != b->entry.descriptor)
+		return a->entry.descriptor ? 1 : -1;
+	if (a->queue != b->queue)
+		return a->queue > b->queue ? 1 : -1;
+	return a->entry.sequence > b->entry.sequence ? 1 : -1;
 }
 
 static void *allocate(size_t size)
@@ -142,10 +157,12 @@ static size_t collect(uint32_t number, uint32_t places, struct due *due)
 	for (uint32_t place = 0; place < places; place++) {
 		struct due *next = &due[count];
 
+		if (!ipcfs_message_store_entry(STORE, place, &next->entry) ||
+		    next->entry.sender != number)
+			continue;
 		next->place = place;
-		if (ipcfs_message_store_entry(STORE, place, &next->entry) &&
-		    next->entry.sender == number)
-			count++;
+		next->queue = queue_of(&next->entry);
+		count++;
 	}
 	qsort(due, count, sizeof(*due), compare);
 	return count;
@@ -201,7 +218,7 @@ static size_t send_some(struct due *due, size_t count, struct ipcfs_message *mes
 	size_t left = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bool held_up = left && is_same_queue(&due[left - 1].entry, &due[i].entry);
+		bool held_up = left && is_same_queue(&due[left - 1], &due[i]);
 
 		if (held_up || !send_one(&due[i], message))
 			due[left++] = due[i];
@@ -266,12 +283,15 @@ static void send_kept(const struct ipcfs_message_sender *sender)
 
 _Noreturn void ipcfs_message_sender_run(const struct ipcfs_message_sender *sender)
 {
+	bool begun = !sender->awaits;
+
 	if (leave_surroundings(sender) || keep_descriptors(sender) || drop_capabilities() ||
 	    (sender->confine && sender->confine()))
 		_exit(1);
 	(void)send(SOCKET, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (receive_order())
+	while (receive_order(&begun))
 		;
-	send_kept(sender);
+	if (begun)
+		send_kept(sender);
 	_exit(0);
 }

@@ -14,33 +14,27 @@
 
 struct ipcfs_space;
 
-/* A descriptor of the daemon. */
-struct ipcfs_message_descriptor {
-	bool sent;	/* the process has it */
-	bool left;	/* its owner has left it to the keeper, which closes it after its users */
-	unsigned users; /* messages that go to it */
-};
-
 /* The start of the process: its copy of what the daemon has. */
 struct ipcfs_message_sender {
 	uint32_t number;		 /* it sends the messages of this number */
 	int socket;			 /* its end */
 	int file;			 /* see message_store.h */
 	const struct ipcfs_space *space; /* whose IPC namespace it acts in; NULL: home */
-	bool elsewhere; /* the namespace is not the one that the daemon was started in */
-	/* by number: those that the process keeps open, where they are `sent` */
-	const struct ipcfs_message_descriptor *descriptors;
-	size_t count;	      /* of `descriptors` */
+	bool elsewhere;	      /* the namespace is not the one that the daemon was started in */
+	bool awaits;	      /* it sends nothing if the daemon ends before the order to begin */
 	int (*confine)(void); /* limits its system calls; NULL: nothing does */
 };
 
-/*
- * An order to the process: to keep a descriptor that comes with it open, under the number that it
- * has in the daemon, or to close it.
- */
+#define IPCFS_MESSAGE_SENDER_FIRST 2 /* the process's lowest number of a queue's descriptor */
+
+/* An order to the process. */
 struct ipcfs_message_sender_order {
-	int descriptor;
-	bool keep;
+	enum {
+		IPCFS_MESSAGE_SENDER_KEEP,  /* to keep what comes with it open as `descriptor` */
+		IPCFS_MESSAGE_SENDER_CLOSE, /* to close the descriptors from this one to `last` */
+		IPCFS_MESSAGE_SENDER_BEGIN, /* from now on the messages are the process's to send */
+	} what;
+	int descriptor, last;
 };
 
 /*

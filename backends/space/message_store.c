@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backends/contract/descriptor.h"
 
@@ -64,6 +65,13 @@ void ipcfs_message_store_erase(int file, uint32_t place)
 	/* a place that has no memory yet is free already, so this needs none */
 	(void)ipcfs_message_store_mark(file, place, &none);
 	(void)fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_of(place), STRIDE);
+}
+
+uint32_t ipcfs_message_store_next(int file, uint32_t place)
+{
+	off_t offset = lseek(file, offset_of(place), SEEK_DATA);
+
+	return offset < 0 ? UINT32_MAX : (uint32_t)(offset / STRIDE);
 }
 
 uint32_t ipcfs_message_store_places(int file)

@@ -14,8 +14,9 @@
 struct ipcfs_kept {
 	uint64_t sequence; /* of a later message it is higher; 0: the place is free */
 	uint64_t size;	   /* bytes of text */
+	uint64_t owner;	   /* of `keep` in struct ipcfs_queue_ops */
 	uint32_t sender;   /* number of the process that sends it */
-	int handle;	   /* a System V id; or a descriptor of that number */
+	int handle;	   /* a System V id; or a descriptor of that number in the process */
 	bool descriptor;
 };
 
@@ -40,6 +41,9 @@ int ipcfs_message_store_mark(int file, uint32_t place, const struct ipcfs_kept *
 
 /* Frees the place, and the memory of its message. */
 void ipcfs_message_store_erase(int file, uint32_t place);
+
+/* Returns the first place from this one on that has bytes. UINT32_MAX: there is none. */
+uint32_t ipcfs_message_store_next(int file, uint32_t place);
 
 /* Returns the number of places, the free ones with them. */
 uint32_t ipcfs_message_store_places(int file);

@@ -170,11 +170,19 @@ static int send(int handle, struct ipcfs_message *message, size_t size, bool wai
 	return -error;
 }
 
-static int keep(int handle, const struct ipcfs_message *message, size_t size, uint64_t *number)
+static int keep(int handle, const struct ipcfs_message *message, size_t size, uint64_t owner,
+		uint64_t *number)
 {
 	const struct ipcfs_message_target target = { .handle = handle };
 
-	return ipcfs_message_keep(&target, message, size, number);
+	return ipcfs_message_keep(&target, message, size, owner, number);
+}
+
+static bool kept(int handle, uint64_t number)
+{
+	const struct ipcfs_message_target target = { .handle = handle };
+
+	return ipcfs_message_kept(&target, number);
 }
 
 static int wait_message(int handle, long selector, long *type)
@@ -333,6 +341,7 @@ const struct ipcfs_queue_ops ipcfs_sysv_msg_queue = {
 	.receive = receive,
 	.send = send,
 	.keep = keep,
+	.kept = kept,
 	.forget = ipcfs_message_forget,
 	.pollable = false,
 	.wait = wait_message,

@@ -338,6 +338,13 @@ void ipcfs_quota_leased(struct ipcfs_quota *quota, uid_t uid)
 	pthread_mutex_unlock(&quota->lock);
 }
 
+void ipcfs_quota_lease_goes_on(struct ipcfs_quota *quota, uid_t uid)
+{
+	pthread_mutex_lock(&quota->lock);
+	find_entry(quota, uid)->uses[LEASED]++; /* the open file is counted there */
+	pthread_mutex_unlock(&quota->lock);
+}
+
 void ipcfs_quota_lease_failed(struct ipcfs_quota *quota, uid_t uid)
 {
 	pthread_mutex_lock(&quota->lock);

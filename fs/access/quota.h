@@ -61,6 +61,9 @@ void ipcfs_quota_totals(struct ipcfs_quota *quota, struct ipcfs_quota_totals *to
  */
 int ipcfs_quota_lease(struct ipcfs_quota *quota, uid_t uid);
 
+/* Counts a lease that goes on with another worker. */
+void ipcfs_quota_lease_goes_on(struct ipcfs_quota *quota, uid_t uid);
+
 /* End an attempt: there is a lease, which is counted until ipcfs_quota_lease_ended, or none. */
 void ipcfs_quota_leased(struct ipcfs_quota *quota, uid_t uid);
 void ipcfs_quota_lease_failed(struct ipcfs_quota *quota, uid_t uid);

@@ -139,3 +139,29 @@ bool ipcfs_effects_is_noted(void)
 {
 	return ipcfs_own()->effects != NULL;
 }
+
+uint32_t ipcfs_effects_made(void)
+{
+	const struct ipcfs_effects *effects = ipcfs_own()->effects;
+
+	return effects ? atomic_load(&effects->calls) / IPCFS_CALL : 0;
+}
+
+struct ipcfs_effects *ipcfs_effects_use(struct ipcfs_effects *effects)
+{
+	struct ipcfs_own *self = ipcfs_own();
+	struct ipcfs_effects *before = self->effects;
+
+	self->effects = effects;
+	return before;
+}
+
+enum ipcfs_effects_end ipcfs_effects_end(struct ipcfs_effects *effects)
+{
+	uint32_t calls = atomic_load(&effects->calls);
+
+	if (calls / IPCFS_CALL || calls % IPCFS_CALL == SURE)
+		return IPCFS_EFFECTS_HAD;
+	atomic_store(&effects->calls, 0);
+	return IPCFS_EFFECTS_NONE;
+}

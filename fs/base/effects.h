@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Notes that the request of this thread has an effect from now on whose result is lost with the
@@ -57,5 +58,25 @@ void ipcfs_effects_took(size_t size);
 
 /* Returns whether the effects of what this thread does are noted. */
 bool ipcfs_effects_is_noted(void);
+
+/* Returns how many calls the request of this thread has made, each with its effect. */
+uint32_t ipcfs_effects_made(void);
+
+struct ipcfs_effects;
+
+/*
+ * Has this thread note its effects elsewhere, or not at all (NULL). Returns where it has noted them
+ * before.
+ */
+struct ipcfs_effects *ipcfs_effects_use(struct ipcfs_effects *effects);
+
+/* What became of the only call that is noted somewhere, when the worker that made it has died. */
+enum ipcfs_effects_end {
+	IPCFS_EFFECTS_NONE, /* it was not made, or nobody knows whether it had its effect */
+	IPCFS_EFFECTS_HAD,  /* it had its effect */
+};
+
+/* Tells that. After IPCFS_EFFECTS_NONE the call is to be made: nothing is noted any more. */
+enum ipcfs_effects_end ipcfs_effects_end(struct ipcfs_effects *effects);
 
 #endif

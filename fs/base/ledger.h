@@ -25,6 +25,7 @@ enum ipcfs_ledger_shelf {
 	IPCFS_LEDGER_NODES,
 	IPCFS_LEDGER_FILES,
 	IPCFS_LEDGER_HOLDS,
+	IPCFS_LEDGER_DETACHED, /* messages that the daemon sends by itself (queue/detached.h) */
 	IPCFS_LEDGER_REQUESTS,
 	IPCFS_LEDGER_HANDS,   /* what a request has received (unanswered.h) */
 	IPCFS_LEDGER_SHELVES, /* the number of shelves */

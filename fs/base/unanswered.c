@@ -390,6 +390,43 @@ bool ipcfs_unanswered_is_lost(void)
 	return ipcfs_own()->lost;
 }
 
+/* Returns the number of the request with these bytes. */
+static uint64_t unique_of(const void *request)
+{
+	struct ipcfs_fuse_header head;
+
+	ipcfs_fuse_header_read(request, &head);
+	return head.unique;
+}
+
+/* Returns the effects of a request that a worker before has left. NULL: it was answered. */
+static const struct ipcfs_effects *effects_of(uint64_t unique)
+{
+	for (unsigned i = 0; i < IPCFS_SLOTS; i++) {
+		struct ipcfs_slot *slot = &all.legacy->slots[i];
+
+		if (atomic_load(size_word(slot)) >= IPCFS_FUSE_HEADER_SIZE &&
+		    !atomic_load(&slot->done) && unique_of(slot->request) == unique)
+			return &slot->effects;
+	}
+	for (uint32_t i = 0; (i = ipcfs_ledger_next(all.ledger, IPCFS_LEDGER_REQUESTS, i)) != 0;) {
+		size_t size;
+		const struct kept *kept = ipcfs_ledger_at(all.ledger, IPCFS_LEDGER_REQUESTS, i,
+							  &size);
+
+		if (size >= sizeof(*kept) + IPCFS_FUSE_HEADER_SIZE && unique_of(kept + 1) == unique)
+			return &kept->effects;
+	}
+	return NULL;
+}
+
+bool ipcfs_unanswered_has_made(uint64_t unique, uint32_t calls)
+{
+	const struct ipcfs_effects *effects = effects_of(unique);
+
+	return !effects || atomic_load(&effects->calls) / IPCFS_CALL > calls;
+}
+
 /* A request that a worker before has left. */
 struct left {
 	uint64_t arrived;

@@ -91,6 +91,12 @@ bool ipcfs_unanswered_is_left(void);
 /* Returns whether that request had an effect whose result is lost. */
 bool ipcfs_unanswered_is_lost(void);
 
+/*
+ * Returns whether a request that a worker before may have left has made more than so many calls, or
+ * was answered. Call before ipcfs_unanswered_replay.
+ */
+bool ipcfs_unanswered_has_made(uint64_t unique, uint32_t calls);
+
 /* A request that a worker has left. */
 struct ipcfs_unanswered {
 	void *bytes; /* of the request; a copy */

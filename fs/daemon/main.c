@@ -214,7 +214,9 @@ static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **leg
 
 static int run(struct fuse_args *args, const struct ipcfs_options *options)
 {
-	struct ipcfs_service service = { .options = options, .target = -1 };
+	struct ipcfs_service service = { .options = options,
+					 .target = -1,
+					 .leases = { -1, -1, -1 } };
 	struct ipcfs_legacy *legacy = NULL;
 	struct fuse_session *session = NULL;
 	char *mountpoint = NULL;

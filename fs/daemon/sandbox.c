@@ -55,9 +55,9 @@ static const char *const allowed[] = {
 	/* threads and processes; not clone3, as a filter can't see its flags: see clone below */
 	"exit", "exit_group", "fork", "futex", "futex_time64", "futex_wait", "futex_waitv",
 	"futex_wake", "get_robust_list", "getpid", "getppid", "gettid", "kill", "membarrier",
-	"pidfd_open", "restart_syscall", "rseq", "sched_getaffinity", "sched_yield",
-	"set_robust_list", "set_tid_address", "setsid", "tgkill", "tkill", "umask", "wait4",
-	"waitid", "waitpid",
+	"pidfd_open", "pidfd_send_signal", "restart_syscall", "rseq", "sched_getaffinity",
+	"sched_yield", "set_robust_list", "set_tid_address", "setsid", "tgkill", "tkill", "umask",
+	"wait4", "waitid", "waitpid",
 	/* signals */
 	"rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
 	"signalfd4", "sigreturn",
@@ -88,6 +88,7 @@ static const char *const senders[] = {
 	"clock_nanosleep",
 	"clock_nanosleep_time64",
 	"close",
+	"close_range",
 	"dup3",
 	"exit",
 	"exit_group",

@@ -29,12 +29,22 @@ static int start_echo(const struct ipcfs_service *service)
 	return result;
 }
 
-enum { WORD_HOLDS = 'H' }; /* comes with a descriptor of ipcfs_holds_keep */
+/* What a worker hands over: a descriptor of ipcfs_holds_keep, or those of ipcfs_leases_inherit. */
+enum { WORD_HOLDS = 'H', WORD_LEASES = 'L' };
+
+_Static_assert(IPCFS_LEASES_DESCRIPTORS <= IPCFS_HANDED_MAX, "they are handed over at once");
 
 /* For struct ipcfs_holds_hooks. */
 static void hand_over(void *arg, int descriptor)
 {
-	ipcfs_worker_hand_over(arg, WORD_HOLDS, descriptor);
+	/* an error: the supervisor ends */
+	(void)ipcfs_worker_hand_over(arg, WORD_HOLDS, &descriptor, 1);
+}
+
+/* For ipcfs_leases_entrust. */
+static int entrust(void *arg, const int descriptors[IPCFS_LEASES_DESCRIPTORS])
+{
+	return ipcfs_worker_hand_over(arg, WORD_LEASES, descriptors, IPCFS_LEASES_DESCRIPTORS);
 }
 
 static int share_holds(void *arg)
@@ -53,13 +63,21 @@ static void drop_holds(void *arg)
 			  strerror(-err));
 }
 
-static void keep_holds(void *arg, char word, int descriptor)
+/* Takes descriptors of a worker over, in place of those before. */
+static void keep(void *arg, char word, const int *descriptors)
 {
-	(void)arg;
-	if (word == WORD_HOLDS)
-		ipcfs_holds_keep(descriptor);
-	else
-		ipcfs_descriptor_close(&descriptor);
+	struct ipcfs_service *service = arg;
+
+	if (descriptors[0] < 0)
+		return; /* there was no room for them */
+	if (word == WORD_HOLDS) {
+		ipcfs_holds_keep(descriptors[0]);
+		return;
+	}
+	for (int i = 0; i < IPCFS_LEASES_DESCRIPTORS; i++) {
+		ipcfs_descriptor_close(&service->leases[i]);
+		service->leases[i] = descriptors[i];
+	}
 }
 
 /*
@@ -231,13 +249,29 @@ int ipcfs_service_open(struct ipcfs_service *service)
 	return result;
 }
 
+/* Has leased messages go on with the next worker, and goes on with those of the one before. */
+static void go_on_with_leases(const struct ipcfs_service *service)
+{
+	int result = 0;
+
+	ipcfs_leases_entrust(entrust, (void *)(uintptr_t)service->worker);
+	if (service->leases[0] >= 0)
+		result = ipcfs_leases_inherit(service->leases);
+	if (!result)
+		return;
+	ipcfs_log(LOG_ERR, "leased messages go back to their queues: %s", strerror(-result));
+	ipcfs_leases_abandon();
+}
+
 /* Opens the file system in a worker. */
 static int open_service(void *arg, const struct ipcfs_worker *worker)
 {
 	struct ipcfs_service *service = arg;
 
-	service->reloaded = worker->reloaded;
 	service->worker = worker;
+	if (!service->options->namespaces)
+		go_on_with_leases(service);
+	service->reloaded = worker->reloaded;
 	ipcfs_filesystem_set_watch(service->fs, worker->watch);
 	return ipcfs_service_open(service);
 }
@@ -253,7 +287,7 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 		.open = open_service,
 		.share = share_holds,
 		.drop = drop_holds,
-		.keep = keep_holds,
+		.keep = keep,
 		.start = start_service,
 		.succeed = succeed,
 		.stop = stop_service,

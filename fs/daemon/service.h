@@ -15,9 +15,10 @@ struct ipcfs_service {
 	const char *mountpoint;
 	dev_t device;
 	const struct ipcfs_worker *worker; /* not owned; NULL: this is no worker */
-	int target;		      /* a pidfd of options->target, for the workers; -1: none */
-	bool reloaded;		      /* the worker reads the brokers' file again at its start */
-	bool remembers;		      /* there are `latest` */
+	int target;    /* a pidfd of options->target, for the workers; -1: none */
+	bool reloaded; /* the worker reads the brokers' file again at its start */
+	int leases[IPCFS_LEASES_DESCRIPTORS]; /* of the worker before; the first one -1: none */
+	bool remembers;			      /* there are `latest` */
 	struct ipcfs_settings latest; /* settings that were read again, for the workers to come */
 };
 

@@ -273,11 +273,11 @@ static bool begin(void *arg)
 }
 
 /* For struct ipcfs_supervisor_hooks. */
-static void keep(void *arg, char word, int descriptor)
+static void keep(void *arg, char word, const int *descriptors)
 {
 	const struct session *session = arg;
 
-	session->hooks->keep(session->hooks->arg, word, descriptor);
+	session->hooks->keep(session->hooks->arg, word, descriptors);
 }
 
 /*

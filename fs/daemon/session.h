@@ -36,8 +36,8 @@ struct ipcfs_session_hooks {
 	int (*share)(void *arg);
 	/* Has given back what they hold. Called by the supervisor, without a worker. */
 	void (*drop)(void *arg);
-	/* Keeps a descriptor for them that a worker has handed over. Called by the supervisor. */
-	void (*keep)(void *arg, char word, int descriptor);
+	/* Keeps descriptors for them that a worker has handed over. Called by the supervisor. */
+	void (*keep)(void *arg, char word, const int *descriptors);
 	/* Remembers settings for the workers to come. Called by the supervisor at SIGHUP. */
 	void (*remember)(void *arg);
 	/*

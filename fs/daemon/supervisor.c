@@ -156,14 +156,14 @@ static void pass_on(const struct supervisor *self, int signal)
 		(void)kill(self->worker, signal); /* it was not waited for: it is there */
 }
 
-/* A word of the worker, and a descriptor that may come with it. */
+/* A word of the worker, and descriptors that may come with it. */
 union control {
 	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int))];
+	char bytes[CMSG_SPACE(IPCFS_HANDED_MAX * sizeof(int))];
 };
 
-/* Receives a word. Returns 0 when the worker ends. *descriptor: -1, or to be closed. */
-static char receive_word(int line, int *descriptor)
+/* Receives a word. Returns 0 if there is none. The descriptors are -1, or to be closed. */
+static char receive_word(int line, int descriptors[IPCFS_HANDED_MAX])
 {
 	union control control;
 	char word = 0;
@@ -174,24 +174,25 @@ static char receive_word(int line, int *descriptor)
 				  .msg_controllen = sizeof(control) };
 	const struct cmsghdr *header;
 
-	*descriptor = -1;
+	for (unsigned i = 0; i < IPCFS_HANDED_MAX; i++)
+		descriptors[i] = -1;
 	if (recvmsg(line, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
 		return 0;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(descriptor, CMSG_DATA(header), sizeof(*descriptor));
+		memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
 	return word;
 }
 
-static void take_word(struct supervisor *self)
+/* Takes a word of the worker, if there is one. Returns whether others may follow. */
+static bool take_word(struct supervisor *self)
 {
-	int descriptor;
-	char word = receive_word(self->line, &descriptor);
+	int descriptors[IPCFS_HANDED_MAX];
+	char word = receive_word(self->line, descriptors);
 
 	switch (word) {
 	case 0:
-		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
-		break;
+		return false;
 	case WORD_ENDS:
 		self->ending = true;
 		break;
@@ -201,26 +202,39 @@ static void take_word(struct supervisor *self)
 		self->hooks->ready(self->hooks->arg);
 		break;
 	default:
-		self->hooks->keep(self->hooks->arg, word, descriptor);
+		self->hooks->keep(self->hooks->arg, word, descriptors);
 	}
+	return true;
 }
 
-/* Notes the ends of the worker and of its children, which were the supervisor's since. */
+/* Notes the end of the worker. What it has said before counts. */
+static void worker_ended(struct supervisor *self)
+{
+	self->worker = 0;
+	while (self->line >= 0 && take_word(self))
+		;
+	ipcfs_descriptor_close(&self->line);
+}
+
+/*
+ * Reaps processes. Those that a dead worker has started are children of the supervisor then: the
+ * worker learns of their end, too, as it may have to start another one.
+ */
 static void reap(struct supervisor *self)
 {
+	bool others = false;
 	pid_t ended;
 	int status;
 
 	while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (ended != self->worker) {
-			pass_on(self, SIGCHLD); /* it may have to start another one */
+		others |= ended != self->worker;
+		if (ended != self->worker)
 			continue;
-		}
-		while (self->line >= 0)
-			take_word(self);
 		self->status = status;
-		self->worker = 0;
+		worker_ended(self);
 	}
+	if (others)
+		pass_on(self, SIGCHLD);
 }
 
 static void take_signal(struct supervisor *self)
@@ -258,8 +272,8 @@ static void watch(struct supervisor *self, uint64_t end)
 
 		if (poll(events, 2, wait) < 0)
 			continue;
-		if (events[1].revents)
-			take_word(self);
+		if (events[1].revents && !take_word(self))
+			ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
 		if (events[0].revents)
 			take_signal(self);
 	}
@@ -335,8 +349,8 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 				   .old_watch = -1 };
 	int result;
 
-	/* a helper of a worker that has ended, which its successor goes on with, is not init's */
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	(void)prctl(PR_SET_CHILD_SUBREAPER,
+		    1); /* see reap; an error leaves that to the next hold */
 	self.signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (self.signals < 0) {
 		result = -errno;
@@ -352,20 +366,21 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 	return result;
 }
 
-void ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, int descriptor)
+int ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, const int *descriptors,
+			   unsigned count)
 {
-	union control control = { .header = { .cmsg_len = CMSG_LEN(sizeof(descriptor)),
+	const size_t size = count * sizeof(*descriptors);
+	union control control = { .header = { .cmsg_len = CMSG_LEN(size),
 					      .cmsg_level = SOL_SOCKET,
 					      .cmsg_type = SCM_RIGHTS } };
 	struct iovec iov = { .iov_base = &word, .iov_len = 1 };
-	struct msghdr message = { .msg_iov = &iov,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+	const struct msghdr message = { .msg_iov = &iov,
+					.msg_iovlen = 1,
+					.msg_control = &control,
+					.msg_controllen = CMSG_SPACE(size) };
 
-	memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
-	/* EPIPE: as below */
-	(void)sendmsg(worker->line, &message, MSG_NOSIGNAL);
+	memcpy(CMSG_DATA(&control.header), descriptors, size);
+	return sendmsg(worker->line, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static void say(const struct ipcfs_worker *worker, char word)

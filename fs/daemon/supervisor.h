@@ -13,12 +13,17 @@
  * Each worker has an instance of inotify(7) of its own, too, of which the supervisor keeps a
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
  * that would be before the end of the dead worker is known.
+ *
+ * A worker may hand descriptors over to the supervisor, for the workers that follow: those by which
+ * they go on with holds and with leased messages.
  */
 #ifndef IPCFS_SUPERVISOR_H
 #define IPCFS_SUPERVISOR_H
 
 #include <signal.h>
 #include <stdbool.h>
+
+#define IPCFS_HANDED_MAX 3 /* descriptors that are handed over at once */
 
 struct ipcfs_supervisor_hooks {
 	/* The worker serves the mount, or has read its settings again. */
@@ -32,8 +37,11 @@ struct ipcfs_supervisor_hooks {
 	 * back first.
 	 */
 	bool (*begin)(void *arg);
-	/* A worker has handed over this descriptor: see ipcfs_worker_hand_over. */
-	void (*keep)(void *arg, char word, int descriptor);
+	/*
+	 * A worker has handed over these descriptors, which are to be closed: see
+	 * ipcfs_worker_hand_over. -1: it gave fewer, or there was no room for them.
+	 */
+	void (*keep)(void *arg, char word, const int descriptors[IPCFS_HANDED_MAX]);
 	void *arg;
 };
 
@@ -61,10 +69,11 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);
 
 /*
- * Gives the supervisor a copy of a descriptor that the workers after this one are to have. `word` says
- * to it which; lower-case words are the supervisor's own.
+ * Gives the supervisor copies of descriptors that the workers after this one are to have. `word`
+ * says to it which; lower-case words are the supervisor's own. Errors of sendmsg(2).
  */
-void ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, int descriptor);
+int ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, const int *descriptors,
+			   unsigned count);
 
 /* Tells the supervisor that the mount ends with this worker, however it ends from here on. */
 void ipcfs_worker_ends(const struct ipcfs_worker *worker);

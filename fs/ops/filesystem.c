@@ -19,6 +19,7 @@
 #include "fs/base/unanswered.h"
 #include "fs/control/events.h"
 #include "fs/ops/ops.h"
+#include "fs/queue/detached_left.h"
 #include "fs/queue/transfer.h"
 #include "fs/request/audit_event.h"
 #include "fs/request/file_saved.h"
@@ -189,6 +190,7 @@ static int take_over(struct ipcfs_filesystem *fs)
 		ipcfs_log(LOG_ERR, "what was open is dropped: the processes that were to serve the "
 				   "mount have died of it");
 		ipcfs_legacy_drop(fs->legacy);
+		ipcfs_leases_abandon();
 	}
 	fs->ledger = ipcfs_ledger_open(&fs->legacy->ledger);
 	if (!fs->ledger)
@@ -201,6 +203,7 @@ static int take_over(struct ipcfs_filesystem *fs)
 	ipcfs_nodes_restore(&fs->nodes);
 	ipcfs_files_restore(fs, ipcfs_op_reopen);
 	ipcfs_holds_restore(fs);
+	ipcfs_detached_hold(fs);
 	ipcfs_nodes_restored(&fs->nodes);
 	ipcfs_objects_restored(&fs->objects);
 	return 0;
@@ -298,13 +301,23 @@ int ipcfs_filesystem_start(void *arg, struct fuse_session *session)
 		err = ipcfs_trim_start(fs);
 	if (!err && fs->echo.process)
 		err = follow_objects(fs);
-	return err ? err : ipcfs_waits_start(fs->waits);
+	if (!err)
+		err = ipcfs_waits_start(fs->waits);
+	if (!err)
+		ipcfs_detached_send_left(fs);
+	return err;
 }
 
 void ipcfs_filesystem_succeed(void *arg)
 {
 	struct ipcfs_filesystem *fs = arg;
+	size_t left = ipcfs_leases_settle();
 
+	if (left)
+		ipcfs_log(LOG_WARNING,
+			  "leased messages that no open file has any more: %zu. They go "
+			  "back to their queues when ipcfs ends",
+			  left);
 	if (fs->ledger)
 		ipcfs_holds_restored(fs);
 	ipcfs_legacy_wake_pollers(fs->legacy, fuse_session_fd(fs->session));

@@ -102,13 +102,13 @@ static int channel_open(fuse_req_t req, struct ipcfs_file *file, int flags)
 	return err == -EIDRM || err == -ENOENT ? -ESTALE : err;
 }
 
-/* For struct ipcfs_file_ops. A lease, and messages of a broker, have ended with their worker. */
-static int channel_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+/* Opens what the open of a file has opened. */
+static int open_again(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	struct ipcfs_object *object = ipcfs_file_object(fs, file);
-	int err = file->key.kind == IPCFS_NODE_LEASE || object->class->space ? -ESTALE : 0;
+	int err = 0;
 
-	if (!err && file->reads)
+	if (file->reads)
 		err = ipcfs_object_open(&fs->objects, object, IPCFS_RECEIVE,
 					&file->handle[IPCFS_RECEIVE]);
 	if (err || !file->writes)
@@ -116,6 +116,18 @@ static int channel_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 	err = ipcfs_object_open(&fs->objects, object, IPCFS_SEND, &file->handle[IPCFS_SEND]);
 	if (err && file->reads)
 		ipcfs_object_close(&fs->objects, object, IPCFS_RECEIVE);
+	return err;
+}
+
+/* For struct ipcfs_file_ops. Messages of a broker have ended with their worker. */
+static int channel_reopen(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	int err = ipcfs_file_object(fs, file)->class->space ? -ESTALE : open_again(fs, file);
+
+	if (!err && file->key.kind == IPCFS_NODE_LEASE && file->writes)
+		err = ipcfs_lease_restore(fs, file);
+	if (err == -ENOENT || err == -ESTALE || err == -EIDRM)
+		ipcfs_lease_drop(fs, file);
 	return err;
 }
 
@@ -155,7 +167,7 @@ static void channel_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file
 
 	ipcfs_waits_unpoll(fs->waits, file);
 	send_pending(fs, file);
-	ipcfs_lease_release(fs, file);
+	ipcfs_lease_release(fs, file, 0);
 	if (file->reads)
 		ipcfs_object_close(&fs->objects, object, IPCFS_RECEIVE);
 	if (opens_to_send(object, file))

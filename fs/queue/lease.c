@@ -8,8 +8,11 @@
 
 #include "backends/contract/fault.h"
 #include "fs/access/caller.h"
-#include "fs/queue/lease_item.h"
+#include "fs/base/effects.h"
+#include "fs/queue/detached.h"
 #include "fs/queue/transfer.h"
+#include "fs/request/file_saved.h"
+#include "fs/request/lease_item.h"
 #include "fs/request/reply.h"
 #include "fs/request/tell.h"
 #include "fs/wait/waits.h"
@@ -93,9 +96,12 @@ bool ipcfs_lease_is_held(struct ipcfs_file *file)
 	return held;
 }
 
-/* Takes the lease out of the file, and its message into *text. NULL: the file has none. */
+/*
+ * Takes the lease out of the file, and its message into *text. NULL: the file has none. `ends`: the
+ * message is done. `answer`: of the request that says so, bytes; 0: none does.
+ */
 static struct ipcfs_lease *detach(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
-				  struct ipcfs_text *text)
+				  struct ipcfs_text *text, bool ends, size_t answer)
 {
 	struct ipcfs_lease *lease;
 
@@ -106,10 +112,24 @@ static struct ipcfs_lease *detach(struct ipcfs_filesystem *fs, struct ipcfs_file
 		file->text = (struct ipcfs_text){ 0 };
 		file->at = 0;
 		file->queue.lease = NULL;
+		file->queue.ended = ends ? lease->kept : 0;
 		(void)ipcfs_file_charge(fs, file); /* fewer bytes never fail */
+		if (answer)
+			ipcfs_file_done(fs, file, (ssize_t)answer, NULL);
+		else
+			ipcfs_file_save(fs, file);
 	}
 	pthread_mutex_unlock(&file->lock);
 	return lease;
+}
+
+/* Forgets a message that is done. */
+static void forget(struct ipcfs_file *file, const struct ipcfs_object *object, uint64_t kept)
+{
+	object->class->queue->forget(kept);
+	pthread_mutex_lock(&file->lock);
+	file->queue.ended = 0;
+	pthread_mutex_unlock(&file->lock);
 }
 
 /*
@@ -135,7 +155,7 @@ static int keep(struct ipcfs_queue_waiter *waiter)
 		memcpy(message->text, waiter->data.data + taken->start, taken->size);
 	buffer.size = sizeof(*message) + taken->size;
 	err = queue->keep(waiter->base.file->handle[IPCFS_SEND], message, taken->size,
-			  &waiter->kept);
+			  ipcfs_effects_is_noted() ? ipcfs_unanswered_unique() : 0, &waiter->kept);
 	ipcfs_text_free(&buffer);
 	return err;
 }
@@ -266,6 +286,9 @@ static int attach(struct ipcfs_queue_waiter *waiter, size_t *fits)
 		file->at = *fits;
 		file->queue.end = lease->size;
 		(void)ipcfs_file_charge(waiter->base.fs, file); /* the copy, too: as was reserved */
+		(void)ipcfs_fault("lease.kept");
+		ipcfs_file_done(waiter->base.fs, file, (ssize_t)*fits, waiter->data.data);
+		(void)ipcfs_fault("lease.noted");
 	}
 	pthread_mutex_unlock(&file->lock);
 	if (err) {
@@ -312,14 +335,16 @@ const struct ipcfs_waiter_ops ipcfs_lease_read_ops = {
 	.accept = accept_lease,
 };
 
-void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file, size_t answer)
 {
 	struct ipcfs_object *object = ipcfs_file_object(fs, file);
 	struct ipcfs_text text = { 0 };
-	struct ipcfs_lease *lease = detach(fs, file, &text);
+	struct ipcfs_lease *lease = detach(fs, file, &text, true, answer);
 
+	(void)ipcfs_fault("lease.done");
 	if (object->class->queue->forget)
-		object->class->queue->forget(lease->kept);
+		forget(file, object, lease->kept);
+	(void)ipcfs_fault("lease.forgotten");
 	count_delivery(fs, object, lease, false);
 	ipcfs_quota_lease_ended(fs->quota, lease->holder.uid);
 	lease_free(object, lease);
@@ -334,59 +359,122 @@ static void returned(struct ipcfs_filesystem *fs, const struct ipcfs_file *file,
 	const struct ipcfs_actor actor = ipcfs_actor_opener(file, lease->holder.taker);
 
 	object->queue.leases_returned++;
+	ipcfs_object_save(&fs->objects, object);
 	ipcfs_quota_lease_ended(fs->quota, lease->holder.uid);
 	ipcfs_tell(fs, object, IPCFS_EVENT_RETURNED, &actor, NULL);
 	lease_free(object, lease);
 }
 
-/* Sends the message of a lease to its queue's tail. The text is the waiter's afterwards. */
-static void send_back(struct ipcfs_filesystem *fs, const struct ipcfs_file *file,
-		      const struct ipcfs_lease *lease, const struct ipcfs_text *text)
+/* Returns a waiter that sends the message of the file's lease to its queue's tail. */
+static struct ipcfs_queue_waiter sender_of(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	struct ipcfs_queue_waiter waiter = {
 		.base = { .fs = fs,
 			  .object = ipcfs_file_object(fs, file),
 			  .uid = file->opener.uid,
 			  .first = true },
-		.data = *text,
-		.type = lease->mark.type,
-		.kept = lease->kept,
 		.framing = IPCFS_FRAMING_NONE,
 		.last = true,
 		.returns = true,
 	};
 
+	pthread_mutex_lock(&file->lock);
+	waiter.data = file->text;
+	waiter.type = file->queue.lease->mark.type;
+	waiter.kept = file->queue.lease->kept;
+	pthread_mutex_unlock(&file->lock);
+	return waiter;
+}
+
+/*
+ * Takes the lease out of a file that has one, and has its message sent to its queue's tail. The
+ * message is written down as one that is sent before the file is as one that has it not.
+ */
+static struct ipcfs_lease *send_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
+				     size_t answer)
+{
+	struct ipcfs_queue_waiter waiter = sender_of(fs, file);
+	struct ipcfs_lease *lease;
+
+	ipcfs_detached_save(&waiter);
+	(void)ipcfs_fault("lease.saved");
+	lease = detach(fs, file, &waiter.data, false, answer);
+	(void)ipcfs_fault("lease.return");
+	count_delivery(fs, waiter.base.object, lease, true);
 	waiter.base.charged = ipcfs_quota_charge_kept(fs->quota, waiter.base.uid,
 						      waiter.data.capacity + waiter.data.size +
 							      IPCFS_LEASE_BYTES);
 	ipcfs_transfer_send_detached(&waiter);
+	return lease;
 }
 
-void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+/* The same for a class with `lease`, which gets the message. */
+static struct ipcfs_lease *give_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
+				     size_t answer)
+{
+	const struct ipcfs_queue_ops *queue = ipcfs_file_object(fs, file)->class->queue;
+	struct ipcfs_text text = { 0 };
+	struct ipcfs_lease *lease = detach(fs, file, &text, false, answer);
+
+	queue->give_back(file->handle[IPCFS_RECEIVE], lease->token);
+	ipcfs_text_free(&text);
+	return lease;
+}
+
+void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file, size_t answer)
 {
 	struct ipcfs_object *object = ipcfs_file_object(fs, file);
-	struct ipcfs_text text = { 0 };
-	struct ipcfs_lease *lease = detach(fs, file, &text);
+	struct ipcfs_lease *lease;
 
-	if (!lease)
+	if (!ipcfs_lease_is_held(file))
 		return;
-	(void)ipcfs_fault("lease.return");
 	ipcfs_transfer_count(object, IPCFS_MOVE_RETURNED);
-	count_delivery(fs, object, lease, true);
-	if (object->class->queue->lease) {
-		object->class->queue->give_back(file->handle[IPCFS_RECEIVE], lease->token);
-		ipcfs_text_free(&text);
-	} else {
-		send_back(fs, file, lease, &text);
-	}
+	lease = counts_itself(object) ? give_back(fs, file, answer) : send_back(fs, file, answer);
 	/* only then, so that who sees in status that the lease has ended finds the message */
 	returned(fs, file, lease);
+}
+
+/* Returns which of two leases was taken later. For utlist. */
+static int compare(const struct ipcfs_lease *one, const struct ipcfs_lease *other)
+{
+	return one->holder.since > other->holder.since ? 1 : -1;
+}
+
+int ipcfs_lease_restore(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	struct ipcfs_object *object = ipcfs_file_object(fs, file);
+	struct ipcfs_lease *lease = file->queue.lease;
+	int handle = file->handle[IPCFS_SEND];
+
+	if (file->queue.ended && object->class->queue->kept(handle, file->queue.ended))
+		forget(file, object, file->queue.ended);
+	if (!lease)
+		return 0;
+	if (!object->class->queue->kept(handle, lease->kept)) {
+		/* it was sent to the queue, and forgotten */
+		file->queue.lease = NULL;
+		free(lease);
+		ipcfs_text_free(&file->text);
+		file->at = 0;
+		return ipcfs_file_charge(fs, file);
+	}
+	ipcfs_quota_lease_goes_on(fs->quota, lease->holder.uid);
+	DL_INSERT_INORDER(object->queue.leases, lease, compare);
+	return 0;
+}
+
+void ipcfs_lease_drop(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	const struct ipcfs_queue_ops *queue = ipcfs_file_object(fs, file)->class->queue;
+
+	if (queue->kept && file->queue.lease && queue->kept(-1, file->queue.lease->kept))
+		queue->forget(file->queue.lease->kept);
 }
 
 void ipcfs_lease_taken_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
 {
 	struct ipcfs_text text = { 0 };
-	struct ipcfs_lease *lease = detach(fs, file, &text);
+	struct ipcfs_lease *lease = detach(fs, file, &text, false, 0);
 
 	ipcfs_transfer_count(ipcfs_file_object(fs, file), IPCFS_MOVE_RETURNED);
 	ipcfs_text_free(&text);

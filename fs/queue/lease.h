@@ -20,17 +20,30 @@ extern const struct ipcfs_waiter_ops ipcfs_lease_read_ops;
 /* Returns whether the file has a leased message. */
 bool ipcfs_lease_is_held(struct ipcfs_file *file);
 
-/* Ends the lease of a file that has one. Its message is done, or was sent elsewhere. */
-void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+/*
+ * Ends the lease of a file that has one. Its message is done, or was sent elsewhere. `answer`: what
+ * the write gets that says so, bytes.
+ */
+void ipcfs_lease_end(struct ipcfs_filesystem *fs, struct ipcfs_file *file, size_t answer);
 
 /* Ends the lease of a file that has one. A class with `lease` has the message again. */
 void ipcfs_lease_taken_back(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 
 /*
  * Gives what the file has leased, if anything, back to its queue. Call while the file's handles are
- * open.
+ * open. `answer`: what the write gets that says so, bytes; 0: there is none.
  */
-void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+void ipcfs_lease_release(struct ipcfs_filesystem *fs, struct ipcfs_file *file, size_t answer);
+
+/*
+ * Goes on with what a file had leased, if anything, when the worker before died: file->queue.lease
+ * is in no list yet, or ended meanwhile. Call with the file's handles open, while there is one
+ * thread. -ENOMEM.
+ */
+int ipcfs_lease_restore(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+
+/* Forgets the message of such a file instead, whose queue is gone. */
+void ipcfs_lease_drop(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
 
 /*
  * Returns how often the message was handed out that a file of this node has. 0: none has one, or

@@ -81,7 +81,7 @@ static void count_sent(struct ipcfs_filesystem *fs, struct ipcfs_object *object)
  * -EAGAIN: the queue has no room.
  * Errors of send; -EINPROGRESS with the token in *token.
  */
-static int send_by(const struct ipcfs_object *object, int handle, long type,
+static int send_by(struct ipcfs_object *object, int handle, long type,
 		   const struct ipcfs_text *text, uint64_t *token)
 {
 	struct ipcfs_text buffer = { 0 };
@@ -95,7 +95,7 @@ static int send_by(const struct ipcfs_object *object, int handle, long type,
 		if (text->size)
 			memcpy(message->text, text->data, text->size);
 		buffer.size = sizeof(*message) + text->size;
-		err = object->class->queue->send(handle, message, text->size, false);
+		err = ipcfs_transfer_send_elsewhere(object, handle, message, text->size);
 		*token = message->token;
 	}
 	ipcfs_text_free(&buffer);

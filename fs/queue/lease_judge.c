@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <syslog.h>
 
+#include "backends/contract/fault.h"
 #include "fs/base/log.h"
 #include "fs/base/log_share.h"
 #include "fs/queue/lease.h"
 #include "fs/queue/lease_dead.h"
-#include "fs/queue/lease_item.h"
 #include "fs/queue/lease_verdict.h"
+#include "fs/request/lease_item.h"
 #include "fs/request/reply.h"
 #include "fs/wait/waits.h"
 
@@ -80,7 +81,7 @@ static void end_settled(struct verdict *verdict, int err)
 	if (err == -EHOSTDOWN && !verdict->told)
 		base->object->class->queue->give_back(base->handle, base->file->queue.lease->token);
 	if (!err && verdict->how != IPCFS_SETTLE_AGAIN)
-		ipcfs_lease_end(base->fs, base->file);
+		ipcfs_lease_end(base->fs, base->file, verdict->size);
 	else
 		ipcfs_lease_taken_back(base->fs, base->file);
 }
@@ -124,11 +125,12 @@ static void settle(fuse_req_t req, struct ipcfs_file *file, enum ipcfs_settlemen
 /* Ends the lease of a message that is elsewhere now, and answers the write. */
 static void end_elsewhere(fuse_req_t req, struct ipcfs_file *file, size_t size)
 {
+	(void)ipcfs_fault("lease.dead");
 	if (ipcfs_file_object(ipcfs_of(req), file)->class->queue->lease) {
 		settle(req, file, IPCFS_SETTLE_DONE, size);
 		return;
 	}
-	ipcfs_lease_end(ipcfs_of(req), file);
+	ipcfs_lease_end(ipcfs_of(req), file, size);
 	ipcfs_reply_write(req, 0, size);
 }
 
@@ -211,15 +213,15 @@ static void log_drop(const struct ipcfs_object *object, const struct ipcfs_file 
 
 /* Does what a verdict says that sends nothing elsewhere, where the daemon has the message. */
 static void end_here(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
-		     enum ipcfs_settlement how)
+		     enum ipcfs_settlement how, size_t size)
 {
 	if (how == IPCFS_SETTLE_AGAIN) {
-		ipcfs_lease_release(fs, file);
+		ipcfs_lease_release(fs, file, size);
 		return;
 	}
 	if (how == IPCFS_SETTLE_DEAD)
 		log_drop(ipcfs_file_object(fs, file), file);
-	ipcfs_lease_end(fs, file);
+	ipcfs_lease_end(fs, file, size);
 }
 
 void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs_io *io)
@@ -242,7 +244,7 @@ void ipcfs_lease_write(fuse_req_t req, struct ipcfs_file *file, const struct ipc
 	} else if (ipcfs_file_object(ipcfs_of(req), file)->class->queue->lease) {
 		settle(req, file, ways[verdict.verdict], io->size);
 	} else {
-		end_here(ipcfs_of(req), file, ways[verdict.verdict]);
+		end_here(ipcfs_of(req), file, ways[verdict.verdict], io->size);
 		ipcfs_reply_write(req, 0, io->size);
 	}
 }

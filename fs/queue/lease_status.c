@@ -4,7 +4,7 @@
 
 #include "fs/access/caller.h"
 #include "fs/queue/lease.h"
-#include "fs/queue/lease_item.h"
+#include "fs/request/lease_item.h"
 
 #define NS 1000000000
 

@@ -27,6 +27,7 @@ struct ipcfs_queue_waiter {
 	long type;	     /* of messages that name no type themselves */
 	size_t reserved;     /* bytes that its opener is charged for what it may lease */
 	uint64_t kept;	     /* of `keep`: of the one message received or to send; 0: none */
+	uint32_t saved;	     /* of a detached waiter: index of its entry (detached.h); 0: none */
 	uint64_t deliveries; /* of `lease`: how often the one message was handed out */
 	enum ipcfs_framing framing;
 	bool last;    /* no bytes follow: an unfinished line is a message */

@@ -10,6 +10,7 @@
 #include "backends/contract/fault.h"
 #include "fs/base/effects.h"
 #include "fs/base/log.h"
+#include "fs/queue/detached.h"
 #include "fs/queue/framing.h"
 #include "fs/request/file_check.h"
 #include "fs/wait/waits.h"
@@ -151,6 +152,16 @@ static int send_noted(const struct ipcfs_queue_waiter *waiter, struct ipcfs_mess
 		return 0;
 	ipcfs_effects_called(call == IPCFS_CALL_SURELY);
 	return call == IPCFS_CALL_SURELY ? 0 : -EIO;
+}
+
+int ipcfs_transfer_send_elsewhere(struct ipcfs_object *object, int handle,
+				  struct ipcfs_message *message, size_t size)
+{
+	const struct ipcfs_queue_waiter waiter = { .base = { .object = object, .handle = handle } };
+
+	if (object->class->queue->sent)
+		(void)ipcfs_effects_act(); /* the result comes later, and not to the next worker */
+	return send_noted(&waiter, message, size, false);
 }
 
 /* Gives the class one message. Errors as send in struct ipcfs_queue_ops, but -EINPROGRESS. */
@@ -300,50 +311,62 @@ static void report_lost(const struct ipcfs_object *object, int err)
 }
 
 /*
- * Returns whether a message that can't be sent now is sent when the daemon has ended, since it is
- * kept. -ENOTCONN: the daemon ends now. Other errors are logged.
+ * Reports a message that is not sent. It is forgotten, unless it is sent at the daemon's end, or by
+ * the next worker. -ENOTCONN: the daemon ends now.
  */
-static bool is_left_to_keeper(const struct ipcfs_queue_waiter *waiter, ssize_t result)
+static void report_unsent(struct ipcfs_queue_waiter *waiter, int err)
 {
 	const struct ipcfs_object *object = waiter->base.object;
 
-	if (!waiter->kept || (result != -ENOTCONN && result != -ENOMEM && result != -EAGAIN))
-		return false;
-	if (result != -ENOTCONN)
+	if (waiter->kept && err == -ENOTCONN)
+		return;
+	if (waiter->kept && (err == -ENOMEM || err == -EAGAIN)) {
 		ipcfs_log(LOG_ERR, "a message for %s/%s/%s is not sent before ipcfs ends: %s",
 			  object->class->family, object->class->name, object->ref.name,
-			  strerror((int)-result));
-	return true;
-}
-
-/* Reports a message that is not sent. It is forgotten, unless it is sent at the daemon's end. */
-static void report_unsent(const struct ipcfs_queue_waiter *waiter, int err)
-{
-	const struct ipcfs_object *object = waiter->base.object;
-
-	if (is_left_to_keeper(waiter, err))
+			  strerror(-err));
 		return;
+	}
 	report_lost(object, err);
 	if (waiter->kept)
 		object->class->queue->forget(waiter->kept);
+	ipcfs_detached_drop(waiter);
 }
 
 static void answer_detached(struct ipcfs_waiter *base, ssize_t result)
 {
 	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base);
 
-	if (result < 0)
+	(void)ipcfs_fault("detached.sent");
+	if (result < 0) {
 		report_unsent(waiter, (int)result);
-	else if (waiter->kept)
-		base->object->class->queue->forget(waiter->kept);
+	} else {
+		if (waiter->kept)
+			base->object->class->queue->forget(waiter->kept);
+		(void)ipcfs_fault("detached.forgotten");
+		ipcfs_detached_drop(waiter);
+	}
 	ipcfs_transfer_forget(waiter);
 	ipcfs_transfer_clear(waiter);
 	ipcfs_object_close(&base->fs->objects, base->object, IPCFS_SEND);
 }
 
+/* Attempts to send as ipcfs_transfer_send. The effect is the message's, not a request's. */
+static ssize_t attempt_detached(struct ipcfs_waiter *base, bool wait)
+{
+	struct ipcfs_effects *effects = ipcfs_detached_effects(ipcfs_queue_waiter(base)), *before;
+	ssize_t result;
+
+	if (!effects)
+		return ipcfs_transfer_send(base, wait);
+	before = ipcfs_effects_use(effects);
+	result = ipcfs_transfer_send(base, wait);
+	ipcfs_effects_use(before);
+	return result;
+}
+
 static const struct ipcfs_waiter_ops detached_ops = {
 	.size = sizeof(struct ipcfs_queue_waiter),
-	.attempt = ipcfs_transfer_send,
+	.attempt = attempt_detached,
 	.answer = answer_detached,
 };
 
@@ -361,6 +384,14 @@ static int detach(struct ipcfs_waiter *base)
 	return ipcfs_object_open(&base->fs->objects, base->object, IPCFS_SEND, &base->handle);
 }
 
+/* Drops the waiter's copy of a message that a worker before has handed over. */
+static void drop_copy(struct ipcfs_queue_waiter *waiter)
+{
+	if (waiter->kept)
+		waiter->base.object->class->queue->forget(waiter->kept);
+	ipcfs_transfer_clear(waiter);
+}
+
 void ipcfs_transfer_send_detached(struct ipcfs_queue_waiter *waiter)
 {
 	struct ipcfs_waiter *base = &waiter->base;
@@ -368,6 +399,10 @@ void ipcfs_transfer_send_detached(struct ipcfs_queue_waiter *waiter)
 	int err;
 
 	(void)ipcfs_fault("queue.detached");
+	if (!waiter->saved && !ipcfs_detached_hand_over(waiter)) {
+		drop_copy(waiter);
+		return;
+	}
 	err = detach(base);
 	base->counted = false;
 	if (err) {
@@ -376,7 +411,7 @@ void ipcfs_transfer_send_detached(struct ipcfs_queue_waiter *waiter)
 		return;
 	}
 	if (base->first || base->object->waits.parked[IPCFS_SEND] == 0)
-		result = ipcfs_transfer_send(base, false);
+		result = attempt_detached(base, false);
 	if (result == -EAGAIN) {
 		result = ipcfs_waits_park(base->fs->waits, base);
 		if (!result)
@@ -413,6 +448,7 @@ static struct ipcfs_queue_waiter *detached_copy(const struct ipcfs_queue_waiter 
 	*copy = *waiter;
 	copy->data = copy->taken = copy->underway = (struct ipcfs_text){ 0 };
 	copy->sent = copy->handed = copy->carried = 0;
+	copy->saved = 0;
 	copy->begun = 0;
 	copy->last = true;
 	if (ipcfs_text_add(&copy->data, bytes, size) || detach(&copy->base)) {
@@ -463,6 +499,8 @@ ssize_t ipcfs_transfer_detach(struct ipcfs_waiter *base, struct ipcfs_waiter **d
 	copy = underway ? detach_underway(waiter) : detach_next(waiter, &frame);
 	if (!copy)
 		return -ENOMEM;
+	/* true: a call that was made would not be one that the waiter waits to make */
+	(void)ipcfs_detached_hand_over(copy);
 	*detached = &copy->base;
 	if (waiter->framing == IPCFS_FRAMING_NONE)
 		return 0;

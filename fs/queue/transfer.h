@@ -110,8 +110,17 @@ void ipcfs_transfer_put_back_all(struct ipcfs_queue_waiter *waiter);
 void ipcfs_transfer_unclaimed(struct ipcfs_filesystem *fs, struct ipcfs_object *object, long type);
 
 /*
- * Sends the messages in data by a detached waiter, now or when the queue has room for them. The
- * caller sets fs, object, uid, charged, data, type, framing, last, and perhaps first and kept.
+ * Sends a message of this thread's request to another queue, without waiting for room. Notes it as a
+ * call of the request. Errors as send in struct ipcfs_queue_ops.
+ * -EIO: a worker has died in the call, and nobody knows.
+ */
+int ipcfs_transfer_send_elsewhere(struct ipcfs_object *object, int handle,
+				  struct ipcfs_message *message, size_t size);
+
+/*
+ * Sends the message in data by a detached waiter, now or when the queue has room for it. The
+ * caller sets fs, object, uid, charged, data, type, framing, last, and perhaps first, kept and
+ * saved.
  * Afterwards data is no longer the caller's. A message that can't be sent is logged as lost. One
  * that has a number of `keep` is forgotten when it was sent, and is not lost at the daemon's end.
  */

@@ -7,6 +7,7 @@
 
 #include "fs/base/effects.h"
 #include "fs/base/ledger.h"
+#include "fs/request/lease_item.h"
 
 /*
  * The entry of a file: this; the opener's groups and map of ids; the text; the readers; the
@@ -17,10 +18,11 @@ struct file_entry {
 	struct ipcfs_caller opener;		      /* its addresses mean nothing */
 	uint64_t map, text, readers, answer, pending; /* bytes, and the number of owners */
 	struct ipcfs_done done;			      /* its address means nothing */
-	uint64_t at, message, left;
+	uint64_t at, message, left, end, ended;
+	struct ipcfs_lease lease; /* its addresses mean nothing */
 	uint32_t generation;
 	int32_t backing;
-	bool reads, writes, opened, eof_next, counted;
+	bool reads, writes, opened, eof_next, counted, leased;
 };
 
 struct pending_entry {
@@ -31,8 +33,8 @@ struct pending_entry {
 /* Returns whether the file has something that can't be made anew. */
 static bool is_bound(const struct ipcfs_file *file)
 {
-	return file->queue.lease || file->segment.locks || file->events.feed || file->lines.class ||
-	       file->lines.place || file->lines.ended;
+	return file->segment.locks || file->events.feed || file->lines.class || file->lines.place ||
+	       file->lines.ended;
 }
 
 static size_t map_bytes(const struct ipcfs_id_map *map)
@@ -57,6 +59,9 @@ static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struc
 		.at = file->at,
 		.message = file->queue.message,
 		.left = file->queue.left,
+		.end = file->queue.end,
+		.ended = file->queue.ended,
+		.leased = file->queue.lease != NULL,
 		.generation = ipcfs_table_generation(&fs->files, ipcfs_table_index(file->number)),
 		.backing = file->segment.backing,
 		.reads = file->reads,
@@ -66,6 +71,8 @@ static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struc
 		.counted = file->queue.counted,
 	};
 
+	if (file->queue.lease)
+		entry.lease = *file->queue.lease;
 	for (const struct ipcfs_pending *pending = file->pending; pending; pending = pending->next)
 		entry.pending++;
 	return entry;
@@ -278,6 +285,8 @@ static struct ipcfs_file *make(struct ipcfs_filesystem *fs, const struct file_en
 	file->at = entry->at < entry->text ? entry->at : entry->text;
 	file->queue.message = entry->message;
 	file->queue.left = entry->left;
+	file->queue.end = entry->end;
+	file->queue.ended = entry->ended;
 	file->queue.eof_next = entry->eof_next;
 	file->queue.counted = entry->counted;
 	file->segment.backing = entry->backing;
@@ -286,6 +295,19 @@ static struct ipcfs_file *make(struct ipcfs_filesystem *fs, const struct file_en
 	file->done.bytes = (struct ipcfs_text){ 0 };
 	ipcfs_file_begin(fs, file, node, entry->reads, entry->writes);
 	return file;
+}
+
+/* Makes the lease of a file anew, but for its place among those of the queue. -ENOMEM. */
+static int take_lease(struct ipcfs_file *file, const struct file_entry *entry)
+{
+	if (!entry->leased)
+		return 0;
+	file->queue.lease = malloc(sizeof(*file->queue.lease));
+	if (!file->queue.lease)
+		return -ENOMEM;
+	*file->queue.lease = entry->lease;
+	file->queue.lease->next = file->queue.lease->prev = NULL;
+	return 0;
 }
 
 /* Makes a file anew. Returns an error if it is stale. */
@@ -303,11 +325,15 @@ static int restore(struct ipcfs_filesystem *fs, uint32_t index, const struct fil
 	file = node ? make(fs, entry, node) : NULL;
 	if (!file)
 		return -ESTALE;
-	err = take_rest(fs, file, entry, &rest);
+	err = take_lease(file, entry);
+	if (!err)
+		err = take_rest(fs, file, entry, &rest);
 	if (!err)
 		err = reopen(fs, file);
-	if (err)
-		ipcfs_file_free(fs, file); /* drops the entry, too */
+	if (!err)
+		return 0;
+	free(file->queue.lease);
+	ipcfs_file_free(fs, file); /* drops the entry, too */
 	return err;
 }
 

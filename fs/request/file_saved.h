@@ -2,7 +2,7 @@
 /*
  * Open files in the ledger (base/ledger.h): what a worker writes down of them, and how its
  * successor makes them anew. A file that has something which can't be made anew is stale then: a
- * lease, a lock, a list that is half told, or events. A hold has an entry of its own (hold_saved.c).
+ * lock, a list that is half told, or events. A hold has an entry of its own (hold_saved.c).
  */
 #ifndef IPCFS_FILE_SAVED_H
 #define IPCFS_FILE_SAVED_H
@@ -39,7 +39,7 @@ struct ipcfs_file *ipcfs_file_of_request(struct ipcfs_filesystem *fs, uint64_t n
 
 /*
  * Makes anew the files that a worker before has left. `reopen` opens what the open of the file has
- * opened; after an error of it the file is stale.
+ * opened, and puts the file's lease into the queue's list; after an error of it the file is stale.
  */
 void ipcfs_files_restore(struct ipcfs_filesystem *fs,
 			 int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file));

@@ -55,12 +55,15 @@ static void take_place(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter,
 ssize_t ipcfs_waiter_end(struct ipcfs_waits *waits, struct ipcfs_waiter *waiter)
 {
 	struct ipcfs_waiter *detached = NULL;
+	struct ipcfs_unanswered_before own;
 	const struct ipcfs_space *before;
 	ssize_t result = waiter->end_reason;
 
 	if (waiter->detaches) {
 		before = ipcfs_object_enter(waiter->object);
+		own = ipcfs_unanswered_resume(waiter->kept_as);
 		result = waiter->ops->detach(waiter, &detached);
+		ipcfs_unanswered_rest(own);
 		ipcfs_space_leave(before);
 	}
 	if (detached)

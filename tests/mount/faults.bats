@@ -901,3 +901,112 @@ leased_and_daemon() {
 	echo one >"$Q/msg"
 	equals "$(cat "$Q/msg")" one
 }
+
+# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on.
+worker_dies_at() {
+	local point=$1
+	shift
+	at "$point" hold
+	background_output "$@"
+	reached "$point"
+	kill_worker
+	go_on "$point"
+	wait_until 'ended "$JOB"'
+	wait "$JOB"
+}
+
+# in_the_end MESSAGE...: these are in the queue, which nobody has leased any, and no other one comes
+# when ipcfs ends.
+in_the_end() {
+	local message
+	wait_until 'grep -qx leased=0 "$Q/status"'
+	wait_until '[ "$(messages)" = '$#' ]'
+	kill_both
+	for message; do equals "$(mqtool -n "$KIND" "$NAME" receive)" "$message"; done
+	not mqtool -n "$KIND" "$NAME" receive
+	start_mount -o supervise
+}
+
+job_done() {
+	local point
+	for point in leases.keep lease.answer lease.kept lease.noted lease.done lease.forgotten; do
+		echo "$point"
+		echo job >"$Q/lines"
+		worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; env echo "done" >&9'
+		equals "$(cat "$OUT")" job
+		in_the_end
+	done
+}
+
+@test "a worker that is killed as a job is leased and done: it is done once" {
+	stop_mount
+	start_mount -o supervise
+	each_kind job_done
+}
+
+job_back() {
+	local point verdict
+	for point in lease.saved lease.return queue.detached detached.sent detached.forgotten; do
+		for verdict in 'env echo again >&9' :; do
+			echo "$point $verdict"
+			echo job >"$Q/lines"
+			worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; '"$verdict"
+			equals "$(cat "$OUT")" job
+			in_the_end job
+		done
+	done
+}
+
+@test "a worker that is killed as a job goes back to its queue: it is there once" {
+	stop_mount
+	start_mount -o supervise
+	each_kind job_back
+}
+
+job_dead() {
+	local point
+	mkdir "$MNT/posix/mq/dead"
+	for point in lease.dead lease.done lease.forgotten; do
+		echo "$point"
+		echo job >"$Q/lines"
+		worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; env echo "dead posix/mq/dead" >&9'
+		in_the_end
+		equals "$(cat "$MNT/posix/mq/dead/drain")" job
+	done
+	rmdir "$MNT/posix/mq/dead"
+}
+
+@test "a worker that is killed as a job goes to another queue: it is there once" {
+	stop_mount
+	start_mount -o supervise
+	each_kind job_dead
+}
+
+# The reader of FILE is killed when its message was taken, and the worker at POINT.
+put_back() {
+	local point reader
+	for point in queue.put_back detached.saved detached.handed detached.sent detached.forgotten; do
+		echo "$point"
+		echo job >"$Q/lines"
+		at read.answer hold
+		at lease.answer hold
+		background bash -c 'exec 9<>"$1"; exec dd bs=16384 count=1 status=none <&9' bash "$Q/$1"
+		reader=$JOB
+		reached "$2"
+		kill_caller "$reader"
+		at "$point" hold
+		rm "$IPCFS_FAULTS/$2"
+		reached "$point"
+		kill_worker
+		rm "$IPCFS_FAULTS"/{read,lease}.answer* "$IPCFS_FAULTS/$point"*
+		wait_until 'ended '"$reader"
+		in_the_end job
+	done
+}
+
+@test "a worker that is killed as it puts a message back: it is there once" {
+	stop_mount
+	start_mount -o supervise
+	each_kind put_back lines read.answer
+	each_kind put_back lease lease.answer
+}

@@ -15,3 +15,15 @@ kill_worker() {
 	wait_until "[ -n \"\$(worker)\" ] && [ \"\$(worker)\" != $old ]"
 	is_ready
 }
+
+# Kills supervisor and worker, takes the mount off, and waits until what was leased is sent.
+kill_both() {
+	local old
+	old=$(worker)
+	kill -STOP "$old" # it would end in order
+	kill -KILL "$DAEMON" "$old"
+	wait "$DAEMON" 2>/dev/null || :
+	DAEMON=''
+	umount -l "$MNT"
+	wait_until '! pgrep -x ipcfs-leases'
+}

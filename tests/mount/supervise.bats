@@ -56,18 +56,6 @@ not_mounted() {
 	equals "$(cat "$MNT/limits/mq_msg_max")" 10
 }
 
-@test "leased messages are given back" {
-	start_mount -o supervise
-	new_queue posix
-	echo job >"$Q/lines"
-	exec 7<>"$Q/lease"
-	equals "$(cat <&7)" job
-	kill_worker
-	wait_until '[ "$(messages)" = 1 ]'
-	equals "$(cat "$Q/msg")" job
-	exec 7<&-
-}
-
 # Sends numbers by path, and notes those whose command succeeded, and those whose command failed.
 sender() {
 	local i

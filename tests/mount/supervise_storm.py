@@ -12,12 +12,15 @@ seconds without a pause. Asserts:
 - A message whose sender was told of no error arrives once at most, whole, and behind the earlier messages
   of its sender. No more of them are missing than receivers were told EIO. In each queue one for 50 kills
   may be lost or doubled: docs/security.md says when.
+- Of the messages that are leased each is done once, or sent once to the queue of the dead ones, whatever
+  workers of jobs give back.
 - The value of a semaphore is what was posted, less what was taken, but for the calls that got EIO.
 
 Prints the sums, and exits 1 if one of these is broken.
 """
 import collections
 import contextlib
+import copy
 import ctypes
 import errno
 import json
@@ -42,6 +45,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 KEY, NAME = 0x5a01, 'storm'
 QUEUES = ('posix/mq/' + NAME, 'sysv/msg/0x%08x' % KEY)
 DRAINED = ('posix/mq/drained', 'sysv/msg/0x%08x' % (KEY + 1))
+LEASED = ('posix/mq/leased', 'sysv/msg/0x%08x' % (KEY + 2))
+DEAD = 'posix/mq/dead'
 SEMAPHORES = ('posix/sem/' + NAME + '/', 'sysv/sem/0x%08x/0/' % KEY)
 LOCK = 'posix/sem/lock/hold'
 
@@ -307,6 +312,38 @@ def receive_drain(client, queue):
         time.sleep(client.random.random() * 0.05)
 
 
+def lease(client, queue):
+    """Takes jobs, and does them, gives them back, or sends them to the queue of the dead ones."""
+    while True:
+        file, text = keep_open(client, queue + '/lease', os.O_RDWR), b''
+        while True:
+            with client.call(waits=True):
+                part = os.read(file, 100)
+            if client.error or not part:
+                break
+            text += part
+        if client.error:
+            client.sums['reads of leases with EIO'] += 1
+            os.close(file)
+            continue
+        if client.random.random() < 0.5:
+            time.sleep(client.random.random() * 0.02)
+        chance = client.random.random() if SHARED.goes_on() and text != END else 1
+        verdict = 'again' if chance < 0.1 else 'dead ' + DEAD if chance < 0.2 else 'done'
+        if 0.2 < chance < 0.4:  # the close gives it back
+            verdict = None
+        else:
+            with client.call(errno.EAGAIN):
+                os.write(file, verdict.encode())
+        if verdict and client.error == errno.EIO:
+            client.sums['lost'] += 1  # it may be done
+        elif verdict == 'done' and text != END:
+            take(client, text)
+        os.close(file)
+        if text == END and verdict:
+            return
+
+
 class Direct:
     """Direct calls on a queue."""
 
@@ -528,9 +565,9 @@ def ended(clients, what):
 
 def main():
     first = MOUNTS[0][0]
-    for path in QUEUES + DRAINED + ('posix/sem/' + NAME, 'sysv/sem/0x%08x' % KEY, 'posix/sem/lock'):
+    for path in QUEUES + DRAINED + LEASED + (DEAD, 'posix/sem/' + NAME, 'sysv/sem/0x%08x' % KEY, 'posix/sem/lock'):
         os.mkdir(first + '/' + path)
-    receivers, senders, drains, others = {queue: [] for queue in QUEUES}, [], [], []
+    receivers, senders, drains, others = {queue: [] for queue in QUEUES + LEASED}, [], [], []
 
     def any_mount():
         return chance.choice(MOUNTS)[0] + '/'
@@ -555,6 +592,12 @@ def main():
     for queue in DRAINED:
         senders.append(Client('send to be drained ' + queue, send_by_descriptor, any_mount() + queue, '/lines', True))
         drains.append(Client('drain ' + queue, receive_drain, any_mount() + queue))
+    for queue in LEASED:
+        for name, halves in (('/lines', False), ('/packets', False)):
+            senders.append(Client('send jobs ' + queue + name, send_by_descriptor, any_mount() + queue, name, halves))
+        for _ in range(4):
+            receivers[queue].append(Client('lease ' + queue, lease, any_mount() + queue))
+    dead = Client('drain ' + DEAD, receive_drain, any_mount() + DEAD)
     for path in SEMAPHORES:
         for do in (post, wait) * 2:
             others.append(Client(do.__name__ + ' ' + path, do, any_mount() + path))
@@ -577,14 +620,14 @@ def main():
             file.write(str(spare))
     ended(senders, 'senders')
     ended(others, 'others')
-    SHARED.end(1)
-    ended(drains, 'drains')
     for queue, clients in receivers.items():
         direct = Direct(queue)
         for _ in clients:
             direct.send(END)
         ended(clients, 'receivers of ' + queue)
-    judge(kills, senders, receivers, drains, others, spare)
+    SHARED.end(1)
+    ended(drains + [dead], 'drains')
+    judge(kills, senders, receivers, drains, dead, others, spare)
 
 
 def check_order(client, again, problems):
@@ -598,7 +641,7 @@ def check_order(client, again, problems):
         last[sender] = number
 
 
-def check_messages(senders, receivers, lost, what, problems, spared):
+def check_messages(senders, receivers, lost, what, problems, spared, ordered=True):
     sure = {(one.index, number) for one in senders for number in one.sent}
     maybe = {(one.index, number) for one in senders for number in one.maybe}
     indexes = {one.index for one in senders}
@@ -611,7 +654,8 @@ def check_messages(senders, receivers, lost, what, problems, spared):
                 again.append((sender, number))
             if cut and (sender, number) in sure:
                 problems.append('%s: %d.%d is not whole' % (one.name, sender, number))
-        check_order(one, again, problems)
+        if ordered:
+            check_order(one, again, problems)
     doubled = [one for one in got if got[one] > 1]
     if len(doubled) <= spared:
         doubled = []
@@ -646,9 +690,29 @@ def check_semaphore(path, clients, spare, problems):
         problems.append('%s: %d is not in %d to %d' % (path, value, low, high))
 
 
-def judge(kills, senders, receivers, drains, others, spare):
+def drain_rest(queue, client):
+    """Counts what is left in a queue as the client's."""
+    with open(MOUNTS[0][0] + '/' + queue + '/drain', 'rb') as file:
+        client.got += [id_of(line) for line in file if line.strip() != END]
+
+
+def judge(kills, senders, receivers, drains, dead, others, spare):
     problems = []
+    drain_rest(DEAD, dead)
+    for queue in LEASED:
+        drain_rest(queue, receivers[queue][0])
+        jobs = [one for one in senders if queue in one.name]
+        indexes = [one.index for one in jobs]
+        done = copy.copy(dead)
+        done.got = [one for one in dead.got if one[0] in indexes]
+        check_messages(jobs, receivers[queue] + [done], sum(one.sums.get('lost', 0) for one in receivers[queue]),
+                       queue, problems, kills // 50, ordered=False)
+        with open(MOUNTS[0][0] + '/' + queue + '/status', encoding='ascii') as file:
+            if 'leased=0\n' not in file.read():
+                problems.append('%s: a lease is left' % queue)
     for queue, clients in receivers.items():
+        if queue in LEASED:
+            continue
         check_messages([one for one in senders if queue in one.name], clients,
                        sum(one.sums.get('lost', 0) for one in clients), queue, problems, kills // 50)
     for queue, one in zip(DRAINED, drains):

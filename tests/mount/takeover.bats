@@ -221,18 +221,13 @@ keeper_dies() {
 }
 
 @test "when supervisor and worker are killed, all holds are given back" {
-	local worker
 	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
 	echo 1 >"$MNT/posix/sem/one/value"
 	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
 	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
 	kill_worker
-	worker=$(worker)
-	kill -KILL "$DAEMON" "$worker"
-	DAEMON=''
-	wait_until "ended $worker"
+	kill_both
 	exec 8>&- 9>&-
-	umount -l "$MNT"
 	wait_until '! pgrep -x ipcfs-holds'
 	start_mount -o supervise
 	equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
@@ -536,25 +531,142 @@ for turn in range(3):
 	done
 }
 
+# lease DESCRIPTOR MESSAGE: takes one, and asserts that it is this one.
+lease() {
+	eval "exec $1<>'$Q/lease'"
+	equals "$(cat <&"$1")" "$2"
+}
+
+# leased NUMBER MESSAGES: so many are leased, and so many in the queue.
+leased() {
+	equals "$(sed -n 's/^leased=//p' "$Q/status") $(messages)" "$1 $2"
+}
+
+verdicts() {
+	printf '%s\n' one two three four >"$Q/lines"
+	lease 5 one
+	lease 6 two
+	lease 7 three
+	exec 8<>"$Q/lease"
+	equals "$(dd bs=2 count=1 status=none <&8)" fo
+	kill_worker
+	leased 4 0
+	equals "$(dd bs=9 count=1 status=none <&8)" ur
+	equals "$(sed -n 's/^lease_[0-9]*_pid=//p' "$Q/status" | uniq)" $$
+	equals "$(getfattr --only-values -n user.ipcfs.deliveries /dev/fd/6)" 1
+	echo "done" >&5
+	kill_worker
+	leased 3 0
+	echo again >&6
+	leased 2 1
+	mkdir "$MNT/posix/mq/dead"
+	echo "dead posix/mq/dead" >&7
+	exec 8>&-
+	leased 0 2
+	kill_worker
+	fails 'not permitted' sh -c 'env echo done >&5'
+	equals "$(cat "$Q/drain")" $'two\nfour'
+	equals "$(cat "$MNT/posix/mq/dead/drain")" three
+	rmdir "$MNT/posix/mq/dead"
+	equals "$(sed -n 's/^leases_returned=//p' "$Q/status")" 2
+	exec 5>&- 6>&- 7>&-
+}
+
+@test "leases go on" {
+	each_kind verdicts
+}
+
+# helper: prints the process that sends leased messages at the end.
+helper() {
+	pgrep -x ipcfs-leases
+}
+
+# other_helper PID: there is one, and it is another one.
+other_helper() {
+	wait_until 'helper | grep -qvx '"$1"
+	equals "$(helper | wc -l)" 1
+}
+
+# The helper dies as a child of its worker, and as one that a worker before has made.
+helper_dies() {
+	local pid
+	printf '%s\n' one two >"$Q/lines"
+	lease 5 one
+	pid=$(helper)
+	kill_worker
+	equals "$(helper)" "$pid"
+	kill -KILL "$pid"
+	other_helper "$pid"
+	lease 6 two
+	pid=$(helper)
+	kill -KILL "$pid"
+	other_helper "$pid"
+	kill_worker
+	leased 2 0
+	kill_both
+	equals "$(mqtool "$kind" "$NAME" receive) $(mqtool "$kind" "$NAME" receive)" 'one two'
+	not mqtool -n "$kind" "$NAME" receive
+	exec 5>&- 6>&-
+	start_mount -o supervise
+}
+
+@test "leases go back when supervisor and worker are killed, also after their helper was" {
+	each_kind helper_dies
+}
+
+exiting() {
+	local before
+	fill
+	before=$(messages)
+	python3 -c 'import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), b"late\n")
+os._exit(0)' "$Q/msg"
+	kill_worker
+	kill_worker
+	equals "$(messages)" "$before"
+	: >"$BATS_TEST_TMPDIR/all"
+	wait_until 'cat "$Q/drain" >>"$BATS_TEST_TMPDIR/all"; grep -q late "$BATS_TEST_TMPDIR/all"'
+	kill_worker
+	cat "$Q/drain" >>"$BATS_TEST_TMPDIR/all"
+	equals "$(grep -c late "$BATS_TEST_TMPDIR/all")" 1
+}
+
+@test "a message that a program has left as it ended goes on waiting for room" {
+	each_kind exiting
+}
+
+back_later() {
+	local all=$BATS_TEST_TMPDIR/all
+	echo job >"$Q/lines"
+	lease 5 job
+	fill
+	exec 5>&-
+	wait_until '[ "$(sed -n "s/^leases_returned=//p" "$Q/status")" = 1 ]'
+	kill_worker
+	kill_worker
+	: >"$all"
+	wait_until 'cat "$Q/drain" >>"$all"; grep -q job "$all"'
+	kill_worker
+	cat "$Q/drain" >>"$all"
+	equals "$(grep -c job "$all")" 1
+}
+
+@test "a lease that goes back to a full queue goes on waiting for room" {
+	each_kind back_later
+}
+
 @test "what can't go on is stale" {
 	local file
 	mkdir "$MNT/posix/shm/one"
-	new_queue posix
-	echo job >"$Q/lines"
-	exec 5<>"$MNT/posix/shm/one/data" 6<>"$Q/lease" 7<"$MNT/events" 9<"$MNT/objects"
+	exec 5<>"$MNT/posix/shm/one/data" 7<"$MNT/events" 9<"$MNT/objects"
 	flock 5
-	equals "$(cat <&6)" job
 	dd bs=4K count=1 status=none <&7 >"$BATS_TEST_TMPDIR/part"
 	dd bs=64K count=1 status=none <&9 >"$BATS_TEST_TMPDIR/part"
 	kill_worker
 	fails 'Stale file handle' flock -n 5
 	fails 'Stale file handle' sh -c 'cat <&5'
-	fails 'Stale file handle' sh -c 'cat <&6'
-	fails 'Stale file handle' sh -c 'env echo done >&6'
 	fails 'Stale file handle' sh -c 'cat <&7'
 	fails 'Stale file handle' sh -c 'cat <&9'
-	exec 5<&- 6<&- 7<&- 9<&-
-	wait_until '[ "$(messages)" = 1 ]'
+	exec 5<&- 7<&- 9<&-
 }
 
 @test "limits of a user count what was open and pending before a death" {

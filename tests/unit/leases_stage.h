@@ -92,7 +92,7 @@ static inline int send_text(const struct queue *queue, const char *text)
 static inline uint64_t keep(const struct queue *queue, long type, const char *text)
 {
 	uint64_t number = 0;
-	int error = queue->ops->keep(queue->out, message_of(type, text), strlen(text), &number);
+	int error = queue->ops->keep(queue->out, message_of(type, text), strlen(text), 0, &number);
 
 	if (error || !number) {
 		fprintf(stderr, "keep %s: %s\n", text, strerror(-error));

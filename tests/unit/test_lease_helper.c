@@ -132,7 +132,7 @@ static void keep_without_process(struct queue *queue)
 
 	if (ipcfs_leases_start(refuse) != -ENOLCK)
 		_exit(1);
-	if (queue->ops->keep(queue->out, message, 4, &number) != -ENOLCK)
+	if (queue->ops->keep(queue->out, message, 4, 0, &number) != -ENOLCK)
 		_exit(1);
 	if (child_of(getpid()))
 		_exit(1);

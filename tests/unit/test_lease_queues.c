@@ -2,12 +2,17 @@
 /* Queues that the daemon closes while messages for them are kept. */
 #include "leases_stage.h"
 
-static bool has_descriptor(pid_t process, int number)
+/* Returns how many descriptors the process has that are of queues. */
+static unsigned count_queues(pid_t process)
 {
 	char path[64], target[64];
+	unsigned count = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", process, number);
-	return readlink(path, target, sizeof(target)) > 0;
+	for (int number = 0; number < 64; number++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", process, number);
+		count += readlink(path, target, sizeof(target)) > 0 && number > 1;
+	}
+	return count;
 }
 
 /* The last of these is told to the helper after the first was closed. */
@@ -33,11 +38,9 @@ static void the_helper_closes_a_queue_with_the_daemon(void **state)
 		opened[i] = queue_of(queue.class, &queue.info);
 	daemon = start_daemon(keep_and_close, &queue);
 	sender = child_of(daemon);
-	for (unsigned tried = 0; !has_descriptor(sender, opened[2].out) && more_tries(&tried);)
+	for (unsigned tried = 0; count_queues(sender) != 2 && more_tries(&tried);)
 		;
-	assert_true(has_descriptor(sender, opened[2].out));
-	assert_true(has_descriptor(sender, opened[1].out));
-	assert_false(has_descriptor(sender, opened[0].out));
+	assert_int_equal(count_queues(sender), 2);
 	kill_daemon(daemon);
 	assert_comes(&queue, queue.ops->type_plain, "two");
 	assert_comes(&queue, queue.ops->type_plain, "three");

@@ -137,7 +137,8 @@ static void keep_until_the_namespace_ends(struct queue *queue)
 	check(!ipcfs_space_enter(there, &before));
 	ipcfs_space_end(there);
 	check(!child_of(getpid()));
-	check(ipcfs_sysv_msg.queue->keep(other.queue, message_of(1, "late"), 4, &none) == -ENOLCK);
+	check(ipcfs_sysv_msg.queue->keep(other.queue, message_of(1, "late"), 4, 0, &none) ==
+	      -ENOLCK);
 	ipcfs_space_leave(before);
 	ipcfs_sysv_msg.queue->forget(number);
 	ipcfs_space_unref(there);

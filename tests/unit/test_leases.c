@@ -82,7 +82,7 @@ static void keep_large(struct queue *queue)
 	message->type = queue->ops->type_plain;
 	memset(message->text, 'x', 8192);
 	for (int i = 0; i < 1000; i++) {
-		if (queue->ops->keep(queue->out, message, 8192, &number))
+		if (queue->ops->keep(queue->out, message, 8192, 0, &number))
 			_exit(1);
 		if (i != 500)
 			queue->ops->forget(number);

@@ -197,11 +197,11 @@ static void an_entry_has_any_size(void **state)
 		put(i + 1, edges[i], (unsigned char)(i + 1));
 	for (uint32_t i = 2; i < 600; i++)
 		put(i + 10, i, (unsigned char)i);
-	assert_int_equal(ipcfs_ledger_put(ledger, IPCFS_LEDGER_FILES, 2000, NULL, 0), 0);
+	assert_int_equal(ipcfs_ledger_put(ledger, IPCFS_LEDGER_FILES, 2001, NULL, 0), 0);
 	check_all();
 	die();
 	check_all();
-	assert_non_null(ipcfs_ledger_at(ledger, IPCFS_LEDGER_FILES, 2000, &sizes[0]));
+	assert_non_null(ipcfs_ledger_at(ledger, IPCFS_LEDGER_FILES, 2001, &sizes[0]));
 	assert_int_equal(sizes[0], 0);
 	/* what is free now is taken again, and nothing else */
 	for (uint32_t i = 1; i < 600; i += 2)
@@ -246,7 +246,7 @@ static void entries_that_cannot_be_are_dropped(void **state)
 	atomic_store(place_of(101), UINT64_MAX);
 	atomic_store(place_of(102), atomic_load(place_of(7)) + 1);
 	atomic_store(place_of(103), atomic_load(place_of(7)) + 64);
-	atomic_store(place_of(104), atomic_load(place_of(4))); /* which is found first */
+	atomic_store(place_of(106), atomic_load(place_of(4))); /* which is found first */
 	for (int shelf = 0; shelf < IPCFS_LEDGER_SHELVES; shelf++)
 		atomic_store(&memory->most[shelf], 200);
 	check_dropped();

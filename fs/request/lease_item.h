@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A lease, for lease.c, which makes and ends it, and lease_status.c, which tells of it. */
+/*
+ * A lease, for queue/lease.c, which makes and ends it, queue/lease_status.c, which tells of it, and
+ * file_saved.c, which writes it down.
+ */
 #ifndef IPCFS_LEASE_ITEM_H
 #define IPCFS_LEASE_ITEM_H
 
