@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "acl_stage.h"
+#include "fs/access/acl_dir.h"
 #include "fs/access/acl_lists.h"
 #include "fs/access/acl_record.h"
 
@@ -167,6 +168,41 @@ static void files_of_earlier_versions_are_taken_over(void **state)
 	store = open_store();
 	assert_string_equal(get(store, 0), DEV);
 	assert_false(exists(FILE_0));
+	ipcfs_acl_store_destroy(store);
+}
+
+/* Has no memory for the lists of the file of all lists, or for those of earlier versions. */
+static int no_memory(void *arg, struct ipcfs_acl_record *record,
+		     const struct ipcfs_acl_place *place)
+{
+	const bool *listed = arg;
+
+	if ((place->slot != 0) == *listed)
+		return -ENOMEM;
+	ipcfs_acl_free(&record->acl);
+	return 0;
+}
+
+static void lists_for_which_there_is_no_memory_stay(void **state)
+{
+	char bytes[4096];
+	size_t size = good_file(bytes, sizeof(bytes));
+	struct ipcfs_acl_store *store;
+
+	(void)state;
+	write_file(FILE_0, bytes, size);
+	for (int i = 0; i < 2; i++) {
+		struct ipcfs_acl_dir dir = { .space = space.identity };
+		bool listed = i;
+
+		assert_int_equal(ipcfs_acl_dir_open(&dir, directory), 0);
+		assert_int_equal(ipcfs_acl_dir_lock(&dir), 0);
+		assert_int_equal(ipcfs_acl_dir_load(&dir, no_memory, &listed), -ENOMEM);
+		ipcfs_acl_dir_close(&dir, false);
+	}
+	store = open_store();
+	assert_string_equal(get(store, 0), BOB);
+	assert_string_equal(get(store, 2), DEV);
 	ipcfs_acl_store_destroy(store);
 }
 
@@ -584,6 +620,7 @@ int main(void)
 		STAGED(every_changed_byte_is_noticed),
 		STAGED(records_have_one_form),
 		STAGED(files_of_earlier_versions_are_taken_over),
+		STAGED(lists_for_which_there_is_no_memory_stay),
 		STAGED(what_a_crash_left_is_removed),
 		STAGED(the_file_of_all_lists_is_checked),
 		STAGED(rights_are_taken_away_without_room),
