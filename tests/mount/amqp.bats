@@ -414,6 +414,25 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	equals "$(ls "$MNT")" "$(ls "$MNT")"
 }
 
+all_answered() {
+	rm "$BROKER/late"
+	wait_until '! running "${JOBS[0]}" && ! running "${JOBS[1]}" && ! running "${JOBS[2]}"'
+}
+
+@test "answers in another order than their questions reach those who asked, at once" {
+	mkdir "$BROKER/q-shown1" "$BROKER/q-shown2"
+	exec 7<"$MNT/amqp/main/jobs/status" 8<"$MNT/amqp/main/shown1/status" 9<"$MNT/amqp/main/shown2/status"
+	meanwhile 1.1 # what the broker has told counts for a second
+	touch "$BROKER/late" "$BROKER/asked"
+	background_output cat <&7
+	background_output cat <&8
+	background_output cat <&9
+	wait_until '[ "$(wc -l <"$BROKER/asked")" = 3 ]'
+	within 150 all_answered # who is not told waits for two seconds
+	equals "$(cat "$BATS_TEST_TMPDIR"/out.* | grep -c ^messages=0)" 3
+	exec 7<&- 8<&- 9<&-
+}
+
 @test "a broker that does not answer: queues that are known are opened all the same" {
 	local i
 	seq 10 21 >"$Q/lines"
