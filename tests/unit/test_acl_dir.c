@@ -521,6 +521,13 @@ static void the_usual_places(void **state)
 	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/lists", directory);
 	assert_int_equal(access(path, F_OK), 0);
 	ipcfs_acl_store_destroy(store);
+	/* nothing is looked for in the working directory */
+	assert_int_equal(chdir(directory), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", ".", 1), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_string_equal(get(store, 0), "");
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(chdir("/"), 0);
 	assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
 	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
 	assert_int_equal(set(store, 0, DEV), 0);
