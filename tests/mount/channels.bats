@@ -205,7 +205,7 @@ whole_messages() {
 }
 
 @test "a large read has whole messages, also if all but a byte of the next one would fit" {
-	echo 200000 >/proc/sys/kernel/msgmnb
+	echo 200000 >"$MNT/limits/msgmnb"
 	new_queue sysv
 	whole_messages lines 1001
 	whole_messages tagged 1003
