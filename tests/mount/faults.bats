@@ -867,6 +867,26 @@ leased_and_daemon() {
 	mkdir "$MNT/sysv/sem/0x00000061"
 }
 
+# A user's long work is done by one thread. One that has done it is free for other requests.
+@test "a request that is held up delays no long work of its user, whatever its thread did before" {
+	local i
+	new_queue posix
+	semtool sysv 0x00005199 make 5000
+	for ((i = 0; i < 12; i++)); do
+		cat "$MNT/sysv/sem/0x00005199/status" >"$BATS_TEST_TMPDIR/status"
+	done
+	for ((i = 0; i < 3; i++)); do
+		echo message >"$Q/msg"
+		at read.answer hold
+		background dd if="$Q/packets" bs=8192 count=1 status=none
+		reached read.answer
+		bounded cat "$MNT/sysv/sem/0x00005199/status" >"$BATS_TEST_TMPDIR/again"
+		equals "$(wc -l <"$BATS_TEST_TMPDIR/again")" "$(wc -l <"$BATS_TEST_TMPDIR/status")"
+		go_on read.answer
+		wait "$JOB"
+	done
+}
+
 @test "a child that outlives the daemon keeps no request: its caller is answered" {
 	at child.begun hold
 	background as_user "$PEER" mkdir "$MNT/posix/mq/made"
