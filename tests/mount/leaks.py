@@ -352,6 +352,9 @@ def of_queues(family, directory):
         yield 'empty %s' % path[len(directory):], lambda p=path: failing(errno.EAGAIN, read, p)
         yield 'interrupted %s' % path[len(directory):], lambda p=path: read_interrupted(p)
         yield 'polled %s' % path[len(directory):], lambda p=path: polled(p, READ)
+    for path, flags in (('msg', READ), ('lease', BOTH)):
+        yield 'empty within %s' % path, lambda p=path, f=flags: failing(
+            errno.ETIMEDOUT, using, directory + '/within/0.001/' + p, f, lambda fd: os.read(fd, 9))
     yield 'interrupted by number', lambda: read_interrupted(number + '5/msg' if family == 'sysv' else msg)
     yield 'killed reader', lambda: killed(read, lines, 8192, READ)
     yield 'too small a buffer', lambda: (write(packets, b'x' * 100), failing(errno.EMSGSIZE, read, packets, 5),
@@ -384,6 +387,8 @@ def of_queues(family, directory):
         yield 'full %s' % path[len(directory):], lambda p=path, d=data: failing(errno.EAGAIN, write, p, d)
         yield 'interrupted full %s' % path[len(directory):], lambda p=path, d=data: write_interrupted(p, d)
         yield 'polled full %s' % path[len(directory):], lambda p=path: polled(p, WRITE)
+    yield 'full within msg', lambda: failing(
+        errno.ETIMEDOUT, write, directory + '/within/0.001/msg', b'x' * 5000, WRITE)
     yield 'killed writer', lambda: killed(write, lines, b'x\n', WRITE)
 
 
