@@ -17,11 +17,15 @@ setup() {
 	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
 }
 
+# connection NAME BROKER PROGRAM LINE...: prints a section of the configuration, with these lines more.
+connection() {
+	printf '%s\n' "[$1]" 'host = 127.0.0.1' 'tls = no' "vhost = $2" 'user = guest' \
+		"password_file = $BATS_TEST_TMPDIR/password" "helper = $BATS_TEST_TMPDIR/bin/$3" "${@:4}"
+}
+
 # config LINE...: writes a configuration with these lines more.
 config() {
-	printf '%s\n' '[main]' 'host = 127.0.0.1' 'tls = no' "vhost = $BROKER" 'user = guest' \
-		"password_file = $BATS_TEST_TMPDIR/password" \
-		"helper = $BATS_TEST_TMPDIR/bin/fakeamqp" "$@" >"$CONFIG"
+	connection main "$BROKER" fakeamqp "$@" >"$CONFIG"
 	chmod 600 "$CONFIG"
 }
 
@@ -873,6 +877,24 @@ reads_again() {
 	chmod 644 "$BATS_TEST_TMPDIR/password"
 	refuses 'others than its owner may use it'
 	fails 'does not go together' ipcfs -f -o "amqp=$CONFIG,namespaces" "$MNT"
+}
+
+@test "many connections that start at the same time have each their own programs" {
+	local i role
+	stop_mount
+	for i in {1..8}; do
+		mkdir "$BATS_TEST_TMPDIR/broker$i"
+		ln "$BATS_TEST_TMPDIR/bin/fakeamqp" "$BATS_TEST_TMPDIR/bin/fakeamqp$i"
+		connection "b$i" "$BATS_TEST_TMPDIR/broker$i" "fakeamqp$i"
+	done >"$CONFIG"
+	start_mount -o "amqp=$CONFIG"
+	wait_until '[ "$(grep -c "state=up" "$MNT/amqp/status")" = 8 ]'
+	for i in {1..8}; do
+		for role in publish consume; do
+			wait_until '[ -s "$BATS_TEST_TMPDIR/broker$i/pid.$role" ]'
+			grep -aq "fakeamqp$i" "/proc/$(cat "$BATS_TEST_TMPDIR/broker$i/pid.$role")/cmdline"
+		done
+	done
 }
 
 @test "a broker that is down at the start does not keep the mount from coming up" {
