@@ -227,6 +227,28 @@ refuses() {
 	equals "$(cat "$Q/drain")" "$(seq 1 200)"
 }
 
+@test "the message of a killed writer is not sent again after its connection has ended" {
+	exec 7>"$Q/lines" # what the daemon has of the queue stays
+	touch "$BROKER/hold"
+	background store killed
+	wait_until 'grep -qx waiting_writers=1 "$Q/status"'
+	kill -KILL "$JOB"
+	wait_until 'ended "$JOB"'
+	kill "$(cat "$BROKER/pid.publish")"
+	rm "$BROKER/hold"
+	store later
+	equals "$(cat "$Q/drain")" later
+	exec 7>&-
+}
+
+@test "a drain that waits for an answer can be killed" {
+	touch "$BROKER/mute"
+	background cat "$Q/drain"
+	wait_parked 1
+	kill -KILL "$JOB"
+	within 150 wait_until 'ended "$JOB"' # without an answer it ends after two seconds
+}
+
 @test "a blocked broker: O_NONBLOCK fails, and nothing is sent later; others wait" {
 	local i
 	touch "$BROKER/blocked"

@@ -212,6 +212,14 @@ whole_messages() {
 	whole_messages drain 1001
 }
 
+@test "peek/ has messages that are longer than the bytes that their queue may have now" {
+	new_queue sysv
+	mqtool sysv "$NAME" send 7 "$(head -c 8000 /dev/zero | tr '\0' x)"
+	echo 100 >"$Q/qbytes"
+	equals "$(ls "$Q/peek")" 0.7
+	equals "$(wc -c <"$Q/peek/0.7")" 8000
+}
+
 @test "drain gives in the next read what did not fit into a batch" {
 	echo 100000 >"$MNT/limits/msgmnb"
 	each_kind several_reads
