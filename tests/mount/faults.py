@@ -489,6 +489,7 @@ def of_the_mount():
     yield on_file('set limit', MOUNT + '/limits/msgmax', WRITE, lambda fd: os.write(fd, b'4096'),
                   undo=lambda: leaks.write(MOUNT + '/limits/msgmax', b'8192'))
     yield Row('objects', lambda _: slurp(MOUNT + '/objects').count(b'\n'))
+    yield Row('metrics', lambda _: slurp(MOUNT + '/metrics').count(b'# TYPE ')) # what can't be known has no line
     yield Row('events', lambda _: present())
     yield Row('list of ids', lambda _: len(os.listdir(MOUNT + '/sysv/by-id/msg')))
 
