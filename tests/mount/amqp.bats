@@ -328,6 +328,16 @@ refuses() {
 		'0000000000000000 00000000000000c0 00000000000000c0 0000000000000000'
 }
 
+@test "an ipcfs-amqp that can't be started is started later" {
+	local starter
+	starter=$(pgrep -P "$DAEMON" -x ipcfs-starter)
+	prlimit --pid "$starter" --nofile=3:1024
+	kill "$(cat "$BROKER/pid.consume")"
+	wait_until 'grep -q "^last_error=.*open files" "$MNT/amqp/status"'
+	prlimit --pid "$starter" --nofile=1024:1024
+	wait_until 'grep -qx state=up "$MNT/amqp/status"'
+}
+
 @test "mkdir and rmdir make and delete queues; who waits gets EIDRM" {
 	mkdir "$MNT/amqp/main/new"
 	[ -d "$BROKER/q-new" ]
