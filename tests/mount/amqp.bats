@@ -241,6 +241,29 @@ refuses() {
 	exec 7>&-
 }
 
+forgotten() {
+	"$PEERS/memory_search" "$DAEMON" <"$BATS_TEST_TMPDIR/secret"
+}
+
+@test "a message that was sent and received is nowhere in the daemon's memory" {
+	local size i
+	stop_mount
+	unset MALLOC_PERTURB_ # meson has the C library overwrite what is freed, and so would hide it
+	start_mount -o "amqp=$CONFIG"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	head -c 32 /dev/urandom | xxd -p -c 64 >"$BATS_TEST_TMPDIR/secret"
+	for size in 1 100 2000; do
+		for ((i = 0; i < size; i++)); do
+			echo "$(<"$BATS_TEST_TMPDIR/secret")"
+		done >"$BATS_TEST_TMPDIR/text"
+		cat "$BATS_TEST_TMPDIR/text" >"$Q/msg"
+		cat "$Q/msg" >"$BATS_TEST_TMPDIR/got"
+		cmp "$BATS_TEST_TMPDIR/text" "$BATS_TEST_TMPDIR/got"
+	done
+	# Sanitizers keep freed memory.
+	[[ " $IPCFS_BUILT_WITH " == *" sanitizer "* ]] || wait_until forgotten
+}
+
 @test "a drain that waits for an answer can be killed" {
 	touch "$BROKER/mute"
 	background cat "$Q/drain"
