@@ -440,6 +440,14 @@ def of_segments(family, directory):
                                                or os.stat(directory + '/none'), errno.ENOENT)
 
 
+def events():
+    """Reads the first events. Threads of the daemon end after the close."""
+    before = len(os.listdir('/proc/%s/task' % DAEMON))
+    using(MOUNT + '/events', READ, lambda fd: os.read(fd, 1 << 16))
+    while len(os.listdir('/proc/%s/task' % DAEMON)) > before:
+        time.sleep(0.001)
+
+
 def of_the_mount():
     for text in ('nonsense', 'posix/mq', 'posix/mq/..', 'posix/mq/x maxmsg=-1', 'posix/mq/x mode=0755', 'sysv/msg/0x0',
                  'sysv/sem/0x7e values=1,', 'posix/mq/x colour=red'):
@@ -453,6 +461,7 @@ def of_the_mount():
     yield 'rmdir of a fixed directory', lambda: failing((errno.EPERM, errno.EBUSY), os.rmdir, MOUNT + '/posix/mq')
     yield 'mkdir of what is no key', lambda: failing(errno.EINVAL, os.mkdir, MOUNT + '/sysv/msg/x')
     yield 'listing cut', lambda: cut_listing(MOUNT + '/sysv')
+    yield 'events', events
     yield 'metrics cut', lambda: using(MOUNT + '/metrics', READ, lambda fd: os.read(fd, 10))
     yield 'too many opens', lambda: failing(errno.EMFILE, as_user, USER, too_many_opens, MOUNT + '/create')
     yield 'lock', lambda: using(MOUNT + '/posix', READ, lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))

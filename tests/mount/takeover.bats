@@ -361,8 +361,16 @@ for turn in range(3):
 	done
 }
 
-@test "what can't go on is stale" {
+@test "a file that has no hold goes on, though others with this name have one" {
 	local file
+	mkdir "$MNT/posix/sem/one"
+	exec 7<"$MNT/posix/sem/one/hold" 8<"$MNT/posix/sem/one/monitor"
+	kill_worker
+	equals "$(cat <&7)$(cat <&8)" 11
+	exec 7<&- 8<&-
+}
+
+@test "what can't go on is stale" {
 	mkdir "$MNT/posix/shm/one" "$MNT/posix/sem/one"
 	new_queue posix
 	echo job >"$Q/lines"

@@ -537,6 +537,23 @@ static void the_usual_places(void **state)
 }
 
 /* Daemons start and end, and remove the empty directory: no two of them hold it at once. */
+static void the_last_list_leaves_an_empty_file(void **state)
+{
+	struct ipcfs_acl_store *store = open_store();
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(set(store, 0, BOB), 0);
+		assert_int_equal(stat(path_of("lists"), &st), 0);
+		assert_true(st.st_size > 64);
+		assert_int_equal(set(store, 0, PLAIN), 0);
+		assert_int_equal(stat(path_of("lists"), &st), 0);
+		assert_int_equal(st.st_size, 0);
+	}
+	ipcfs_acl_store_destroy(store);
+}
+
 static void there_are_never_two(void **state)
 {
 	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
@@ -633,6 +650,7 @@ int main(void)
 		STAGED(rights_are_taken_away_without_room),
 		STAGED(a_directory_full_of_others),
 		STAGED(the_usual_places),
+		STAGED(the_last_list_leaves_an_empty_file),
 		STAGED(there_are_never_two),
 	};
 
