@@ -461,6 +461,9 @@ def of_the_mount():
     yield 'rmdir of a fixed directory', lambda: failing((errno.EPERM, errno.EBUSY), os.rmdir, MOUNT + '/posix/mq')
     yield 'mkdir of what is no key', lambda: failing(errno.EINVAL, os.mkdir, MOUNT + '/sysv/msg/x')
     yield 'listing cut', lambda: cut_listing(MOUNT + '/sysv')
+    yield None, lambda: [open('/dev/shm/many%d' % i, 'w').close() for i in range(400)]
+    yield 'long listing cut', lambda: cut_listing(MOUNT + '/posix/shm')
+    yield None, lambda: [os.unlink('/dev/shm/many%d' % i) for i in range(400)]
     yield 'events', events
     yield 'metrics cut', lambda: using(MOUNT + '/metrics', READ, lambda fd: os.read(fd, 10))
     yield 'too many opens', lambda: failing(errno.EMFILE, as_user, USER, too_many_opens, MOUNT + '/create')

@@ -13,6 +13,7 @@
 
 #include "backends/contract/classes.h"
 #include "backends/space/reference.h"
+#include "fs/namespaces/registry_inside.h"
 #include "fs/tree/object.h"
 
 static void the_same_reference_is_another_object_in_another_space(void **state)
@@ -63,6 +64,26 @@ static void a_space_is_open_for_as_long_as_an_object_is_in_use(void **state)
 	ipcfs_object_unref(&objects, object);
 	assert_int_equal(fcntl(root, F_GETFD), -1);
 	ipcfs_objects_destroy(&objects);
+}
+
+/* The number of an ended namespace may be that of a new one by now. */
+static void a_namespace_is_removed_but_not_another_one_with_its_number(void **state)
+{
+	const struct ipcfs_registry_hooks hooks = { 0 };
+	struct ipcfs_registry *registry;
+	struct ipcfs_namespace *there, ended = { 0 };
+	struct ipcfs_space *home;
+
+	(void)state;
+	assert_int_equal(ipcfs_space_open(&home), 0);
+	assert_int_equal(ipcfs_registry_create(home, true, NULL, &hooks, &registry), 0);
+	there = registry->namespaces;
+	assert_non_null(there);
+	ended.inode = there->inode;
+	assert_false(ipcfs_registry_remove(registry, &ended));
+	assert_ptr_equal(ipcfs_registry_known(registry, there->inode), there);
+	ipcfs_space_unref(there->space); /* the reference comes with it */
+	ipcfs_registry_destroy(registry);
 }
 
 #define THREADS 8
@@ -116,6 +137,7 @@ static void the_worker_of_a_namespace_does_all_that_threads_want_at_the_same_tim
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_namespace_is_removed_but_not_another_one_with_its_number),
 		cmocka_unit_test(the_same_reference_is_another_object_in_another_space),
 		cmocka_unit_test(a_space_is_open_for_as_long_as_an_object_is_in_use),
 		cmocka_unit_test(
