@@ -294,13 +294,14 @@ void ipcfs_unanswered_end(void)
 /* Drops the entry of a request. False: it has none. Call with the lock held. */
 static bool drop(uint64_t unique)
 {
+	struct ipcfs_own *self = ipcfs_own();
 	struct known *known;
 
 	HASH_FIND(hh, all.known, &unique, sizeof(unique), known);
 	if (!known)
 		return false;
-	if (ipcfs_own()->resumed == known->index)
-		ipcfs_own()->effects = NULL; /* it was in the entry */
+	if ((self->resumed ? self->resumed : self->index) == known->index)
+		self->effects = NULL; /* they were in the entry */
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_REQUESTS, known->index);
 	ipcfs_ledger_drop(all.ledger, IPCFS_LEDGER_HANDS, IPCFS_SLOTS + known->index);
 	HASH_DEL(all.known, known);

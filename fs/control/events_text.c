@@ -145,9 +145,12 @@ static int add_present(struct ipcfs_event_reading *reading)
 		if (!err)
 			err = add_line(reading, &event);
 	}
-	if (err != FULL && err != -EINVAL && err != -ENOMEM)
+	if (err == -ENOENT || err == -EACCES)
+		err = 0;
+	/* after another error the lines that are there go first, and the object is tried again */
+	if (!err || (err != FULL && err != -EINVAL && err != -ENOMEM && !reading->bytes.size))
 		reading->file->lines.next++;
-	return err == -ENOENT || err == -EACCES ? 0 : err;
+	return err;
 }
 
 /* Says that all objects were told of. The events that come next follow. */
@@ -177,7 +180,7 @@ static int add_sync(struct ipcfs_event_reading *reading)
 
 static int walk(struct ipcfs_event_reading *reading)
 {
-	int step = ipcfs_objects_walk_step(&reading->walk);
+	int step = ipcfs_objects_walk_step(&reading->walk, reading->bytes.size);
 
 	if (step == IPCFS_WALK_AT_END)
 		return add_sync(reading);

@@ -169,7 +169,7 @@ static int count_objects(struct reading *reading)
 	int err = 0;
 
 	while (err >= 0 && ipcfs_clock_ns() < end) {
-		err = ipcfs_objects_walk_step(&reading->walk);
+		err = ipcfs_objects_walk_step(&reading->walk, false);
 		if (err == IPCFS_WALK_AT_END)
 			return 1;
 		if (err == IPCFS_WALK_AT_NAME)

@@ -130,10 +130,10 @@ static int add_next(struct reading *reading)
 	ipcfs_text_free(&fields);
 	ipcfs_text_free(&line);
 	/*
-	 * Where memory is short, the lines that are there go first, and the object is tried again.
-	 * An object for which there is no memory at all is told of once, by the error.
+	 * After an error the lines that are there go first, and the object is tried again. An
+	 * object that fails without such lines is told of once, by the error.
 	 */
-	if (err != -ERESTART && (err != -ENOMEM || !reading->stream.file->text.size))
+	if (err != -ERESTART && (!err || err == -ENOENT || !reading->stream.file->text.size))
 		reading->stream.file->lines.next++;
 	return err == -ENOENT ? 0 : err;
 }
@@ -145,7 +145,7 @@ static int make_lines(void *arg)
 	int err = 0;
 
 	while (err >= 0 && ipcfs_line_stream_goes_on(&reading->stream)) {
-		err = ipcfs_objects_walk_step(&reading->walk);
+		err = ipcfs_objects_walk_step(&reading->walk, reading->stream.file->text.size);
 		if (err == IPCFS_WALK_AT_END)
 			return 1;
 		if (err == IPCFS_WALK_AT_NAME)

@@ -50,17 +50,25 @@ static int find_more(struct ipcfs_objects_walk *walk)
 	ipcfs_text_cut(&listing->entries, 0);
 	walk->file->lines.next = 0;
 	err = ipcfs_listing_more(&walk->lister);
-	if (err && listing->complete)
-		next_class(walk); /* the error is told once; the other classes follow */
 	if (err)
-		return err;
+		return listing->complete ? IPCFS_WALK_GOES_ON : err; /* end_class tells it */
 	pthread_mutex_lock(&walk->file->lock);
 	err = ipcfs_file_charge(walk->lister.fs, walk->file);
 	pthread_mutex_unlock(&walk->file->lock);
 	return err;
 }
 
-int ipcfs_objects_walk_step(struct ipcfs_objects_walk *walk)
+/* Goes on to the next class. An error that has ended the listing of this one is told before. */
+static int end_class(struct ipcfs_objects_walk *walk, bool has_lines)
+{
+	int err = walk->lister.listing->error;
+
+	if (!err || !has_lines)
+		next_class(walk);
+	return err; /* 0 is IPCFS_WALK_GOES_ON */
+}
+
+int ipcfs_objects_walk_step(struct ipcfs_objects_walk *walk, bool has_lines)
 {
 	const struct ipcfs_listing *listing = walk->lister.listing;
 
@@ -68,10 +76,7 @@ int ipcfs_objects_walk_step(struct ipcfs_objects_walk *walk)
 		return IPCFS_WALK_AT_END;
 	if (walk->file->lines.next < ipcfs_listing_count(listing))
 		return IPCFS_WALK_AT_NAME;
-	if (!listing->complete)
-		return find_more(walk); /* 0 is IPCFS_WALK_GOES_ON */
-	next_class(walk);
-	return IPCFS_WALK_GOES_ON;
+	return listing->complete ? end_class(walk, has_lines) : find_more(walk);
 }
 
 int ipcfs_objects_walk_entry(const struct ipcfs_objects_walk *walk,

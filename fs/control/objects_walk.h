@@ -34,11 +34,12 @@ enum ipcfs_objects_walk_step {
 };
 
 /*
- * Takes one step, of a few ms at most. An error is told once; the walk goes on behind it.
+ * Takes one step, of a few ms at most. An error is told once; the walk goes on behind it. With
+ * `has_lines` the read has lines, which go first, and the error is told by the next step, too.
  * -ENOMEM: also if the opener can't pay for the names.
  * The errors of the class.
  */
-int ipcfs_objects_walk_step(struct ipcfs_objects_walk *walk);
+int ipcfs_objects_walk_step(struct ipcfs_objects_walk *walk, bool has_lines);
 
 /*
  * Returns what the walk is at. Names that are no objects have no info.

@@ -17,11 +17,15 @@ setup() {
 	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
 }
 
+# connection NAME BROKER PROGRAM LINE...: prints a section of the configuration, with these lines more.
+connection() {
+	printf '%s\n' "[$1]" 'host = 127.0.0.1' 'tls = no' "vhost = $2" 'user = guest' \
+		"password_file = $BATS_TEST_TMPDIR/password" "helper = $BATS_TEST_TMPDIR/bin/$3" "${@:4}"
+}
+
 # config LINE...: writes a configuration with these lines more.
 config() {
-	printf '%s\n' '[main]' 'host = 127.0.0.1' 'tls = no' "vhost = $BROKER" 'user = guest' \
-		"password_file = $BATS_TEST_TMPDIR/password" \
-		"helper = $BATS_TEST_TMPDIR/bin/fakeamqp" "$@" >"$CONFIG"
+	connection main "$BROKER" fakeamqp "$@" >"$CONFIG"
 	chmod 600 "$CONFIG"
 }
 
@@ -223,6 +227,51 @@ refuses() {
 	equals "$(cat "$Q/drain")" "$(seq 1 200)"
 }
 
+@test "the message of a killed writer is not sent again after its connection has ended" {
+	exec 7>"$Q/lines" # what the daemon has of the queue stays
+	touch "$BROKER/hold"
+	background store killed
+	wait_until 'grep -qx waiting_writers=1 "$Q/status"'
+	kill -KILL "$JOB"
+	wait_until 'ended "$JOB"'
+	kill "$(cat "$BROKER/pid.publish")"
+	rm "$BROKER/hold"
+	store later
+	equals "$(cat "$Q/drain")" later
+	exec 7>&-
+}
+
+forgotten() {
+	"$PEERS/memory_search" "$DAEMON" <"$BATS_TEST_TMPDIR/secret"
+}
+
+@test "a message that was sent and received is nowhere in the daemon's memory" {
+	local size i
+	stop_mount
+	unset MALLOC_PERTURB_ # meson has the C library overwrite what is freed, and so would hide it
+	start_mount -o "amqp=$CONFIG"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	head -c 32 /dev/urandom | xxd -p -c 64 >"$BATS_TEST_TMPDIR/secret"
+	for size in 1 100 2000; do
+		for ((i = 0; i < size; i++)); do
+			echo "$(<"$BATS_TEST_TMPDIR/secret")"
+		done >"$BATS_TEST_TMPDIR/text"
+		cat "$BATS_TEST_TMPDIR/text" >"$Q/msg"
+		cat "$Q/msg" >"$BATS_TEST_TMPDIR/got"
+		cmp "$BATS_TEST_TMPDIR/text" "$BATS_TEST_TMPDIR/got"
+	done
+	# Sanitizers keep freed memory.
+	[[ " $IPCFS_BUILT_WITH " == *" sanitizer "* ]] || wait_until forgotten
+}
+
+@test "a drain that waits for an answer can be killed" {
+	touch "$BROKER/mute"
+	background cat "$Q/drain"
+	wait_parked 1
+	kill -KILL "$JOB"
+	within 150 wait_until 'ended "$JOB"' # without an answer it ends after two seconds
+}
+
 @test "a blocked broker: O_NONBLOCK fails, and nothing is sent later; others wait" {
 	local i
 	touch "$BROKER/blocked"
@@ -300,6 +349,16 @@ refuses() {
 @test "the process that starts ipcfs-amqp can change users, and has no other right of root's" {
 	equals "$(sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):\t//p' "/proc/$(cat "$BROKER/pid.publish")/status" | paste -s -d ' ')" \
 		'0000000000000000 00000000000000c0 00000000000000c0 0000000000000000'
+}
+
+@test "an ipcfs-amqp that can't be started is started later" {
+	local starter
+	starter=$(pgrep -P "$DAEMON" -x ipcfs-starter)
+	prlimit --pid "$starter" --nofile=3:1024
+	kill "$(cat "$BROKER/pid.consume")"
+	wait_until 'grep -q "^last_error=.*open files" "$MNT/amqp/status"'
+	prlimit --pid "$starter" --nofile=1024:1024
+	wait_until 'grep -qx state=up "$MNT/amqp/status"'
 }
 
 @test "mkdir and rmdir make and delete queues; who waits gets EIDRM" {
@@ -412,6 +471,28 @@ print(select.select([f], [], [], 20)[0] != [], f.read(99))' "$Q/packets"
 	within 4000 fails 'Host is down' stat "$MNT/amqp/main/unknown"
 	within 1000 fails 'Host is down' stat "$MNT/amqp/main/unknown"
 	equals "$(ls "$MNT")" "$(ls "$MNT")"
+}
+
+all_answered() {
+	rm "$BROKER/late"
+	wait_until '! running "${JOBS[0]}" && ! running "${JOBS[1]}" && ! running "${JOBS[2]}"'
+}
+
+@test "answers in another order than their questions reach those who asked, at once" {
+	local job
+	mkdir "$BROKER/q-shown1" "$BROKER/q-shown2"
+	exec 7<"$MNT/amqp/main/jobs/status" 8<"$MNT/amqp/main/shown1/status" 9<"$MNT/amqp/main/shown2/status"
+	meanwhile 1.1 # what the broker has told counts for a second
+	touch "$BROKER/late" "$BROKER/asked"
+	background grep -q ^messages=0 <&7
+	background grep -q ^messages=0 <&8
+	background grep -q ^messages=0 <&9
+	wait_until '[ "$(wc -l <"$BROKER/asked")" = 3 ]'
+	within 150 all_answered # who is not told waits for two seconds
+	for job in "${JOBS[@]}"; do
+		wait "$job"
+	done
+	exec 7<&- 8<&- 9<&-
 }
 
 @test "a broker that does not answer: queues that are known are opened all the same" {
@@ -851,6 +932,24 @@ reads_again() {
 	chmod 644 "$BATS_TEST_TMPDIR/password"
 	refuses 'others than its owner may use it'
 	fails 'does not go together' ipcfs -f -o "amqp=$CONFIG,namespaces" "$MNT"
+}
+
+@test "many connections that start at the same time have each their own programs" {
+	local i role
+	stop_mount
+	for i in {1..8}; do
+		mkdir "$BATS_TEST_TMPDIR/broker$i"
+		ln "$BATS_TEST_TMPDIR/bin/fakeamqp" "$BATS_TEST_TMPDIR/bin/fakeamqp$i"
+		connection "b$i" "$BATS_TEST_TMPDIR/broker$i" "fakeamqp$i"
+	done >"$CONFIG"
+	start_mount -o "amqp=$CONFIG"
+	wait_until '[ "$(grep -c "state=up" "$MNT/amqp/status")" = 8 ]'
+	for i in {1..8}; do
+		for role in publish consume; do
+			wait_until '[ -s "$BATS_TEST_TMPDIR/broker$i/pid.$role" ]'
+			grep -aq "fakeamqp$i" "/proc/$(cat "$BATS_TEST_TMPDIR/broker$i/pid.$role")/cmdline"
+		done
+	done
 }
 
 @test "a broker that is down at the start does not keep the mount from coming up" {

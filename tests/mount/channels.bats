@@ -193,6 +193,33 @@ several_reads() {
 	equals "$(dd if="$Q/drain" bs=70000 status=none | tr -d 0)" "$(seq 9)"$'\n1'
 }
 
+# whole_messages FILE SIZE: a message of 1000 bytes has SIZE in the file.
+whole_messages() {
+	local file=$1 size=$2
+	head -c 80000 /dev/zero | tr '\0' x | fold -w 1000 >"$Q/lines"
+	equals "$(messages)" 80
+	# one more, but for its last byte
+	equals "$(dd if="$Q/$file" bs=$((67 * size - 1)) count=1 status=none | wc -c)" $((66 * size))
+	equals "$(messages)" 14
+	equals "$(dd if="$Q/$file" bs=$((67 * size)) count=1 status=none | wc -c)" $((14 * size))
+}
+
+@test "a large read has whole messages, also if all but a byte of the next one would fit" {
+	echo 200000 >"$MNT/limits/msgmnb"
+	new_queue sysv
+	whole_messages lines 1001
+	whole_messages tagged 1003
+	whole_messages drain 1001
+}
+
+@test "peek/ has messages that are longer than the bytes that their queue may have now" {
+	new_queue sysv
+	mqtool sysv "$NAME" send 7 "$(head -c 8000 /dev/zero | tr '\0' x)"
+	echo 100 >"$Q/qbytes"
+	equals "$(ls "$Q/peek")" 0.7
+	equals "$(wc -c <"$Q/peek/0.7")" 8000
+}
+
 @test "drain gives in the next read what did not fit into a batch" {
 	echo 100000 >"$MNT/limits/msgmnb"
 	each_kind several_reads

@@ -199,6 +199,14 @@ assert libc.msgget(0x51, 0o1600) >= 0'
 	wait_until '[ "$(ls "/proc/$DAEMON/task" | wc -l)" -le "$threads" ]'
 }
 
+@test "an open that is refused leaves nobody who looks" {
+	start_mount -o max_bytes=64K
+	local threads
+	wait_until 'threads=$(ls "/proc/$DAEMON/task" | wc -l); pause 0.2; [ "$(ls "/proc/$DAEMON/task" | wc -l)" = "$threads" ]'
+	fails 'Cannot allocate memory' as_user "$PEER" head -c 1 "$MNT/events"
+	wait_until '[ "$(ls "/proc/$DAEMON/task" | wc -l)" -le "$threads" ]'
+}
+
 @test "attack: 1,000 open files that nobody reads cost their user, and nobody else" {
 	start_mount -o max_bytes=8M
 	follow

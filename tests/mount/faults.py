@@ -471,12 +471,26 @@ def using(path, use):
     return leaks.using(path, WRITE, use)
 
 
+def present():
+    """How many objects `events` tells of at its start."""
+    text, fd = b'', os.open(MOUNT + '/events', READ)
+    try:
+        while b'"event":"sync"' not in text:
+            text += os.read(fd, 1 << 16)
+    finally:
+        os.close(fd)
+    return text.count(b'"event":"present"')
+
+
 def of_the_mount():
     yield Row('list', lambda _: sorted(os.listdir(MOUNT)))
     yield Row('statfs', lambda _: os.statvfs(MOUNT).f_bsize)
     yield Row('limit', lambda _: slurp(MOUNT + '/limits/msgmax'))
     yield on_file('set limit', MOUNT + '/limits/msgmax', WRITE, lambda fd: os.write(fd, b'4096'),
                   undo=lambda: leaks.write(MOUNT + '/limits/msgmax', b'8192'))
+    yield Row('objects', lambda _: slurp(MOUNT + '/objects').count(b'\n'))
+    yield Row('metrics', lambda _: slurp(MOUNT + '/metrics').count(b'# TYPE ')) # what can't be known has no line
+    yield Row('events', lambda _: present())
     yield Row('list of ids', lambda _: len(os.listdir(MOUNT + '/sysv/by-id/msg')))
 
 

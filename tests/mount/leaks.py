@@ -352,6 +352,9 @@ def of_queues(family, directory):
         yield 'empty %s' % path[len(directory):], lambda p=path: failing(errno.EAGAIN, read, p)
         yield 'interrupted %s' % path[len(directory):], lambda p=path: read_interrupted(p)
         yield 'polled %s' % path[len(directory):], lambda p=path: polled(p, READ)
+    for path, flags in (('msg', READ), ('lease', BOTH)):
+        yield 'empty within %s' % path, lambda p=path, f=flags: failing(
+            errno.ETIMEDOUT, using, directory + '/within/0.001/' + p, f, lambda fd: os.read(fd, 9))
     yield 'interrupted by number', lambda: read_interrupted(number + '5/msg' if family == 'sysv' else msg)
     yield 'killed reader', lambda: killed(read, lines, 8192, READ)
     yield 'too small a buffer', lambda: (write(packets, b'x' * 100), failing(errno.EMSGSIZE, read, packets, 5),
@@ -384,6 +387,8 @@ def of_queues(family, directory):
         yield 'full %s' % path[len(directory):], lambda p=path, d=data: failing(errno.EAGAIN, write, p, d)
         yield 'interrupted full %s' % path[len(directory):], lambda p=path, d=data: write_interrupted(p, d)
         yield 'polled full %s' % path[len(directory):], lambda p=path: polled(p, WRITE)
+    yield 'full within msg', lambda: failing(
+        errno.ETIMEDOUT, write, directory + '/within/0.001/msg', b'x' * 5000, WRITE)
     yield 'killed writer', lambda: killed(write, lines, b'x\n', WRITE)
 
 
@@ -435,6 +440,14 @@ def of_segments(family, directory):
                                                or os.stat(directory + '/none'), errno.ENOENT)
 
 
+def events():
+    """Reads the first events. Threads of the daemon end after the close."""
+    before = len(os.listdir('/proc/%s/task' % DAEMON))
+    using(MOUNT + '/events', READ, lambda fd: os.read(fd, 1 << 16))
+    while len(os.listdir('/proc/%s/task' % DAEMON)) > before:
+        time.sleep(0.001)
+
+
 def of_the_mount():
     for text in ('nonsense', 'posix/mq', 'posix/mq/..', 'posix/mq/x maxmsg=-1', 'posix/mq/x mode=0755', 'sysv/msg/0x0',
                  'sysv/sem/0x7e values=1,', 'posix/mq/x colour=red'):
@@ -448,6 +461,10 @@ def of_the_mount():
     yield 'rmdir of a fixed directory', lambda: failing((errno.EPERM, errno.EBUSY), os.rmdir, MOUNT + '/posix/mq')
     yield 'mkdir of what is no key', lambda: failing(errno.EINVAL, os.mkdir, MOUNT + '/sysv/msg/x')
     yield 'listing cut', lambda: cut_listing(MOUNT + '/sysv')
+    yield None, lambda: [open('/dev/shm/many%d' % i, 'w').close() for i in range(400)]
+    yield 'long listing cut', lambda: cut_listing(MOUNT + '/posix/shm')
+    yield None, lambda: [os.unlink('/dev/shm/many%d' % i) for i in range(400)]
+    yield 'events', events
     yield 'metrics cut', lambda: using(MOUNT + '/metrics', READ, lambda fd: os.read(fd, 10))
     yield 'too many opens', lambda: failing(errno.EMFILE, as_user, USER, too_many_opens, MOUNT + '/create')
     yield 'lock', lambda: using(MOUNT + '/posix', READ, lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))

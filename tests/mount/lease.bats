@@ -260,7 +260,8 @@ dead() {
 	new_queue posix
 	put job
 	take 9 job
-	for path in none posix/mq posix/mq/ posix/mq/none posix/sem/x sysv/shm/1 /posix/mq/x ../posix/mq/x; do
+	for path in none posix/mq posix/mq/ posix/mq/none posix/sem/x sysv/shm/1 /posix/mq/x ../posix/mq/x \
+		"posix-mq/$NAME" "posix/mq-$NAME"; do
 		fails 'No such file' eval 'echo "dead $path" >&9'
 	done
 	fails 'unavailable' eval 'echo "dead ${full#"$MNT"/}" >&9'

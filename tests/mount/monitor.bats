@@ -577,6 +577,27 @@ withdrawn() {
 	withdrawn sysv
 }
 
+left_without_right() {
+	new_semaphore "$1"
+	chmod 666 "$O"
+	background_output as_user 1234 bash -c 'exec 9>"$S/monitor"; read -r _; echo leave >&9 && echo left; echo enter >&9' <&7
+	value_is 0
+	chmod 600 "$O"
+	echo >&7
+	wait_until 'ended $JOB'
+	grep -qx left "$OUT"
+	grep -q 'Permission denied' "$OUT"
+	value_is 1
+}
+
+@test "an occupant whose right was taken away can leave, and not enter again" {
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	exec 7<>"$BATS_TEST_TMPDIR/go"
+	left_without_right posix
+	left_without_right sysv
+	exec 7<&-
+}
+
 fencing() {
 	local i before token
 	before=$(state generation)

@@ -654,6 +654,15 @@ back_later() {
 	each_kind back_later
 }
 
+@test "a file that has no hold goes on, though others with this name have one" {
+	local file
+	mkdir "$MNT/posix/sem/one"
+	exec 7<"$MNT/posix/sem/one/hold" 8<"$MNT/posix/sem/one/monitor"
+	kill_worker
+	equals "$(cat <&7)$(cat <&8)" 11
+	exec 7<&- 8<&-
+}
+
 @test "what can't go on is stale" {
 	local file
 	mkdir "$MNT/posix/shm/one"

@@ -263,6 +263,23 @@ no_segments() {
 	no_segments
 }
 
+# with_ids CALL: a container whose process, once root, has made this call, with a /dev/shm of uid 1235.
+with_ids() {
+	local ready=$BATS_TEST_TMPDIR/ready.$((${CONTAINERS:-0} + 1))
+	container "mount -t tmpfs -o mode=755,uid=1235 tmpfs /dev/shm; echo 1 >/dev/shm/seg
+		exec /usr/bin/python3 -c 'import os, time; os.$1; open(\"$ready\", \"w\"); time.sleep(1000)'"
+	show_target
+}
+
+@test "the sandbox's own user is its effective one" {
+	with_ids 'seteuid(1235)'
+	equals "$(ls "$MNT/posix/shm")" seg
+	end_container
+	daemon_ends
+	with_ids 'setreuid(1235, 0)'
+	no_segments
+}
+
 @test "the host's own /dev/shm, bound into the container, is shown as it is" {
 	container 'true'
 	echo both >/dev/shm/seg

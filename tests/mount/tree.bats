@@ -216,6 +216,28 @@ attributes_of_queue() {
 	equals "$(ls -id "$Q" | cut -d' ' -f1)" "$(ls -i "$(dirname "$Q")" | sed -n "s/^ *\([0-9]*\) $NAME\$/\1/p")"
 }
 
+@test "no two files have the same inode number" {
+	local object part
+	mkdir "$MNT"/posix/{sem,shm}/one
+	echo 'sysv/sem/0x00005101 values=0,0' >"$MNT/create"
+	echo 'sysv/shm/0x00005101 size=1' >"$MNT/create"
+	for _ in 1 2; do
+		new_queue posix
+		new_queue sysv
+		printf '%s\n' one two >"$Q/lines"
+	done
+	# also in directories that are not listed
+	for object in "$MNT"/posix/{mq,sem}/* "$MNT"/sysv/{msg,sem}/*; do
+		for part in {,{type,prio,pid}/{1,2}/,{0,1}/}within/{1,2} {type,prio,pid}/{1,2}; do
+			[ ! -d "$object/$part" ] || echo "$object/$part"
+		done
+	done >"$BATS_TEST_TMPDIR/unlisted"
+	xargs -I{} find {} -maxdepth 1 -printf '%i %p\n' <"$BATS_TEST_TMPDIR/unlisted" >"$BATS_TEST_TMPDIR/inodes"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/inodes")" -gt 200 ]
+	find "$MNT" -printf '%i %p\n' >>"$BATS_TEST_TMPDIR/inodes"
+	equals "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/inodes" | sort | uniq -d)" ''
+}
+
 @test "status can be sourced in each shell and has every field" {
 	local kind shell field
 	for kind in posix sysv; do

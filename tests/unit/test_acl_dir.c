@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "acl_stage.h"
+#include "fs/access/acl_dir.h"
 #include "fs/access/acl_lists.h"
 #include "fs/access/acl_record.h"
 
@@ -167,6 +168,41 @@ static void files_of_earlier_versions_are_taken_over(void **state)
 	store = open_store();
 	assert_string_equal(get(store, 0), DEV);
 	assert_false(exists(FILE_0));
+	ipcfs_acl_store_destroy(store);
+}
+
+/* Has no memory for the lists of the file of all lists, or for those of earlier versions. */
+static int no_memory(void *arg, struct ipcfs_acl_record *record,
+		     const struct ipcfs_acl_place *place)
+{
+	const bool *listed = arg;
+
+	if ((place->slot != 0) == *listed)
+		return -ENOMEM;
+	ipcfs_acl_free(&record->acl);
+	return 0;
+}
+
+static void lists_for_which_there_is_no_memory_stay(void **state)
+{
+	char bytes[4096];
+	size_t size = good_file(bytes, sizeof(bytes));
+	struct ipcfs_acl_store *store;
+
+	(void)state;
+	write_file(FILE_0, bytes, size);
+	for (int i = 0; i < 2; i++) {
+		struct ipcfs_acl_dir dir = { .space = space.identity };
+		bool listed = i;
+
+		assert_int_equal(ipcfs_acl_dir_open(&dir, directory), 0);
+		assert_int_equal(ipcfs_acl_dir_lock(&dir), 0);
+		assert_int_equal(ipcfs_acl_dir_load(&dir, no_memory, &listed), -ENOMEM);
+		ipcfs_acl_dir_close(&dir, false);
+	}
+	store = open_store();
+	assert_string_equal(get(store, 0), BOB);
+	assert_string_equal(get(store, 2), DEV);
 	ipcfs_acl_store_destroy(store);
 }
 
@@ -485,6 +521,13 @@ static void the_usual_places(void **state)
 	(void)snprintf(path, sizeof(path), "%s/ipcfs-state/4026532000/lists", directory);
 	assert_int_equal(access(path, F_OK), 0);
 	ipcfs_acl_store_destroy(store);
+	/* nothing is looked for in the working directory */
+	assert_int_equal(chdir(directory), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", ".", 1), 0);
+	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
+	assert_string_equal(get(store, 0), "");
+	ipcfs_acl_store_destroy(store);
+	assert_int_equal(chdir("/"), 0);
 	assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
 	assert_int_equal(ipcfs_acl_store_create(&space, NULL, &store), 0);
 	assert_int_equal(set(store, 0, DEV), 0);
@@ -494,6 +537,23 @@ static void the_usual_places(void **state)
 }
 
 /* Daemons start and end, and remove the empty directory: no two of them hold it at once. */
+static void the_last_list_leaves_an_empty_file(void **state)
+{
+	struct ipcfs_acl_store *store = open_store();
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(set(store, 0, BOB), 0);
+		assert_int_equal(stat(path_of("lists"), &st), 0);
+		assert_true(st.st_size > 64);
+		assert_int_equal(set(store, 0, PLAIN), 0);
+		assert_int_equal(stat(path_of("lists"), &st), 0);
+		assert_int_equal(st.st_size, 0);
+	}
+	ipcfs_acl_store_destroy(store);
+}
+
 static void there_are_never_two(void **state)
 {
 	atomic_int *owners = mmap(NULL, sizeof(*owners), PROT_READ | PROT_WRITE,
@@ -584,11 +644,13 @@ int main(void)
 		STAGED(every_changed_byte_is_noticed),
 		STAGED(records_have_one_form),
 		STAGED(files_of_earlier_versions_are_taken_over),
+		STAGED(lists_for_which_there_is_no_memory_stay),
 		STAGED(what_a_crash_left_is_removed),
 		STAGED(the_file_of_all_lists_is_checked),
 		STAGED(rights_are_taken_away_without_room),
 		STAGED(a_directory_full_of_others),
 		STAGED(the_usual_places),
+		STAGED(the_last_list_leaves_an_empty_file),
 		STAGED(there_are_never_two),
 	};
 

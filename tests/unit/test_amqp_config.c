@@ -93,6 +93,12 @@ static void bad_lines_are_refused(void **state)
 	fails_at("[m]\nport = 65536\n", 2, "from 1 to 65535");
 	fails_at("[m]\nkey = k\n", 2, "absolute path");
 	fails_at("[m]\ntimeout = -1\n", 2, "from 0 to 86400");
+	fails_at("[m]\nuser = u\nuser = u\n", 3, "user is set twice");
+	fails_at("[m]\nkey = /k\nkey = /k\n", 3, "key is set twice");
+	fails_at("[m]\nport = 1\nport = 1\n", 3, "port is set twice");
+	fails_at("[m]\ntls = no\ntls = no\n", 3, "tls is set twice");
+	fails_at("[m]\nrun_as = root\nrun_as = root\n", 3, "run_as is set twice");
+	fails_at("[m]\nmake_group = root\nmake_group = root\n", 3, "make_group is set twice");
 	fails_at("[m]\ntimeout = 0\ntimeout = 0\n", 3, "timeout is set twice");
 	fails_at("[m]\nresend = never\n", 2, "yes or no");
 	fails_at("[m]\nresend = yes\nresend = no\n", 3, "resend is set twice");

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "backends/caller/act_as.h"
+#include "backends/caller/impersonate_child.h"
 #include "container.h"
 
 struct look {
@@ -139,6 +140,46 @@ static int be_terminated(void *arg)
 	return kill(getpid(), SIGTERM) ? -errno : 5; /* the signal is blocked */
 }
 
+#define LAST 40 /* descriptors up to this one are in use */
+#define FREE 20 /* but for this one, which the next open gets */
+
+static int find_descriptors(void *arg)
+{
+	uint64_t *found = arg;
+
+	for (int fd = 0; fd <= LAST; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			*found |= UINT64_C(1) << fd;
+	return 0;
+}
+
+static void a_bare_stand_in_has_no_descriptor_of_the_daemon(void **state)
+{
+	static const size_t inside_and_outside[] = { 5, 8 };
+	int fd = 0, first = fcntl(STDIN_FILENO, F_DUPFD, 3);
+
+	(void)state;
+	assert_true(first > 0 && first < FREE);
+	while (fd < LAST)
+		fd = fcntl(STDIN_FILENO, F_DUPFD, 3);
+	close(FREE);
+	for (size_t i = 0; i < 2; i++) {
+		struct ipcfs_caller caller;
+		const struct ipcfs_child_terms terms = { .caller = &caller, .bare = true };
+		uint64_t found = 0;
+
+		start_caller(&roles[inside_and_outside[i]], &caller);
+		assert_int_equal(ipcfs_impersonate_child(&terms, find_descriptors, &found,
+							 sizeof(found)),
+				 0);
+		end_caller(&caller);
+		/* at most that of the user namespace that it has joined */
+		assert_int_equal(found & ~(UINT64_C(1) << FREE), 0);
+	}
+	for (fd = first; fd <= LAST; fd++)
+		close(fd);
+}
+
 static void a_stand_in_can_be_lost(void **state)
 {
 	struct ipcfs_caller caller;
@@ -197,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stand_in_is_the_caller),
 		cmocka_unit_test(nobody_traces_a_stand_in),
+		cmocka_unit_test(a_bare_stand_in_has_no_descriptor_of_the_daemon),
 		cmocka_unit_test(a_stand_in_can_be_lost),
 		cmocka_unit_test(who_is_gone_has_no_stand_in),
 	};

@@ -309,6 +309,25 @@ static void memory_is_given_back(void **state)
 	}
 }
 
+/* Two such entries fill a chunk. */
+#define HALF (IPCFS_LEDGER_CHUNK / 2 - HEAD)
+
+static void memory_that_is_used_again_is_not_given_back(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 6; i++)
+		put(i, HALF, (unsigned char)i);
+	drop(5);
+	drop(6);
+	put(5, HALF, 7);
+	put(6, HALF, 8);
+	drop(3);
+	drop(4);
+	check_all();
+	put(3, HALF, 9);
+	check_all();
+}
+
 static void what_was_dropped_is_cleared(void **state)
 {
 	static const char secret[] = "a message of somebody";
@@ -377,6 +396,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(entries_with_a_wrong_head_are_dropped, start, end),
 		cmocka_unit_test_setup_teardown(an_index_above_all_is_no_harm, start, end),
 		cmocka_unit_test_setup_teardown(memory_is_given_back, start, end),
+		cmocka_unit_test_setup_teardown(memory_that_is_used_again_is_not_given_back, start,
+						end),
 		cmocka_unit_test_setup_teardown(what_was_dropped_is_cleared, start, end),
 		cmocka_unit_test_setup_teardown(a_full_ledger_keeps_its_entries, start, end),
 		cmocka_unit_test_setup_teardown(many_threads, start, end),

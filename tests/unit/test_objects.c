@@ -364,6 +364,27 @@ static void two_requests_of_a_user_have_one_charge(void **state)
 	assert_int_equal(objects.charged_count, 0);
 }
 
+/* What messages that came back are charged for; put_nodes checks what is left. */
+static void deliveries_are_released_with_their_queue(void **state)
+{
+	struct ipcfs_object *object;
+
+	(void)state;
+	objects.quota = quota;
+	object = take(0);
+	for (long type = 1; type <= 20; type++) {
+		const struct ipcfs_delivery delivery = {
+			.mark = ipcfs_message_mark(type, "", 0),
+			.count = 1,
+			.uid = 1,
+		};
+
+		ipcfs_deliveries_note(&object->queue.deliveries, &delivery, quota);
+	}
+	ipcfs_object_removed(&objects, object);
+	ipcfs_object_unref(&objects, object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +398,8 @@ int main(void)
 						put_nodes),
 		cmocka_unit_test_setup_teardown(two_requests_of_a_user_have_one_charge, make_nodes,
 						put_nodes),
+		cmocka_unit_test_setup_teardown(deliveries_are_released_with_their_queue,
+						make_nodes, put_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, make_space, put_space);

@@ -75,7 +75,11 @@ static void values_change_as_asked(void **state)
 		assert_int_equal(add(&semaphore, 5, 0), 0);
 		assert_int_equal(value_of(&semaphore), 5);
 		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, max), 0);
+		assert_int_equal(value_of(&semaphore), max);
 		assert_int_equal(add(&semaphore, 1, 0), -ERANGE);
+		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, max - 2), 0);
+		assert_int_equal(add(&semaphore, 3, 0), -ERANGE);
+		assert_int_equal(add(&semaphore, 2, 0), 0);
 		assert_int_equal(value_of(&semaphore), max);
 		assert_int_equal(semaphore.ops->set(semaphore.handle, 0, max + 1), -ERANGE);
 		assert_int_equal(semaphore.ops->set(semaphore.handle, 9, 1), -EFBIG);

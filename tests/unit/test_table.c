@@ -235,6 +235,30 @@ static void what_cannot_be_is_not_restored(void **state)
 			 IPCFS_TABLE_MAX - 1);
 }
 
+/* Drops or checks the items of a chunk. */
+static void each_of_chunk(uint32_t chunk, size_t count, void (*work)(size_t i))
+{
+	for (size_t i = 0; i < count; i++)
+		if (items[i] && numbers[i] / IPCFS_TABLE_CHUNK == chunk)
+			work(i);
+}
+
+static void an_empty_chunk_that_is_used_again_is_not_freed(void **state)
+{
+	size_t count = (size_t)3 * IPCFS_TABLE_CHUNK;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		add(i);
+	each_of_chunk(2, count, drop);
+	for (size_t i = 0; i < count; i++)
+		if (!items[i])
+			add(i);
+	each_of_chunk(1, count, drop);
+	each_of_chunk(2, count, check);
+	each_of_chunk(2, count, drop);
+}
+
 static void empty_chunks_are_freed(void **state)
 {
 	size_t before = heap_in_use();
@@ -258,6 +282,8 @@ int main(void)
 		cmocka_unit_test(numbers_go_on_after_a_death),
 		cmocka_unit_test_setup_teardown(items_are_restored, start, end),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_not_restored, start, end),
+		cmocka_unit_test_setup_teardown(an_empty_chunk_that_is_used_again_is_not_freed,
+						start, end),
 		cmocka_unit_test_setup_teardown(empty_chunks_are_freed, start, end),
 	};
 

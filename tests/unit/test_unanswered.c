@@ -420,7 +420,7 @@ static void answers_what_it_resumes(void)
 	ipcfs_unanswered_end();
 	own = ipcfs_unanswered_resume(parked);
 	ipcfs_unanswered_answered(2);
-	CHECK(!ipcfs_effects_act()); /* the entry may be another request's */
+	CHECK(!ipcfs_effects_is_noted()); /* the entry may be another request's */
 	ipcfs_unanswered_rest(own);
 }
 
@@ -442,7 +442,9 @@ static void begins_what_was_aside(void)
 	CHECK(!ipcfs_effects_act());
 	ipcfs_unanswered_end();
 	ipcfs_unanswered_begin(6);
+	CHECK(ipcfs_effects_is_noted());
 	ipcfs_unanswered_answered(6);
+	CHECK(!ipcfs_effects_is_noted());
 	ipcfs_unanswered_end();
 }
 
