@@ -13,6 +13,7 @@
 #define FRESH_NS (1000 * NS_MS)	     /* for so long, a list counts */
 #define PATIENCE_NS (2000 * NS_MS)   /* for so long, a list is waited for */
 #define BRIEFLY_NS (10 * NS_MS)	     /* for so long, a newer number of bytes */
+#define SILENCE_NS (13000 * NS_MS)   /* for so long, ipcfs-amqp-api may need for a list */
 #define STATISTICS_NS (5000 * NS_MS) /* for so long, the broker's own statistics count */
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 10000
@@ -35,6 +36,7 @@ static void answer_all(struct ipcfs_amqp_connection *connection)
 		detail->done = true;
 	ipcfs_amqp_queues_unasked(connection, true);
 	connection->api.list = 0;
+	connection->api.open = 0;
 	pthread_cond_broadcast(&connection->answered);
 }
 
@@ -96,19 +98,35 @@ static int log_in(const struct ipcfs_amqp_connection *connection)
 	return err ? err : ipcfs_amqp_send(connection->api.socket, &record, text, NULL);
 }
 
+/* Sends a question, whose number it sets. Errors of ipcfs_amqp_send. */
+static int ask(struct ipcfs_amqp_connection *connection, struct ipcfs_amqp_record *record,
+	       const char *text)
+{
+	struct ipcfs_amqp_api_link *api = &connection->api;
+	int err;
+
+	record->number = connection->next_question + 1;
+	err = ipcfs_amqp_send(api->socket, record, text, NULL);
+	if (err)
+		return err;
+	connection->next_question++;
+	if (!api->open++) {
+		api->heard = ipcfs_amqp_clock();
+		ipcfs_amqp_wake(connection); /* for the time when it is silent */
+	}
+	return 0;
+}
+
 /* Asks for the list. Errors of ipcfs_amqp_send. */
 static int ask_list(struct ipcfs_amqp_connection *connection)
 {
 	struct ipcfs_amqp_api_link *api = &connection->api;
-	const struct ipcfs_amqp_record record = {
-		.type = IPCFS_AMQP_LIST,
-		.number = connection->next_question + 1,
-	};
-	int err = ipcfs_amqp_send(api->socket, &record, NULL, NULL);
+	struct ipcfs_amqp_record record = { .type = IPCFS_AMQP_LIST };
+	int err = ask(connection, &record, NULL);
 
 	if (err)
 		return err;
-	connection->next_question = api->list = record.number;
+	api->list = record.number;
 	api->count = 0;
 	api->asked = ipcfs_amqp_clock();
 	return 0;
@@ -140,9 +158,15 @@ uint64_t ipcfs_amqp_api_due(struct ipcfs_amqp_connection *connection, uint64_t n
 	}
 	if (!connection->settings.api)
 		return UINT64_MAX;
+	if (api->socket >= 0 && api->open && api->heard + SILENCE_NS <= now) {
+		snprintf(api->error, sizeof(api->error), "ipcfs-amqp-api is silent");
+		ipcfs_amqp_api_down(connection);
+	}
 	if (api->socket < 0 && api->retry <= now)
 		start(connection);
-	return api->socket < 0 ? api->retry : UINT64_MAX;
+	if (api->socket < 0)
+		return api->retry;
+	return api->open ? api->heard + SILENCE_NS : UINT64_MAX;
 }
 
 void ipcfs_amqp_api_anew(struct ipcfs_amqp_connection *connection, bool all)
@@ -225,23 +249,32 @@ static void answer(struct ipcfs_amqp_connection *connection, const struct ipcfs_
 	}
 }
 
+/* Handles the answer to a question. -EPROTO: there is none. */
+static int take_answer(struct ipcfs_amqp_connection *connection,
+		       const struct ipcfs_amqp_packet *packet)
+{
+	if (!connection->api.open)
+		return -EPROTO;
+	connection->api.open--;
+	if (packet->record.number == connection->api.list)
+		end_list(connection, packet);
+	else
+		answer(connection, packet);
+	return 0;
+}
+
 /* Handles a record. -EPROTO: it is none of this program. -ENOMEM. */
 static int take(struct ipcfs_amqp_connection *connection, const struct ipcfs_amqp_packet *packet)
 {
 	struct ipcfs_amqp_api_link *api = &connection->api;
 
+	api->heard = ipcfs_amqp_clock();
 	switch (packet->record.type) {
 	case IPCFS_AMQP_LISTED:
 		return take_listed(connection, packet);
 	case IPCFS_AMQP_ANSWER:
-		if (packet->record.number == api->list)
-			end_list(connection, packet);
-		else
-			answer(connection, packet);
-		return 0;
 	case IPCFS_AMQP_DETAILS:
-		answer(connection, packet);
-		return 0;
+		return take_answer(connection, packet);
 	case IPCFS_AMQP_DOWN: /* the socket's end follows */
 		snprintf(api->error, sizeof(api->error), "%.*s", (int)packet->record.text,
 			 packet->bytes);
@@ -310,16 +343,15 @@ void ipcfs_amqp_api_list(struct ipcfs_amqp_connection *connection)
 /* Asks about a queue. Returns the number of the question; 0: it was not asked. */
 static uint64_t ask_detail(struct ipcfs_amqp_connection *connection, const char *name)
 {
-	const struct ipcfs_amqp_record record = {
+	struct ipcfs_amqp_record record = {
 		.type = IPCFS_AMQP_DETAIL,
-		.number = connection->next_question + 1,
 		.text = (uint32_t)strlen(name),
 	};
 
 	if (!ipcfs_amqp_api_lists(connection) || !is_there(&connection->api) ||
-	    ipcfs_amqp_send(connection->api.socket, &record, name, NULL))
+	    ask(connection, &record, name))
 		return 0;
-	return connection->next_question = record.number;
+	return record.number;
 }
 
 void ipcfs_amqp_api_detail(struct ipcfs_amqp_connection *connection, const char *name,

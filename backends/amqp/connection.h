@@ -151,6 +151,8 @@ struct ipcfs_amqp_api_link {
 	size_t count;	   /* queues that it has told of */
 	uint64_t asked;	   /* when that was sent, ns */
 	uint64_t listed;   /* when the last list was asked for that is complete, ns; 0: none is */
+	unsigned open;	   /* questions that have no answer yet */
+	uint64_t heard;	   /* when a record came, or the first of these was sent, ns */
 	char error[160];
 	struct ipcfs_amqp_detail *details; /* that are waited for */
 };

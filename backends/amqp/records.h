@@ -267,6 +267,7 @@ enum ipcfs_amqp_api_login {
 
 /* The strings of DETAILS. Numbers are decimal. */
 enum ipcfs_amqp_details {
+	IPCFS_AMQP_DETAILS_TYPE,      /* "quorum", "classic" and so on */
 	IPCFS_AMQP_DETAILS_UNACKED,   /* messages */
 	IPCFS_AMQP_DETAILS_BYTES,     /* of all messages */
 	IPCFS_AMQP_DETAILS_LEADER,    /* node */

@@ -71,6 +71,7 @@ static int add_state(const struct ipcfs_amqp_connection *connection,
 static int add_details(const struct ipcfs_amqp_detail *detail, struct ipcfs_text *out)
 {
 	static const char *const keys[IPCFS_AMQP_DETAILS_STRINGS] = {
+		[IPCFS_AMQP_DETAILS_TYPE] = "type",
 		[IPCFS_AMQP_DETAILS_UNACKED] = "unacked",
 		[IPCFS_AMQP_DETAILS_BYTES] = "bytes",
 		[IPCFS_AMQP_DETAILS_LEADER] = "leader",

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 
 from certificates import Certificate
 from peers import WAIT, Daemon, own_network
@@ -328,7 +329,7 @@ def a_connection_that_ends_between_requests_is_made_anew():
 def details(stage, name=b'q', **expected):
     stage.daemon.send('DETAIL', number=9, text=name)
     record = stage.daemon.expect('DETAILS', number=9)
-    keys = 'unacked', 'bytes', 'leader', 'members', 'arguments'
+    keys = 'type', 'unacked', 'bytes', 'leader', 'members', 'arguments'
     values = dict(zip(keys, record['text'].split('\0')))
     assert record['text'].count('\0') == len(keys), record
     for key, value in expected.items():
@@ -338,15 +339,15 @@ def details(stage, name=b'q', **expected):
 @test
 def the_details_of_a_queue():
     with Stage(says(answer({
-            'name': 'q', 'messages_unacknowledged': 3, 'message_bytes': 77, 'node': 'r1@a',
+            'name': 'q', 'type': 'quorum', 'messages_unacknowledged': 3, 'message_bytes': 77, 'node': 'r1@a',
             'leader': 'r2@b', 'members': ['r1@a', 'r2@b', 7], 'arguments': {'x-queue-type': 'a/ü'},
     }))) as stage:
-        details(stage, unacked='3', bytes='77', leader='r2@b', members='r1@a r2@b',
-                arguments='{"x-queue-type":"a/??"}')
+        details(stage, type='quorum', unacked='3', bytes='77', leader='r2@b',
+                members='r1@a r2@b', arguments='{"x-queue-type":"a/??"}')
         details(stage, b'a/b \xff?&#')
         assert b'/api/queues/%2F/a%2Fb%20%FF%3F%26%23?columns=' in stage.server.requests[1][0]
     with Stage(says(answer({'name': 'q', 'node': 'r1@a', 'arguments': []}))) as stage:
-        details(stage, unacked='0', bytes='0', leader='r1@a', members='r1@a', arguments='{}')
+        details(stage, type='', unacked='0', bytes='0', leader='r1@a', members='r1@a', arguments='{}')
     with Stage(says(answer({'name': 'q', 'members': ['m' * 200] * 99, 'leader': 'l' * 9999,
                             'arguments': {'x': 'y' * 9999}}))) as stage:
         details(stage, leader='', arguments='(too long)')
@@ -380,6 +381,7 @@ def tls():
                        ca=ca.cert) as stage:
                 stage.fails('')
                 assert not stage.server.requests
+        warnings.simplefilter('ignore', DeprecationWarning)
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         old.set_ciphers('ALL:@SECLEVEL=0')
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1

@@ -229,6 +229,7 @@ class Steps:
         for queue, kind in ('theirs', 'quorum'), ('a%2Fb', 'classic'):
             assert self.mount.says('leader', queue) == "'%s'" % self.node.name
             assert self.mount.says('members', queue) == "'%s'" % self.node.name
+            assert self.mount.says('type', queue) == kind
             assert '"x-queue-type":"%s"' % kind in self.mount.says('arguments', queue)
         wait_until(lambda: self.mount.says('unacked', 'theirs') == '0')
         for name in 'theirs', 'a/b':

@@ -96,7 +96,7 @@ again() {
 	exec 9<>"$Q/lease"
 	equals "$(cat <&9)" 12345
 	printf 67 >"$Q/msg"
-	for name in unacked=1 bytes=2 "leader='r1@a'" "members='r1@a r2@b'" \
+	for name in type=quorum unacked=1 bytes=2 "leader='r1@a'" "members='r1@a r2@b'" \
 		"arguments='{\"x-queue-type\":\"quorum\"}'" messages=1 class=amqp/main leased=1; do
 		grep -qxF "$name" "$Q/status"
 	done
@@ -104,7 +104,7 @@ again() {
 	touch "$BROKER/api-down"
 	grep -qx class=amqp/main "$Q/status"
 	wait_until 'grep -qx listing=known "$MNT/amqp/status"'
-	fails '' grep -E '^(unacked|bytes|leader|members|arguments)=' "$Q/status"
+	fails '' grep -E '^(type|unacked|bytes|leader|members|arguments)=' "$Q/status"
 }
 
 @test "an API that fails: ls has the known names, and status says why" {
@@ -137,6 +137,18 @@ again() {
 	within 1000 grep -qx messages=0 "$Q/status"
 	echo one >"$Q/lines"
 	equals "$(cat "$Q/msg")" one
+}
+
+@test "a program that does not answer is replaced" {
+	local before
+	before=$(cat "$BROKER/pid.api")
+	kill -STOP "$before"
+	meanwhile 1.1 # until the list is too old
+	within 3500 equals "$(listed)" jobs
+	grep -qx listing=known "$MNT/amqp/status"
+	wait_until '[ "$(cat "$BROKER/pid.api")" != "$before" ]' 20
+	wait_until 'grep -qx listing=api "$MNT/amqp/status"'
+	kill -KILL "$before"
 }
 
 @test "a program that lies is ended, and harms nothing else" {

@@ -26,7 +26,8 @@ enum {
 };
 
 #define LIST_COLUMNS "name,messages_ready,message_bytes"
-#define DETAIL_COLUMNS "name,node,leader,members,messages_unacknowledged,message_bytes,arguments"
+#define DETAIL_COLUMNS                                                                             \
+	"name,type,node,leader,members,messages_unacknowledged,message_bytes,arguments"
 
 static struct ipcfs_amqp_api api;
 static struct ipcfs_amqp_packet packet;

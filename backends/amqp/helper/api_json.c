@@ -13,6 +13,7 @@ enum {
 	ARGUMENTS_MAX = 2048, /* bytes; longer ones are not told */
 	MEMBERS_SIZE = 2048,
 	LEADER_SIZE = 256,
+	TYPE_SIZE = 64,
 };
 
 /* Parses a whole text. Returns an object, to be put; NULL: it is none. */
@@ -132,8 +133,9 @@ static const char *arguments_of(const json_object *queue)
 
 static int add_details(const json_object *queue, char *strings, uint32_t *used)
 {
-	char unacked[24], bytes[24], leader[LEADER_SIZE], members[MEMBERS_SIZE];
+	char type[TYPE_SIZE], unacked[24], bytes[24], leader[LEADER_SIZE], members[MEMBERS_SIZE];
 	const char *details[IPCFS_AMQP_DETAILS_STRINGS] = {
+		[IPCFS_AMQP_DETAILS_TYPE] = type,
 		[IPCFS_AMQP_DETAILS_UNACKED] = unacked,
 		[IPCFS_AMQP_DETAILS_BYTES] = bytes,
 		[IPCFS_AMQP_DETAILS_LEADER] = leader,
@@ -146,6 +148,7 @@ static int add_details(const json_object *queue, char *strings, uint32_t *used)
 		       (unsigned long long)number_of(queue, "messages_unacknowledged"));
 	(void)snprintf(bytes, sizeof(bytes), "%llu",
 		       (unsigned long long)number_of(queue, "message_bytes"));
+	(void)string_of(queue, "type", type, sizeof(type));
 	join(queue, "members", members);
 	/* a classic queue has neither, and is on one node */
 	if (!string_of(queue, "leader", leader, sizeof(leader)))
