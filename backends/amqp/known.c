@@ -9,7 +9,8 @@
 #include "backends/amqp/connection.h"
 #include "backends/amqp/names.h"
 
-#define FRESH_NS 1000000000ULL /* for so long, what the broker has told counts */
+#define FRESH_NS 1000000000ULL	/* for so long, what the broker has told counts */
+#define LISTED_NS 5000000000ULL /* for so long, what the last list has */
 
 struct ipcfs_perm ipcfs_amqp_rule_for(const struct ipcfs_amqp_settings *settings, const char *name)
 {
@@ -286,12 +287,17 @@ static int note_look(struct ipcfs_amqp_connection *connection, const char *name,
 	return 0;
 }
 
-/* Returns whether the answer about a known queue is not older than a second. */
-static bool is_fresh(const struct ipcfs_amqp_queue *queue, bool looks)
+/*
+ * Returns whether the answer about a known queue is not older than a second; or if it came with the
+ * last list, five: so `ls -l` needs no other.
+ */
+static bool is_fresh(const struct ipcfs_amqp_connection *connection,
+		     const struct ipcfs_amqp_queue *queue, bool looks)
 {
 	uint64_t now = ipcfs_amqp_clock();
 
-	return now - queue->looked < FRESH_NS || (!looks && now - queue->told < FRESH_NS);
+	return now - queue->looked < FRESH_NS ||
+	       (!looks && queue->told >= connection->api.listed && now - queue->told < LISTED_NS);
 }
 
 /* Has the answer about a known queue renewed, if it is not fresh. As ..._queue_find. */
@@ -317,7 +323,7 @@ int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *
 		return err;
 	*queue = queue_named(connection, name);
 	if (*queue)
-		return is_fresh(*queue, looks) ? 0 : renew(connection, name, patience, queue);
+		return is_fresh(connection, *queue, looks) ? 0 : renew(connection, name, patience, queue);
 	err = ipcfs_amqp_ask(connection, IPCFS_AMQP_LOOK, name, strlen(name), &question);
 	return err ? err : note_look(connection, name, &question, queue);
 }
