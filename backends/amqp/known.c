@@ -323,7 +323,9 @@ int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *
 		return err;
 	*queue = queue_named(connection, name);
 	if (*queue)
-		return is_fresh(connection, *queue, looks) ? 0 : renew(connection, name, patience, queue);
+		return is_fresh(connection, *queue, looks)
+			       ? 0
+			       : renew(connection, name, patience, queue);
 	err = ipcfs_amqp_ask(connection, IPCFS_AMQP_LOOK, name, strlen(name), &question);
 	return err ? err : note_look(connection, name, &question, queue);
 }

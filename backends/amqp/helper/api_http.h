@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests of ipcfs-amqp-api to the management API of a broker. One thread; the state is in a struct. */
+/* Requests of ipcfs-amqp-api to the management API of a broker. */
 #ifndef IPCFS_AMQP_API_HTTP_H
 #define IPCFS_AMQP_API_HTTP_H
 
@@ -23,9 +23,9 @@ struct ipcfs_amqp_api {
 void ipcfs_amqp_api_fail(struct ipcfs_amqp_api *api, int error, const char *reason);
 
 /*
- * Takes the strings of the record API: reads the files that it names, becomes its user and looks the
- * host's addresses up. Afterwards nothing is opened but connections. Fails the program if one of
- * these fails.
+ * Takes the strings of the record API: reads the files that it names, becomes its user and looks
+ * up the host's addresses. Afterwards nothing is opened but connections. Fails the program if one
+ * of these fails.
  */
 void ipcfs_amqp_api_open(struct ipcfs_amqp_api *api, const char *const *login);
 
