@@ -139,7 +139,9 @@ static void start(struct ipcfs_amqp_connection *connection)
 	int err;
 
 	api->socket = ipcfs_amqp_run(connection, api->program, IPCFS_AMQP_ASK_API);
-	err = api->socket < 0 ? api->socket : log_in(connection);
+	err = api->socket < 0 ? api->socket : 0;
+	if (!err) /* the lock was released */
+		err = connection->settings.api ? log_in(connection) : -ECANCELED;
 	if (!err)
 		err = ask_list(connection);
 	if (!err)
@@ -299,6 +301,9 @@ void ipcfs_amqp_api_read(struct ipcfs_amqp_connection *connection, struct ipcfs_
 			got = -EPROTO;
 		ipcfs_descriptor_close(&packet->descriptor);
 	}
+	if (got != -EAGAIN && !*api->error)
+		snprintf(api->error, sizeof(api->error), "%s",
+			 got ? "a record of ipcfs-amqp-api is wrong" : "ipcfs-amqp-api has ended");
 	if (got != -EAGAIN)
 		ipcfs_amqp_api_down(connection);
 	pthread_cond_broadcast(&connection->answered);

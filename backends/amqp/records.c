@@ -163,7 +163,7 @@ static bool are_sizes(const struct ipcfs_amqp_packet *packet, size_t size, unsig
 	       (packet->descriptor >= 0) == is_long;
 }
 
-/* Returns whether the bytes are a list of queues. */
+/* Returns whether the bytes are a list of one queue or more. */
 static bool is_list(const char *list, size_t size)
 {
 	const char *end = list + size;
@@ -172,7 +172,7 @@ static bool is_list(const char *list, size_t size)
 
 	while ((got = ipcfs_amqp_listed_next(&list, end, &queue)) == 1)
 		continue;
-	return got == 0;
+	return size && got == 0;
 }
 
 bool ipcfs_amqp_is_legal(const struct ipcfs_amqp_packet *packet, size_t size,

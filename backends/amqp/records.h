@@ -182,8 +182,8 @@ enum ipcfs_amqp_type {
 	/* Asks for all queues. number. The answers are LISTED, any number of them, and ANSWER. */
 	IPCFS_AMQP_LIST,
 	/*
-	 * Queues. number: that of LIST. body: ipcfs_amqp_listed_add has written it. A list has at
-	 * most IPCFS_AMQP_LISTED_MAX; the text of ANSWER says that there are more.
+	 * One queue or more. number: that of LIST. body: ipcfs_amqp_listed_add has written it. A
+	 * list has at most IPCFS_AMQP_LISTED_MAX; the text of ANSWER says that there are more.
 	 */
 	IPCFS_AMQP_LISTED,
 	/*

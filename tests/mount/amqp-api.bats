@@ -139,6 +139,17 @@ again() {
 	equals "$(cat "$Q/msg")" one
 }
 
+@test "a program that can't be started is told of, and keeps nothing from working" {
+	stop_mount
+	rm "$BATS_TEST_TMPDIR/bin/fakeamqp-api"
+	start_mount -o "amqp=$CONFIG"
+	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
+	wait_until 'grep -q "^api_error=.*ipcfs-amqp-api" "$MNT/amqp/status"'
+	echo one >"$Q/lines"
+	equals "$(cat "$Q/msg")" one
+	equals "$(listed)" jobs
+}
+
 @test "a program that does not answer is replaced" {
 	local before
 	before=$(cat "$BROKER/pid.api")
