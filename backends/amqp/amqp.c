@@ -14,8 +14,8 @@
 #include "backends/caller/authority.h"
 #include "backends/contract/descriptor.h"
 
-#define SILENCE_NS 2000000000ULL /* a queue that has not answered for so long is silent */
-#define BRIEFLY_NS 10000000ULL	 /* a lookup holds up a session thread for no longer */
+#define STEP_NAMES 256	       /* that a walk looks at in one step */
+#define BRIEFLY_NS 10000000ULL /* a lookup holds up a session thread for no longer */
 
 static struct {
 	struct ipcfs_amqp_connection *all[IPCFS_AMQP_CONNECTIONS_MAX];
@@ -24,9 +24,10 @@ static struct {
 
 void ipcfs_amqp_settings_free(struct ipcfs_amqp_settings *settings)
 {
-	char *const strings[] = { settings->name,   settings->vhost,	    settings->user,
-				  settings->ca,	    settings->cert,	    settings->key,
-				  settings->helper, settings->password_file };
+	char *const strings[] = { settings->name,   settings->vhost,	     settings->user,
+				  settings->ca,	    settings->cert,	     settings->key,
+				  settings->helper, settings->password_file, settings->api,
+				  settings->api_ca };
 
 	for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
 		free(strings[i]);
@@ -50,7 +51,8 @@ static int check_name(const char *shown)
 	return strncmp(name, "amq.", 4) ? 0 : -EACCES; /* the broker's own */
 }
 
-static void fill_info(const struct ipcfs_amqp_queue *queue, struct ipcfs_info *info)
+static void fill_info(const struct ipcfs_amqp_connection *connection,
+		      const struct ipcfs_amqp_queue *queue, struct ipcfs_info *info)
 {
 	*info = (struct ipcfs_info){
 		.ref = { .serial = queue->serial },
@@ -58,29 +60,47 @@ static void fill_info(const struct ipcfs_amqp_queue *queue, struct ipcfs_info *i
 		.atime = queue->since,
 		.mtime = queue->since,
 		.ctime = queue->since,
-		.messages = queue->messages,
+		.size = ipcfs_amqp_api_lists(connection) ? queue->bytes : 0,
+		.messages = queue->told > queue->looked ? queue->told_messages : queue->messages,
 	};
 	strcpy(info->ref.name, queue->shown); /* both have NAME_MAX bytes */
 }
 
-static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
+/* As `find`, or with `size` as `stat` of the queue of this name. */
+static int find_queue(const struct ipcfs_space *space, const char *name, bool size,
+		      struct ipcfs_info *info)
 {
 	struct ipcfs_amqp_connection *connection = ipcfs_amqp_of(space);
 	struct ipcfs_amqp_queue *queue;
 	int err;
 
 	pthread_mutex_lock(&connection->lock);
-	err = ipcfs_amqp_queue_find(connection, name, BRIEFLY_NS, &queue);
+	err = ipcfs_amqp_queue_find(connection, name, BRIEFLY_NS, false, &queue);
+	if (!err && size)
+		err = ipcfs_amqp_api_size(connection, &queue);
 	if (!err)
-		fill_info(queue, info);
+		fill_info(connection, queue, info);
 	pthread_mutex_unlock(&connection->lock);
 	return err;
+}
+
+static int find(const struct ipcfs_space *space, const char *name, struct ipcfs_info *info)
+{
+	return find_queue(space, name, false, info);
+}
+
+static int stat_brief(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+		      struct ipcfs_info *info)
+{
+	int err = find_queue(space, ref->name, false, info);
+
+	return !err && info->ref.serial != ref->serial ? -ENOENT : err;
 }
 
 static int stat_ref(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 		    struct ipcfs_info *info)
 {
-	int err = find(space, ref->name, info);
+	int err = find_queue(space, ref->name, true, info);
 
 	return !err && info->ref.serial != ref->serial ? -ENOENT : err;
 }
@@ -108,27 +128,38 @@ static const char *name_at(const struct ipcfs_amqp_connection *connection, size_
 	return strcpy(shown, queue->shown);
 }
 
+/* Sets *name to the next name of the listing. Returns whether there may be more behind it. */
+static bool next_name(struct ipcfs_amqp_connection *connection, struct ipcfs_walk *at,
+		      struct ipcfs_info *info)
+{
+	size_t count;
+
+	*info = (struct ipcfs_info){ 0 };
+	pthread_mutex_lock(&connection->lock);
+	if (!at->index)
+		ipcfs_amqp_api_list(connection);
+	count = connection->settings.rule_count + connection->queue_count;
+	if ((size_t)at->index >= count || !name_at(connection, (size_t)at->index, info->ref.name))
+		info->ref.name[0] = '\0';
+	pthread_mutex_unlock(&connection->lock);
+	at->index++;
+	return (size_t)at->index < count;
+}
+
 static int walk(const struct ipcfs_space *space, struct ipcfs_walk *at,
 		int (*each)(void *arg, const struct ipcfs_info *info), void *arg)
 {
-	struct ipcfs_amqp_connection *connection = ipcfs_amqp_of(space);
-	size_t count;
+	bool more = true;
 	int err = 0;
 
-	do {
-		struct ipcfs_info info = { 0 };
-		bool found;
+	for (int i = 0; i < STEP_NAMES && more && !err; i++) {
+		struct ipcfs_info info;
 
-		pthread_mutex_lock(&connection->lock);
-		count = connection->settings.rule_count + connection->queue_count;
-		found = (size_t)at->index < count &&
-			name_at(connection, (size_t)at->index, info.ref.name);
-		pthread_mutex_unlock(&connection->lock);
-		if (found)
+		more = next_name(ipcfs_amqp_of(space), at, &info);
+		if (*info.ref.name)
 			err = each(arg, &info);
-		at->index++;
-	} while (!err && (size_t)at->index < count);
-	return err;
+	}
+	return err ? err : more;
 }
 
 static uint64_t at_most(const struct ipcfs_space *space)
@@ -203,7 +234,7 @@ static int make(const struct ipcfs_space *space, const struct ipcfs_spec *spec,
 	if (!err)
 		err = ipcfs_amqp_queue_note(connection, name, &queue);
 	if (!err)
-		fill_info(queue, info);
+		fill_info(connection, queue, info);
 	pthread_mutex_unlock(&connection->lock);
 	return err;
 }
@@ -259,79 +290,13 @@ static int set_acl(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
 	return -EOPNOTSUPP;
 }
 
-/* Returns the word for the state of a connection. */
-static const char *state_of(const struct ipcfs_amqp_connection *connection)
-{
-	const struct ipcfs_amqp_link *links = connection->links;
-
-	if (links[IPCFS_RECEIVE].up && links[IPCFS_SEND].up)
-		return links[IPCFS_SEND].blocked ? "blocked" : "up";
-	if (connection->refused)
-		return "refused";
-	return links[IPCFS_RECEIVE].socket >= 0 || links[IPCFS_SEND].socket >= 0 ? "connecting"
-										 : "down";
-}
-
-/* Returns the word for the state of a queue: that of its connection, unless it is itself down. */
-static const char *queue_state_of(const struct ipcfs_amqp_connection *connection,
-				  const struct ipcfs_amqp_queue *queue)
-{
-	const char *state = state_of(connection);
-	uint64_t now = ipcfs_amqp_clock();
-	const struct ipcfs_amqp_handle *handle;
-
-	if (strcmp(state, "up") != 0)
-		return state;
-	if (queue->down)
-		return "down";
-	DL_FOREACH (connection->handles, handle)
-		if (handle->queue == queue && (handle->asked || handle->puts) && handle->silent &&
-		    now - handle->silent > SILENCE_NS)
-			return "silent";
-	return state;
-}
-
-static int status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
-		  struct ipcfs_text *out)
-{
-	struct ipcfs_amqp_connection *connection = ipcfs_amqp_of(space);
-	struct ipcfs_amqp_queue *queue;
-	size_t start = out->size;
-	char class[80];
-	int err;
-
-	snprintf(class, sizeof(class), "amqp/%s", connection->class.name);
-	pthread_mutex_lock(&connection->lock);
-	err = ipcfs_amqp_queue_find(connection, ref->name, SILENCE_NS, &queue);
-	if (!err && queue->serial != ref->serial)
-		err = -ENOENT;
-	if (!err)
-		err = ipcfs_text_pair(out, "class", class);
-	if (!err)
-		err = ipcfs_text_pair(out, "name", queue->shown);
-	if (!err)
-		err = ipcfs_text_printf(
-			out,
-			"uid=%u\ngid=%u\nmode=%04o\nstate=%s\nmessages=%llu\n"
-			"consumers=%u\nlooked=%llu\nstale=unknown\nresent=%llu\nredelivered=%llu\n",
-			queue->perm.uid, queue->perm.gid, queue->perm.mode,
-			queue_state_of(connection, queue), (unsigned long long)queue->messages,
-			queue->readers,
-			(unsigned long long)(ipcfs_amqp_clock() - queue->looked) / 1000000000,
-			(unsigned long long)queue->resent, (unsigned long long)queue->redelivered);
-	pthread_mutex_unlock(&connection->lock);
-	if (err)
-		ipcfs_text_cut(out, start);
-	return err;
-}
-
 static const struct ipcfs_class class = {
 	.family = "amqp",
 	.rule = IPCFS_RULE_FILE,
 	.spec_keys = IPCFS_SPEC_BROKER,
 	.check_name = check_name,
 	.find = find,
-	.stat_brief = stat_ref,
+	.stat_brief = stat_brief,
 	.stat = stat_ref,
 	.walk = walk,
 	.at_most = at_most,
@@ -341,7 +306,7 @@ static const struct ipcfs_class class = {
 	.acl = acl,
 	.acl_of = acl_of,
 	.set_acl = set_acl,
-	.status = status,
+	.status = ipcfs_amqp_queue_status,
 	.queue = &ipcfs_amqp_queue_ops,
 };
 
@@ -396,15 +361,22 @@ int ipcfs_amqp_add(struct ipcfs_amqp_settings *settings)
 	if (!connection)
 		return -ENOMEM;
 	err = ipcfs_amqp_link_init(connection);
+	if (asprintf(&connection->api.path, "%s-api", settings->helper) < 0) {
+		connection->api.path = NULL;
+		err = -ENOMEM;
+	}
 	if (!err)
 		err = ipcfs_classes_add(&connection->class);
 	if (err) {
+		free(connection->api.path);
 		free(connection);
 		return err;
 	}
 	fill_connection(connection, settings);
 	make_source(connection);
+	ipcfs_amqp_api_init(connection);
 	connection->program = ipcfs_amqp_starter_program(connection->settings.helper);
+	connection->api.program = ipcfs_amqp_starter_program(connection->api.path);
 	connections.all[connections.count++] = connection;
 	return 0;
 }
@@ -457,34 +429,6 @@ void ipcfs_amqp_stop(void)
 	ipcfs_amqp_starter_stop();
 }
 
-static int connection_status(struct ipcfs_amqp_connection *connection, struct ipcfs_text *out)
-{
-	const struct ipcfs_amqp_link *links = connection->links;
-	int err = ipcfs_text_pair(out, "connection", connection->class.name);
-	unsigned connects;
-
-	pthread_mutex_lock(&connection->lock);
-	connects = links[IPCFS_RECEIVE].connects + links[IPCFS_SEND].connects;
-	if (!err)
-		err = ipcfs_text_printf(out, "state=%s\nsince=%lld\n", state_of(connection),
-					(long long)connection->since);
-	if (!err)
-		err = ipcfs_text_pair(out, "node",
-				      connection->settings.hosts[links[IPCFS_RECEIVE].host]);
-	if (!err)
-		err = ipcfs_text_pair(out, "version", connection->version);
-	if (!err)
-		err = ipcfs_text_pair(out, "last_error", connection->last_error);
-	if (!err)
-		err = ipcfs_text_printf(
-			out, "connects=%u\nresent=%llu\nredelivered=%llu\nreturned=%llu\n",
-			connects, (unsigned long long)connection->resent,
-			(unsigned long long)connection->redelivered,
-			(unsigned long long)connection->returned);
-	pthread_mutex_unlock(&connection->lock);
-	return err;
-}
-
 int ipcfs_amqp_status(struct ipcfs_text *out)
 {
 	int err = 0;
@@ -492,8 +436,10 @@ int ipcfs_amqp_status(struct ipcfs_text *out)
 	for (size_t i = 0; !err && i < connections.count; i++) {
 		if (i)
 			err = ipcfs_text_add(out, "\n", 1);
+		pthread_mutex_lock(&connections.all[i]->lock);
 		if (!err)
-			err = connection_status(connections.all[i], out);
+			err = ipcfs_amqp_connection_status(connections.all[i], out);
+		pthread_mutex_unlock(&connections.all[i]->lock);
 	}
 	return err;
 }

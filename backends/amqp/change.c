@@ -31,6 +31,12 @@ static bool log_ins_differ(const struct ipcfs_amqp_settings *a, const struct ipc
 	       a->runs_as != b->runs_as || a->run_uid != b->run_uid || a->run_gid != b->run_gid;
 }
 
+/* Returns whether the management API is another one, or is asked with other files. */
+static bool apis_differ(const struct ipcfs_amqp_settings *a, const struct ipcfs_amqp_settings *b)
+{
+	return differ(a->api, b->api) || differ(a->api_ca, b->api_ca);
+}
+
 void ipcfs_amqp_connection_makers(struct ipcfs_amqp_connection *connection)
 {
 	const struct ipcfs_amqp_settings *settings = &connection->settings;
@@ -53,11 +59,12 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 				  struct ipcfs_amqp_settings *settings)
 {
 	struct ipcfs_amqp_settings before;
-	bool again;
+	bool again, api_again;
 
 	pthread_mutex_lock(&connection->lock);
 	before = connection->settings;
 	again = log_ins_differ(&before, settings);
+	api_again = again || apis_differ(&before, settings);
 	connection->settings = *settings;
 	/* the class and the starter have these two */
 	connection->settings.name = before.name;
@@ -72,6 +79,7 @@ void ipcfs_amqp_connection_change(struct ipcfs_amqp_connection *connection,
 		if (queue)
 			queue->perm = ipcfs_amqp_rule_for(&connection->settings, queue->name);
 	}
+	ipcfs_amqp_api_anew(connection, api_again);
 	ipcfs_amqp_connect_anew(connection, again);
 	pthread_mutex_unlock(&connection->lock);
 	ipcfs_amqp_settings_free(settings);

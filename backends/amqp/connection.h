@@ -14,7 +14,11 @@
 #include <limits.h>
 #include <pthread.h>
 
+#define HASH_NONFATAL_OOM 1 /* an item that was not added has an hh.tbl of NULL */
+#include <uthash.h>
+
 #include "backends/amqp/records.h"
+#include "backends/amqp/starter.h"
 #include "backends/contract/amqp.h"
 #include "backends/contract/contract.h"
 #include "backends/space/reference.h"
@@ -32,9 +36,16 @@ struct ipcfs_amqp_queue {
 	uint64_t asked;	   /* when that was sent, ns */
 	uint64_t messages;
 	uint32_t readers;
-	bool down; /* its node was, at the last use that was answered */
+	/* of the management API */
+	uint64_t told;		/* when a list had the queue last, ns; 0: never */
+	uint64_t told_messages; /* then */
+	uint64_t sized;		/* when it told of the bytes last, ns; 0: never */
+	uint64_t bytes;		/* of all messages, then */
+	uint64_t detail;	/* of a DETAIL that has no answer yet; 0: there is none */
+	bool down;		/* its node was, at the last use that was answered */
 	uint64_t resent, redelivered;
 	struct timespec since; /* when the mount saw it first */
+	UT_hash_handle hh;     /* by name, unless it is gone */
 };
 
 /* A message that a broker has delivered. */
@@ -118,6 +129,34 @@ struct ipcfs_amqp_question {
 	struct ipcfs_amqp_question *next, *prev;
 };
 
+/* A thread that waits for the answer to DETAIL. */
+struct ipcfs_amqp_detail {
+	uint64_t number; /* 0: nothing was asked */
+	bool done;
+	uint32_t size; /* of the text; 0: there is no answer */
+	char text[IPCFS_AMQP_TEXT_MAX];
+	struct ipcfs_amqp_detail *next, *prev;
+};
+
+/* The ipcfs-amqp-api of a connection with `api`. */
+struct ipcfs_amqp_api_link {
+	int program;	   /* for the starter */
+	char *path;	   /* of that */
+	int socket;	   /* -1: none */
+	bool anew;	   /* the thread is to start another one */
+	bool failed;	   /* the last list was refused, or did not come in time */
+	uint64_t retry;	   /* when to start another one, ns */
+	unsigned pause_ms; /* before that */
+	uint64_t list;	   /* number of the LIST that has no answer yet; 0: there is none */
+	size_t count;	   /* queues that it has told of */
+	uint64_t asked;	   /* when that was sent, ns */
+	uint64_t listed;   /* when the last list was asked for that is complete, ns; 0: none is */
+	unsigned open;	   /* questions that have no answer yet */
+	uint64_t heard;	   /* when a record came, or the first of these was sent, ns */
+	char error[160];
+	struct ipcfs_amqp_detail *details; /* that are waited for */
+};
+
 struct ipcfs_amqp_connection {
 	struct ipcfs_space space;
 	struct ipcfs_class class;
@@ -138,6 +177,9 @@ struct ipcfs_amqp_connection {
 	struct ipcfs_amqp_handle *handles;
 	struct ipcfs_amqp_queue **queues; /* some NULL */
 	size_t queue_count;
+	size_t first_free; /* none of those before is NULL */
+	struct ipcfs_amqp_queue *by_name;
+	struct ipcfs_amqp_api_link api;
 	struct ipcfs_amqp_question *questions;
 	uint64_t next_question;
 	uint64_t next_token;
@@ -177,6 +219,16 @@ void ipcfs_amqp_wake(struct ipcfs_amqp_connection *connection);
 int ipcfs_amqp_ask(struct ipcfs_amqp_connection *connection, enum ipcfs_amqp_type type,
 		   const char *text, size_t size, struct ipcfs_amqp_question *question);
 
+/*
+ * Starts a program, and has the thread wait for its socket, which it returns. The lock is released
+ * meanwhile. Errors of ipcfs_amqp_starter_run and epoll_ctl(2).
+ */
+int ipcfs_amqp_run(struct ipcfs_amqp_connection *connection, int program,
+		   enum ipcfs_amqp_role role);
+
+/* Returns a time in `ms`, ns, a quarter more or less, so that many hosts don't come at once. */
+uint64_t ipcfs_amqp_after_about(unsigned ms);
+
 /* Waits for any answer, until `end` at most, ns; the lock is released meanwhile. */
 void ipcfs_amqp_pause(struct ipcfs_amqp_connection *connection, uint64_t end);
 
@@ -185,6 +237,60 @@ void ipcfs_amqp_pause(struct ipcfs_amqp_connection *connection, uint64_t end);
  * ends what is up before.
  */
 void ipcfs_amqp_connect_anew(struct ipcfs_amqp_connection *connection, bool all);
+
+/* api.c. Call all of them with the connection's lock held. */
+
+/* Prepares the link of a connection that has its settings. */
+void ipcfs_amqp_api_init(struct ipcfs_amqp_connection *connection);
+
+/* Does what is due, and returns when something is to be done next, ns; UINT64_MAX: never. */
+uint64_t ipcfs_amqp_api_due(struct ipcfs_amqp_connection *connection, uint64_t now);
+
+/* Reads all that ipcfs-amqp-api has said. */
+void ipcfs_amqp_api_read(struct ipcfs_amqp_connection *connection,
+			 struct ipcfs_amqp_packet *packet);
+
+/* Ends ipcfs-amqp-api. Another one is started later. */
+void ipcfs_amqp_api_down(struct ipcfs_amqp_connection *connection);
+
+/* Has another one started at once where there is none, or with `all` in any case. */
+void ipcfs_amqp_api_anew(struct ipcfs_amqp_connection *connection, bool all);
+
+/* Returns whether the management API lists the queues. */
+bool ipcfs_amqp_api_lists(const struct ipcfs_amqp_connection *connection);
+
+/*
+ * Has the list of queues renewed, if it is older than a second, and waits for it, two seconds at
+ * most; the lock is released meanwhile. Nobody waits where the last list has failed.
+ */
+void ipcfs_amqp_api_list(struct ipcfs_amqp_connection *connection);
+
+/*
+ * Asks about a queue. An answer comes into *detail until ipcfs_amqp_api_detail_end is called, which
+ * waits for it until `end`, ns. The lock is released meanwhile.
+ */
+void ipcfs_amqp_api_detail(struct ipcfs_amqp_connection *connection, const char *name,
+			   struct ipcfs_amqp_detail *detail);
+void ipcfs_amqp_api_detail_end(struct ipcfs_amqp_connection *connection, uint64_t end,
+			       struct ipcfs_amqp_detail *detail);
+
+/*
+ * Has the number of bytes of a known queue renewed, if the broker may know a newer one. Waits two
+ * seconds at most for a first answer, and else 10 ms: then the older one counts. The lock is
+ * released meanwhile.
+ * -ENOENT: the queue has gone meanwhile.
+ */
+int ipcfs_amqp_api_size(struct ipcfs_amqp_connection *connection, struct ipcfs_amqp_queue **queue);
+
+/* status.c */
+
+/* Of struct ipcfs_class. Takes the connection's lock. */
+int ipcfs_amqp_queue_status(const struct ipcfs_space *space, const struct ipcfs_ref *ref,
+			    struct ipcfs_text *out);
+
+/* Appends the lines of a connection to amqp/status. Call with its lock held. -ENOMEM. */
+int ipcfs_amqp_connection_status(const struct ipcfs_amqp_connection *connection,
+				 struct ipcfs_text *out);
 
 /* change.c. They take the connection's lock. */
 
@@ -244,13 +350,14 @@ int ipcfs_amqp_name_read(const char *shown, char name[IPCFS_AMQP_NAME_MAX + 1]);
 
 /*
  * Finds a queue as the broker or the cache of a second knows it. For the answer about a queue that
- * the mount has seen it waits `patience` at most, ns; then the older answer counts.
+ * the mount has seen it waits `patience` at most, ns; then the older answer counts. With `looks`
+ * what the management API has told is no answer.
  * -ENOENT: there is none.
  * -EHOSTDOWN: it is not known, and the broker can't be asked.
  * -EACCES, -ENOMEM.
  */
 int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *shown,
-			  uint64_t patience, struct ipcfs_amqp_queue **queue);
+			  uint64_t patience, bool looks, struct ipcfs_amqp_queue **queue);
 
 /* Asks the broker about a queue, if no such question is on its way, and does not wait. */
 void ipcfs_amqp_queue_look(struct ipcfs_amqp_connection *connection,
@@ -260,12 +367,20 @@ void ipcfs_amqp_queue_look(struct ipcfs_amqp_connection *connection,
 void ipcfs_amqp_queue_looked(struct ipcfs_amqp_connection *connection,
 			     const struct ipcfs_amqp_record *record);
 
-/* Notes that no question about a queue is answered any more. */
-void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection);
+/* Notes that no question about a queue, or no DETAIL, is answered any more. */
+void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection, bool details);
 
 /* Notes that there is a queue of this name. -ENOMEM. */
 int ipcfs_amqp_queue_note(struct ipcfs_amqp_connection *connection, const char *name,
 			  struct ipcfs_amqp_queue **queue);
+
+/* Notes what the management API tells of a queue. One queue too many is not noted. -ENOMEM. */
+int ipcfs_amqp_queue_told(struct ipcfs_amqp_connection *connection,
+			  const struct ipcfs_amqp_listed *told);
+
+/* Returns the queue about which this DETAIL was. NULL: there is none. */
+struct ipcfs_amqp_queue *ipcfs_amqp_queue_detailed(const struct ipcfs_amqp_connection *connection,
+						   uint64_t number);
 
 /* Returns the queue of this serial number that is not gone. NULL: there is none. */
 struct ipcfs_amqp_queue *ipcfs_amqp_queue_at(struct ipcfs_amqp_connection *connection,

@@ -9,7 +9,8 @@
 #include "backends/amqp/connection.h"
 #include "backends/amqp/names.h"
 
-#define FRESH_NS 1000000000ULL /* for so long, what the broker has told counts */
+#define FRESH_NS 1000000000ULL	/* for so long, what the broker has told counts */
+#define LISTED_NS 5000000000ULL /* for so long, what the last list has */
 
 struct ipcfs_perm ipcfs_amqp_rule_for(const struct ipcfs_amqp_settings *settings, const char *name)
 {
@@ -81,13 +82,10 @@ int ipcfs_amqp_name_show(const char *name, char shown[NAME_MAX + 1])
 static struct ipcfs_amqp_queue *queue_named(const struct ipcfs_amqp_connection *connection,
 					    const char *name)
 {
-	for (size_t i = 0; i < connection->queue_count; i++) {
-		struct ipcfs_amqp_queue *queue = connection->queues[i];
+	struct ipcfs_amqp_queue *queue;
 
-		if (queue && !queue->gone && !strcmp(queue->name, name))
-			return queue;
-	}
-	return NULL;
+	HASH_FIND_STR(connection->by_name, name, queue);
+	return queue;
 }
 
 struct ipcfs_amqp_queue *ipcfs_amqp_queue_at(struct ipcfs_amqp_connection *connection,
@@ -107,9 +105,9 @@ static struct ipcfs_amqp_queue **free_place(struct ipcfs_amqp_connection *connec
 {
 	struct ipcfs_amqp_queue **more;
 
-	for (size_t i = 0; i < connection->queue_count; i++)
-		if (!connection->queues[i])
-			return &connection->queues[i];
+	for (size_t *i = &connection->first_free; *i < connection->queue_count; (*i)++)
+		if (!connection->queues[*i])
+			return &connection->queues[*i];
 	more = reallocarray(connection->queues, connection->queue_count + 1,
 			    sizeof(struct ipcfs_amqp_queue *));
 	if (!more)
@@ -129,27 +127,59 @@ static uint64_t serial_of(const struct ipcfs_amqp_connection *connection, const 
 	return serial;
 }
 
-int ipcfs_amqp_queue_note(struct ipcfs_amqp_connection *connection, const char *name,
-			  struct ipcfs_amqp_queue **queue)
+/* Finds a queue that is known, or makes it known. -ENOMEM. -ENOENT: the tree can't show it. */
+static int make_known(struct ipcfs_amqp_connection *connection, const char *name,
+		      struct ipcfs_amqp_queue **queue)
 {
 	struct ipcfs_amqp_queue *known = queue_named(connection, name), **place;
 
-	if (!known) {
-		known = calloc(1, sizeof(*known));
-		place = known ? free_place(connection) : NULL;
-		if (!place || ipcfs_amqp_name_show(name, known->shown)) {
-			free(known);
-			return place ? -ENOENT : -ENOMEM;
-		}
-		strcpy(known->name,
-		       name); /* of IPCFS_AMQP_NAME_MAX bytes, as ipcfs_amqp_name_read */
-		known->serial = serial_of(connection, name);
-		known->perm = ipcfs_amqp_rule_for(&connection->settings, name);
-		clock_gettime(CLOCK_REALTIME, &known->since);
-		*place = known;
-	}
-	known->looked = ipcfs_amqp_clock();
 	*queue = known;
+	if (known)
+		return 0;
+	known = calloc(1, sizeof(*known));
+	place = known ? free_place(connection) : NULL;
+	if (!place || ipcfs_amqp_name_show(name, known->shown)) {
+		free(known);
+		return place ? -ENOENT : -ENOMEM;
+	}
+	strcpy(known->name, name); /* of IPCFS_AMQP_NAME_MAX bytes, as ipcfs_amqp_name_read */
+	HASH_ADD_STR(connection->by_name, name, known);
+	if (!known->hh.tbl) {
+		free(known);
+		return -ENOMEM;
+	}
+	known->serial = serial_of(connection, name);
+	known->perm = ipcfs_amqp_rule_for(&connection->settings, name);
+	clock_gettime(CLOCK_REALTIME, &known->since);
+	*place = *queue = known;
+	return 0;
+}
+
+int ipcfs_amqp_queue_note(struct ipcfs_amqp_connection *connection, const char *name,
+			  struct ipcfs_amqp_queue **queue)
+{
+	int err = make_known(connection, name, queue);
+
+	if (!err)
+		(*queue)->looked = ipcfs_amqp_clock();
+	return err;
+}
+
+int ipcfs_amqp_queue_told(struct ipcfs_amqp_connection *connection,
+			  const struct ipcfs_amqp_listed *told)
+{
+	struct ipcfs_amqp_queue *queue = queue_named(connection, told->name);
+	int err = 0;
+
+	if (!queue && HASH_COUNT(connection->by_name) >= IPCFS_AMQP_LISTED_MAX)
+		return 0;
+	if (!queue)
+		err = make_known(connection, told->name, &queue);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	queue->told = queue->sized = ipcfs_amqp_clock();
+	queue->told_messages = told->messages;
+	queue->bytes = told->bytes;
 	return 0;
 }
 
@@ -158,9 +188,13 @@ void ipcfs_amqp_queue_release(struct ipcfs_amqp_connection *connection,
 {
 	if (queue->handles || !queue->gone)
 		return;
-	for (size_t i = 0; i < connection->queue_count; i++)
-		if (connection->queues[i] == queue)
-			connection->queues[i] = NULL;
+	for (size_t i = 0; i < connection->queue_count; i++) {
+		if (connection->queues[i] != queue)
+			continue;
+		connection->queues[i] = NULL;
+		if (i < connection->first_free)
+			connection->first_free = i;
+	}
 	free(queue);
 }
 
@@ -169,6 +203,7 @@ void ipcfs_amqp_queue_gone(struct ipcfs_amqp_connection *connection, struct ipcf
 	if (queue->gone)
 		return;
 	queue->gone = true;
+	HASH_DEL(connection->by_name, queue);
 	connection->next_serial++; /* the next queue of the name is another one */
 	ipcfs_amqp_queue_release(connection, queue);
 }
@@ -199,6 +234,15 @@ static struct ipcfs_amqp_queue *asked_about(const struct ipcfs_amqp_connection *
 	return NULL;
 }
 
+struct ipcfs_amqp_queue *ipcfs_amqp_queue_detailed(const struct ipcfs_amqp_connection *connection,
+						   uint64_t number)
+{
+	for (size_t i = 0; number && i < connection->queue_count; i++)
+		if (connection->queues[i] && connection->queues[i]->detail == number)
+			return connection->queues[i];
+	return NULL;
+}
+
 void ipcfs_amqp_queue_looked(struct ipcfs_amqp_connection *connection,
 			     const struct ipcfs_amqp_record *record)
 {
@@ -220,11 +264,14 @@ void ipcfs_amqp_queue_looked(struct ipcfs_amqp_connection *connection,
 		ipcfs_amqp_queue_gone(connection, queue);
 }
 
-void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection)
+void ipcfs_amqp_queues_unasked(struct ipcfs_amqp_connection *connection, bool details)
 {
-	for (size_t i = 0; i < connection->queue_count; i++)
-		if (connection->queues[i])
-			connection->queues[i]->question = 0;
+	for (size_t i = 0; i < connection->queue_count; i++) {
+		struct ipcfs_amqp_queue *queue = connection->queues[i];
+
+		if (queue)
+			*(details ? &queue->detail : &queue->question) = 0;
+	}
 }
 
 /* Takes over what a LOOK has told. */
@@ -240,12 +287,23 @@ static int note_look(struct ipcfs_amqp_connection *connection, const char *name,
 	return 0;
 }
 
-/* Has the answer about a known queue renewed, if it is older than a second. As ..._queue_find. */
+/*
+ * Returns whether the answer about a known queue is not older than a second; or if it came with the
+ * last list, five: so `ls -l` needs no other.
+ */
+static bool is_fresh(const struct ipcfs_amqp_connection *connection,
+		     const struct ipcfs_amqp_queue *queue, bool looks)
+{
+	uint64_t now = ipcfs_amqp_clock();
+
+	return now - queue->looked < FRESH_NS ||
+	       (!looks && queue->told >= connection->api.listed && now - queue->told < LISTED_NS);
+}
+
+/* Has the answer about a known queue renewed, if it is not fresh. As ..._queue_find. */
 static int renew(struct ipcfs_amqp_connection *connection, const char *name, uint64_t patience,
 		 struct ipcfs_amqp_queue **queue)
 {
-	if (ipcfs_amqp_clock() - (*queue)->looked < FRESH_NS)
-		return 0;
 	ipcfs_amqp_queue_look(connection, *queue);
 	while (*queue && (*queue)->question && ipcfs_amqp_clock() < (*queue)->asked + patience) {
 		ipcfs_amqp_pause(connection, (*queue)->asked + patience);
@@ -255,7 +313,7 @@ static int renew(struct ipcfs_amqp_connection *connection, const char *name, uin
 }
 
 int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *shown,
-			  uint64_t patience, struct ipcfs_amqp_queue **queue)
+			  uint64_t patience, bool looks, struct ipcfs_amqp_queue **queue)
 {
 	char name[IPCFS_AMQP_NAME_MAX + 1];
 	struct ipcfs_amqp_question question;
@@ -265,7 +323,9 @@ int ipcfs_amqp_queue_find(struct ipcfs_amqp_connection *connection, const char *
 		return err;
 	*queue = queue_named(connection, name);
 	if (*queue)
-		return renew(connection, name, patience, queue);
+		return is_fresh(connection, *queue, looks)
+			       ? 0
+			       : renew(connection, name, patience, queue);
 	err = ipcfs_amqp_ask(connection, IPCFS_AMQP_LOOK, name, strlen(name), &question);
 	return err ? err : note_look(connection, name, &question, queue);
 }

@@ -45,8 +45,7 @@ static void note_error(struct ipcfs_amqp_connection *connection, int error, cons
 		 strerror(-error), size ? ": " : "", (int)size, text);
 }
 
-/* Returns a time in `ms`, a quarter more or less, so that many hosts don't come at once. */
-static uint64_t after_about(unsigned ms)
+uint64_t ipcfs_amqp_after_about(unsigned ms)
 {
 	uint32_t random = 0;
 
@@ -89,11 +88,11 @@ static void link_down(struct ipcfs_amqp_connection *connection, enum ipcfs_direc
 	ipcfs_descriptor_close(&link->socket);
 	link->up = link->blocked = link->failed = false;
 	link->host = (link->host + 1) % connection->settings.host_count;
-	link->retry = after_about(connection->refused ? REFUSED_MS : link->pause_ms);
+	link->retry = ipcfs_amqp_after_about(connection->refused ? REFUSED_MS : link->pause_ms);
 	link->pause_ms = link->pause_ms * 2 < PAUSE_MAX_MS ? link->pause_ms * 2 : PAUSE_MAX_MS;
 	lose_handles(connection, direction);
 	if (direction == IPCFS_RECEIVE) {
-		ipcfs_amqp_queues_unasked(connection);
+		ipcfs_amqp_queues_unasked(connection, false);
 		answer_all(connection, -EHOSTDOWN);
 	}
 }
@@ -180,20 +179,30 @@ static int watch(struct ipcfs_amqp_connection *connection, int socket)
 	return epoll_ctl(connection->epoll, EPOLL_CTL_ADD, socket, &event) ? -errno : 0;
 }
 
-/* Starts ipcfs-amqp. The lock is released while the starter works. */
-static void link_start(struct ipcfs_amqp_connection *connection, enum ipcfs_direction direction)
+int ipcfs_amqp_run(struct ipcfs_amqp_connection *connection, int program, enum ipcfs_amqp_role role)
 {
-	struct ipcfs_amqp_link *link = &connection->links[direction];
 	int socket, err;
 
 	ipcfs_amqp_end_round(connection);
 	pthread_mutex_unlock(&connection->lock);
-	socket = ipcfs_amqp_starter_run(connection->program, direction == IPCFS_SEND);
+	socket = ipcfs_amqp_starter_run(program, role);
 	pthread_mutex_lock(&connection->lock);
-	link->socket = socket;
 	err = socket < 0 ? socket : watch(connection, socket);
-	if (!err)
-		err = log_in(connection, direction);
+	if (err)
+		ipcfs_descriptor_close(&socket);
+	return err ? err : socket;
+}
+
+/* Starts ipcfs-amqp. */
+static void link_start(struct ipcfs_amqp_connection *connection, enum ipcfs_direction direction)
+{
+	struct ipcfs_amqp_link *link = &connection->links[direction];
+	int err;
+
+	link->socket = ipcfs_amqp_run(connection, connection->program,
+				      direction == IPCFS_SEND ? IPCFS_AMQP_PUBLISH
+							      : IPCFS_AMQP_CONSUME);
+	err = link->socket < 0 ? link->socket : log_in(connection, direction);
 	if (!err)
 		return;
 	note_error(connection, err, "ipcfs-amqp", strlen("ipcfs-amqp"));
@@ -311,6 +320,8 @@ static void read_any(struct ipcfs_amqp_connection *connection, int fd,
 
 	if (fd == connection->wake)
 		(void)eventfd_read(fd, &count);
+	if (fd == connection->api.socket)
+		ipcfs_amqp_api_read(connection, packet);
 	for (int direction = 0; direction < 2; direction++)
 		if (connection->links[direction].socket == fd)
 			read_link(connection, (enum ipcfs_direction)direction, packet);
@@ -319,7 +330,7 @@ static void read_any(struct ipcfs_amqp_connection *connection, int fd,
 /* Does what is due. Returns how long the thread may sleep, ms; -1: until an event. */
 static int do_due(struct ipcfs_amqp_connection *connection)
 {
-	uint64_t now = ipcfs_amqp_clock(), next = UINT64_MAX;
+	uint64_t now = ipcfs_amqp_clock(), next = ipcfs_amqp_api_due(connection, now);
 	struct ipcfs_amqp_handle *handle;
 
 	for (int direction = 0; direction < 2; direction++) {
@@ -365,6 +376,7 @@ static void *connection_main(void *arg)
 	}
 	for (int direction = 0; direction < 2; direction++)
 		link_down(connection, (enum ipcfs_direction)direction);
+	ipcfs_amqp_api_down(connection);
 	ipcfs_amqp_end_round(connection);
 	pthread_mutex_unlock(&connection->lock);
 	free(packet);

@@ -18,6 +18,7 @@ enum text {
 	LINE,	    /* printable ASCII, perhaps none */
 	PROPERTIES, /* the same in lines that end with a newline */
 	STRINGS,    /* each ends with a NUL */
+	LINES,	    /* the same, of printable ASCII */
 };
 
 /* The fields that a record may use: the others are 0. */
@@ -32,6 +33,7 @@ enum field {
 	READERS = 1 << 7, /* up to IPCFS_AMQP_READERS_MAX */
 	HELPER = 1 << 8,  /* sent by the helper, else by the daemon */
 	NUMBERS = 1 << 9, /* a body of numbers, fewer than IPCFS_AMQP_PUTS_MAX */
+	LIST = 1 << 10,	  /* a body of queues, not longer than IPCFS_AMQP_INLINE_MAX */
 };
 
 static const struct form {
@@ -68,6 +70,11 @@ static const struct form {
 	[IPCFS_AMQP_UNBLOCKED] = { HELPER, NO_TEXT, 0 },
 	[IPCFS_AMQP_LEASE] = { QUEUE | NUMBER, NO_TEXT, 0 },
 	[IPCFS_AMQP_LOST] = { HELPER | QUEUE | NUMBER | FAILURE, LINE, 0 },
+	[IPCFS_AMQP_API] = { 0, STRINGS, 0 },
+	[IPCFS_AMQP_LIST] = { NUMBER, NO_TEXT, 0 },
+	[IPCFS_AMQP_LISTED] = { HELPER | NUMBER | LIST, NO_TEXT, 0 },
+	[IPCFS_AMQP_DETAIL] = { NUMBER, NAME, 0 },
+	[IPCFS_AMQP_DETAILS] = { HELPER | NUMBER, LINES, 0 },
 };
 
 static bool is_printable(const char *text, size_t size, bool lines)
@@ -77,6 +84,16 @@ static bool is_printable(const char *text, size_t size, bool lines)
 			return false;
 	}
 	return !lines || !size || text[size - 1] == '\n';
+}
+
+/* Returns whether all bytes but the NULs are printable. */
+static bool are_lines(const char *text, size_t size)
+{
+	const char *end = text + size;
+
+	while (text < end && is_printable(text, strlen(text), false))
+		text += strlen(text) + 1;
+	return text >= end;
 }
 
 static bool is_text(enum text kind, const char *text, size_t size)
@@ -90,6 +107,8 @@ static bool is_text(enum text kind, const char *text, size_t size)
 		return is_printable(text, size, true);
 	case STRINGS:
 		return size && text[size - 1] == '\0';
+	case LINES:
+		return size && text[size - 1] == '\0' && are_lines(text, size);
 	default:
 		return !size;
 	}
@@ -127,6 +146,8 @@ static bool is_body(uint32_t size, unsigned fields)
 
 	if (fields & NUMBERS)
 		return size < IPCFS_AMQP_PUTS_MAX * number && size % number == 0;
+	if (fields & LIST)
+		return size <= IPCFS_AMQP_INLINE_MAX;
 	return size <= (fields & BODY ? IPCFS_AMQP_BODY_MAX : 0);
 }
 
@@ -142,6 +163,18 @@ static bool are_sizes(const struct ipcfs_amqp_packet *packet, size_t size, unsig
 	       (packet->descriptor >= 0) == is_long;
 }
 
+/* Returns whether the bytes are a list of one queue or more. */
+static bool is_list(const char *list, size_t size)
+{
+	const char *end = list + size;
+	struct ipcfs_amqp_listed queue;
+	int got;
+
+	while ((got = ipcfs_amqp_listed_next(&list, end, &queue)) == 1)
+		continue;
+	return size && got == 0;
+}
+
 bool ipcfs_amqp_is_legal(const struct ipcfs_amqp_packet *packet, size_t size,
 			 enum ipcfs_amqp_direction direction)
 {
@@ -154,7 +187,8 @@ bool ipcfs_amqp_is_legal(const struct ipcfs_amqp_packet *packet, size_t size,
 	return !(form->fields & HELPER) == (direction == IPCFS_AMQP_FROM_DAEMON) &&
 	       !(record->flags & ~form->flags) && are_fields(record, form->fields) &&
 	       are_sizes(packet, size, form->fields) &&
-	       is_text(form->text, packet->bytes, record->text);
+	       is_text(form->text, packet->bytes, record->text) &&
+	       (!(form->fields & LIST) || is_list(packet->bytes + record->text, record->body));
 }
 
 /*
@@ -316,4 +350,41 @@ bool ipcfs_amqp_strings(const char *text, size_t size, const char **strings, siz
 		text = nul + 1;
 	}
 	return text == end;
+}
+
+/* A queue of a list: two numbers, the length of its name in one byte, and the name. */
+enum { LISTED_HEAD = 2 * sizeof(uint64_t) + 1 };
+
+int ipcfs_amqp_listed_add(char *list, uint32_t *size, const struct ipcfs_amqp_listed *queue)
+{
+	size_t length = strlen(queue->name);
+	char *at = list + *size;
+
+	if (LISTED_HEAD + length > IPCFS_AMQP_INLINE_MAX - *size)
+		return -E2BIG;
+	memcpy(at, &queue->messages, sizeof(uint64_t));
+	memcpy(at + sizeof(uint64_t), &queue->bytes, sizeof(uint64_t));
+	at[LISTED_HEAD - 1] = (char)length;
+	memcpy(at + LISTED_HEAD, queue->name, length);
+	*size += (uint32_t)(LISTED_HEAD + length);
+	return 0;
+}
+
+int ipcfs_amqp_listed_next(const char **list, const char *end, struct ipcfs_amqp_listed *queue)
+{
+	size_t left = (size_t)(end - *list), length;
+
+	if (!left)
+		return 0;
+	if (left < LISTED_HEAD)
+		return -EPROTO;
+	memcpy(&queue->messages, *list, sizeof(uint64_t));
+	memcpy(&queue->bytes, *list + sizeof(uint64_t), sizeof(uint64_t));
+	length = (unsigned char)(*list)[LISTED_HEAD - 1];
+	if (length > left - LISTED_HEAD || !is_text(NAME, *list + LISTED_HEAD, length))
+		return -EPROTO;
+	memcpy(queue->name, *list + LISTED_HEAD, length);
+	queue->name[length] = '\0';
+	*list += LISTED_HEAD + length;
+	return 1;
 }

@@ -28,6 +28,7 @@ enum {
 	IPCFS_AMQP_READERS_MAX = 16,	   /* consumers of a queue */
 	IPCFS_AMQP_PUTS_MAX = 100,	   /* PUTs of a queue that have no answer yet */
 	IPCFS_AMQP_LEASES_MAX = 2000,	   /* leases of a connection, which has 2047 channels */
+	IPCFS_AMQP_LISTED_MAX = 16384,	   /* queues of a list */
 };
 
 enum ipcfs_amqp_direction { IPCFS_AMQP_FROM_DAEMON, IPCFS_AMQP_FROM_HELPER };
@@ -172,6 +173,26 @@ enum ipcfs_amqp_type {
 	 * Otherwise those of ENDED.
 	 */
 	IPCFS_AMQP_LOST,
+
+	/*
+	 * The rest, ANSWER and DOWN are for ipcfs-amqp-api, which asks the broker's management API.
+	 * This is its first record. text: strings, `enum ipcfs_amqp_api_login`. There is no answer.
+	 */
+	IPCFS_AMQP_API,
+	/* Asks for all queues. number. The answers are LISTED, any number of them, and ANSWER. */
+	IPCFS_AMQP_LIST,
+	/*
+	 * One queue or more. number: that of LIST. body: ipcfs_amqp_listed_add has written it. A
+	 * list has at most IPCFS_AMQP_LISTED_MAX; the text of ANSWER says that there are more.
+	 */
+	IPCFS_AMQP_LISTED,
+	/*
+	 * Asks about a queue. number. text: its name. The answer is DETAILS, or ANSWER with
+	 * -ENOENT: there is no queue of this name.
+	 */
+	IPCFS_AMQP_DETAIL,
+	/* Answer to DETAIL. number. text: strings of printable ASCII, `enum ipcfs_amqp_details`. */
+	IPCFS_AMQP_DETAILS,
 	IPCFS_AMQP_TYPES
 };
 
@@ -230,6 +251,37 @@ enum ipcfs_amqp_make {
 	IPCFS_AMQP_MAKE_STRINGS
 };
 
+/* The strings of API. */
+enum ipcfs_amqp_api_login {
+	IPCFS_AMQP_API_URL, /* http[s]://HOST[:PORT][/PATH] */
+	IPCFS_AMQP_API_VHOST,
+	IPCFS_AMQP_API_USER,
+	IPCFS_AMQP_API_PASSWORD_FILE, /* its first line */
+	IPCFS_AMQP_API_CA,	      /* file of certificates, for https */
+	IPCFS_AMQP_API_CERT,	      /* file, with https; "": none */
+	IPCFS_AMQP_API_KEY,	      /* file, with a certificate */
+	IPCFS_AMQP_API_UID,	      /* becomes this user before it connects; "": stays as it is */
+	IPCFS_AMQP_API_GID,	      /* with a uid */
+	IPCFS_AMQP_API_STRINGS
+};
+
+/* The strings of DETAILS. Numbers are decimal. */
+enum ipcfs_amqp_details {
+	IPCFS_AMQP_DETAILS_TYPE,      /* "quorum", "classic" and so on */
+	IPCFS_AMQP_DETAILS_UNACKED,   /* messages */
+	IPCFS_AMQP_DETAILS_BYTES,     /* of all messages */
+	IPCFS_AMQP_DETAILS_LEADER,    /* node */
+	IPCFS_AMQP_DETAILS_MEMBERS,   /* nodes, with blanks between */
+	IPCFS_AMQP_DETAILS_ARGUMENTS, /* JSON */
+	IPCFS_AMQP_DETAILS_STRINGS
+};
+
+/* A queue of a list. */
+struct ipcfs_amqp_listed {
+	uint64_t messages, bytes;
+	char name[IPCFS_AMQP_NAME_MAX + 1];
+};
+
 /* A record as it was received. */
 struct ipcfs_amqp_packet {
 	struct ipcfs_amqp_record record;
@@ -276,6 +328,19 @@ int ipcfs_amqp_body(const struct ipcfs_amqp_packet *packet, void *body);
  * -E2BIG: there is no room.
  */
 int ipcfs_amqp_string_add(char *text, uint32_t *size, const char *string);
+
+/*
+ * Appends a queue to a list with `*size` of IPCFS_AMQP_INLINE_MAX bytes.
+ * -E2BIG: there is no room.
+ */
+int ipcfs_amqp_listed_add(char *list, uint32_t *size, const struct ipcfs_amqp_listed *queue);
+
+/*
+ * Takes the first queue of a list that ends at `end`, and moves *list behind it. Returns 1; or 0:
+ * there is none.
+ * -EPROTO: the list is malformed.
+ */
+int ipcfs_amqp_listed_next(const char **list, const char *end, struct ipcfs_amqp_listed *queue);
 
 /* Sets `count` strings to those of the text. Returns false if it has not exactly so many. */
 bool ipcfs_amqp_strings(const char *text, size_t size, const char **strings, size_t count);

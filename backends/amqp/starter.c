@@ -19,23 +19,24 @@
 #include "backends/contract/descriptor.h"
 
 #define ANSWER_MS 1000 /* that the process has for an answer */
+#define PROGRAMS_MAX (2 * IPCFS_AMQP_CONNECTIONS_MAX)
 
 static struct {
 	pthread_mutex_t lock; /* one order at a time */
 	int socket;
-	const char *programs[IPCFS_AMQP_CONNECTIONS_MAX];
+	const char *programs[PROGRAMS_MAX];
 	int count;
 } starter = { .lock = PTHREAD_MUTEX_INITIALIZER, .socket = -1 };
 
 /* An order to the process. */
 struct order {
 	uint8_t program;
-	bool publish;
+	uint8_t role; /* enum ipcfs_amqp_role */
 };
 
 int ipcfs_amqp_starter_program(const char *path)
 {
-	if (starter.count == IPCFS_AMQP_CONNECTIONS_MAX)
+	if (starter.count == PROGRAMS_MAX)
 		return -ENOSPC;
 	starter.programs[starter.count] = path;
 	return starter.count++;
@@ -46,8 +47,12 @@ int ipcfs_amqp_starter_program(const char *path)
 /* Executes a program with this socket as its standard input and nothing else open. */
 static _Noreturn void execute(const struct order *order, int socket)
 {
-	char *const arguments[] = { (char *)"ipcfs-amqp",
-				    (char *)(order->publish ? "publish" : "consume"), NULL };
+	static const char *const words[] = {
+		[IPCFS_AMQP_PUBLISH] = "publish",
+		[IPCFS_AMQP_CONSUME] = "consume",
+		[IPCFS_AMQP_ASK_API] = "api",
+	};
+	char *const arguments[] = { (char *)"ipcfs-amqp", (char *)words[order->role], NULL };
 	char *const environment[] = { NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -108,7 +113,8 @@ static _Noreturn void serve(void)
 
 		if (size < 0 && errno == EINTR)
 			continue;
-		if (size != sizeof(order) || order.program >= starter.count)
+		if (size != sizeof(order) || order.program >= starter.count ||
+		    order.role > IPCFS_AMQP_ASK_API)
 			break;
 		result = start(&order);
 		goes_on = answer(result);
@@ -213,9 +219,9 @@ static int give_order(const struct order *order)
 	return -EHOSTDOWN;
 }
 
-int ipcfs_amqp_starter_run(int program, bool publish)
+int ipcfs_amqp_starter_run(int program, enum ipcfs_amqp_role role)
 {
-	const struct order order = { .program = (uint8_t)program, .publish = publish };
+	const struct order order = { .program = (uint8_t)program, .role = (uint8_t)role };
 	int result;
 
 	pthread_mutex_lock(&starter.lock);

@@ -3,7 +3,8 @@
 #ifndef IPCFS_AMQP_STARTER_H
 #define IPCFS_AMQP_STARTER_H
 
-#include <stdbool.h>
+/* The word that a program is started with. */
+enum ipcfs_amqp_role { IPCFS_AMQP_PUBLISH, IPCFS_AMQP_CONSUME, IPCFS_AMQP_ASK_API };
 
 /*
  * Forks the process. Programs are chosen by number, from those registered before.
@@ -15,11 +16,12 @@ int ipcfs_amqp_starter_fork(void);
 int ipcfs_amqp_starter_program(const char *path);
 
 /*
- * Starts a program, with the word `publish` or `consume`. Returns a SOCK_SEQPACKET socket, which is its standard input, to be closed.
+ * Starts a program in a role. Returns a SOCK_SEQPACKET socket, which is its standard input, to be
+ * closed.
  * -EHOSTDOWN: the process that starts programs does not answer within a second.
  * -EMFILE, -ENFILE.
  */
-int ipcfs_amqp_starter_run(int program, bool publish);
+int ipcfs_amqp_starter_run(int program, enum ipcfs_amqp_role role);
 
 /* Lets the process end. */
 void ipcfs_amqp_starter_stop(void);

@@ -33,11 +33,13 @@ struct ipcfs_amqp_settings {
 	char *password_file;  /* its first line is the password */
 	char *ca;	      /* certificates of authorities; NULL: the connection has no TLS */
 	char *cert, *key;     /* log in by certificate */
+	char *api;	      /* URL of the management API; NULL: there is none */
+	char *api_ca;	      /* certificates of authorities for it; NULL: it has no TLS */
 	unsigned heartbeat;   /* seconds */
 	unsigned timeout;     /* seconds that a request waits for the broker; 0: for ever */
 	unsigned max_message; /* bytes */
 	bool no_resend;	      /* a message whose confirm was lost is not sent again */
-	char *helper;	      /* path of ipcfs-amqp */
+	char *helper;	      /* path of ipcfs-amqp; with -api behind it that of ipcfs-amqp-api */
 	bool runs_as;	      /* ipcfs-amqp becomes this user */
 	uid_t run_uid;
 	gid_t run_gid;

@@ -17,7 +17,7 @@
  * A class keeps no state between two calls but that of its handles and of semaphore holds. A class
  * of queues on another machine (backends/amqp) keeps its connection, too. Its find, stat,
  * stat_brief, make, remove and status wait up to two seconds for an answer, and fail with
- * -EHOSTDOWN without one.
+ * -EHOSTDOWN without one. The first step of its walk waits as long, and then tells what it knows.
  */
 #ifndef IPCFS_CONTRACT_H
 #define IPCFS_CONTRACT_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/daemon/amqp_config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "fs/base/number.h"
+#include "fs/daemon/amqp_url.h"
 
 #define PORT 5672
 #define PORT_TLS 5671
@@ -287,6 +287,17 @@ static int take_plain(const struct setting *setting, struct ipcfs_amqp_settings 
 	return 1;
 }
 
+static int take_api(const struct setting *setting, struct ipcfs_amqp_settings *settings)
+{
+#ifndef IPCFS_WITH_AMQP_API
+	return ipcfs_ini_fail(setting->error, setting->line,
+			      "api: ipcfs was built without libcurl and json-c");
+#endif
+	if (!ipcfs_amqp_url_check(setting->value))
+		return wants(setting, "http[s]://HOST[:PORT]");
+	return take_string(setting, &settings->api);
+}
+
 static int take_setting(const struct setting *setting, struct section *section)
 {
 	struct ipcfs_amqp_settings *settings = section->settings;
@@ -298,6 +309,8 @@ static int take_setting(const struct setting *setting, struct section *section)
 		return take_hosts(setting, settings);
 	if (!strcmp(setting->name, "queue"))
 		return take_rule(setting, settings);
+	if (!strcmp(setting->name, "api"))
+		return take_api(setting, settings);
 	if (!strcmp(setting->name, "tls"))
 		return take_tls(setting, section);
 	if (!strcmp(setting->name, "timeout"))
@@ -310,14 +323,6 @@ static int take_setting(const struct setting *setting, struct section *section)
 		return take_makers(setting, settings);
 	return ipcfs_ini_fail(setting->error, setting->line, "%s is no setting of a connection",
 			      setting->name);
-}
-
-static bool is_loopback(const char *host)
-{
-	struct in_addr address; /* else 127.example.net would be one */
-
-	return !strcmp(host, "localhost") || !strcmp(host, "::1") ||
-	       (!strncmp(host, "127.", 4) && inet_pton(AF_INET, host, &address) == 1);
 }
 
 /* Sets a string that is not set. False: no memory. */
@@ -342,10 +347,31 @@ static const char *what_lacks(const struct section *section)
 		return "cert takes tls = yes";
 	if (!certificate && (!settings->user || !settings->password_file))
 		return "user and password_file are missing, or cert and key";
+	if (settings->api && (!settings->user || !settings->password_file))
+		return "api takes user and password_file";
+	if (settings->api && ipcfs_amqp_url_is_open(settings->api) && !section->never)
+		return "api = http: is for hosts of this machine; tls = never is for all";
 	for (size_t i = 0; i < settings->host_count && !section->tls && !section->never; i++)
-		if (!is_loopback(settings->hosts[i]))
+		if (!ipcfs_amqp_host_is_loopback(settings->hosts[i]))
 			return "tls = no is for hosts of this machine; tls = never is for all";
 	return NULL;
+}
+
+/* Sets which authorities are trusted: those of the connection, and those of the API. */
+static bool set_authorities(const struct section *section)
+{
+	struct ipcfs_amqp_settings *settings = section->settings;
+
+	if (!set_default(&settings->ca, "/etc/ssl/certs/ca-certificates.crt"))
+		return false;
+	if (settings->api && !strncmp(settings->api, "https:", 6) &&
+	    !set_default(&settings->api_ca, settings->ca))
+		return false;
+	if (!section->tls) {
+		free(settings->ca);
+		settings->ca = NULL;
+	}
+	return true;
 }
 
 /* Checks a section when its last line was read, and sets what it has not set. */
@@ -368,8 +394,7 @@ static int end_section(struct section *section, struct ipcfs_config_error *error
 	if (!settings->max_message)
 		settings->max_message = MESSAGE;
 	if (set_default(&settings->vhost, "/") &&
-	    set_default(&settings->helper, IPCFS_AMQP_HELPER) &&
-	    (!section->tls || set_default(&settings->ca, "/etc/ssl/certs/ca-certificates.crt")))
+	    set_default(&settings->helper, IPCFS_AMQP_HELPER) && set_authorities(section))
 		return 0;
 	ipcfs_ini_fail(error, 0, "%s", strerror(ENOMEM));
 	return -ENOMEM;

@@ -215,6 +215,39 @@ class Steps:
         os.close(writer)
         self.mount.sh('[ ! -e "$Q" ]; mkdir "$Q"')
 
+    def the_management_api_lists_the_queues(self, helpers):
+        self.mount.configure('tls = no', *Mount.guest(self.folder), 'api = http://127.0.0.1:15672')
+        self.mount.daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.mount.says('listing') == 'api')
+        for name, kind in ('theirs', 'quorum'), ('a/b', 'classic'):
+            helpers.make(name, kind, error=0)
+        wait_until(lambda: {'theirs', 'a%2Fb', 'mounted'} <= set(self.names()))
+        self.mount.sh('printf 12345 > "$Q/msg"', 'theirs')
+        # The node tells its statistics every five seconds.
+        wait_until(lambda: os.stat(self.mount.queue('theirs')).st_size == 5)
+        wait_until(lambda: self.mount.says('bytes', 'theirs') == '5')
+        for queue, kind in ('theirs', 'quorum'), ('a%2Fb', 'classic'):
+            assert self.mount.says('leader', queue) == "'%s'" % self.node.name
+            assert self.mount.says('members', queue) == "'%s'" % self.node.name
+            assert self.mount.says('type', queue) == kind
+            assert '"x-queue-type":"%s"' % kind in self.mount.says('arguments', queue)
+        wait_until(lambda: self.mount.says('unacked', 'theirs') == '0')
+        for name in 'theirs', 'a/b':
+            helpers.ask('REMOVE', name, error=0)
+        wait_until(lambda: not {'theirs', 'a%2Fb'} & set(self.names()))
+
+    def a_user_whom_the_management_api_refuses(self, _):
+        self.node.control('set_user_tags', 'guest')
+        self.mount.configure('tls = no', *Mount.guest(self.folder), 'api = http://localhost:15672')
+        self.mount.daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: '401' in self.mount.says('api_error'))
+        assert self.mount.says('listing') == 'known' and self.mount.says('state') == 'up'
+        assert 'mounted' in self.names()
+        self.node.control('set_user_tags', 'guest', 'administrator')
+
+    def names(self):
+        return os.listdir(self.mount.path('mount/amqp/main'))
+
     def rmdir_deletes_the_queue(self, helpers):
         self.mount.sh('echo lost > "$Q/lines"; rmdir "$Q"; [ ! -e "$Q" ]')
         helpers.ask('LOOK', 'mounted', error=errno.ENOENT)
@@ -226,4 +259,10 @@ class Steps:
                 self.a_waiting_reader_gets_what_comes, self.a_reader_that_is_killed_holds_nothing,
                 self.an_empty_queue_is_told_in_each_way, self.killed_programs_are_replaced,
                 self.an_alarm_holds_up_writers_alone,
-                self.a_queue_that_another_one_deletes_is_gone, self.rmdir_deletes_the_queue)
+                self.a_queue_that_another_one_deletes_is_gone, *self.of_the_api(),
+                self.rmdir_deletes_the_queue)
+
+    def of_the_api(self):
+        if not os.path.exists(os.environ['IPCFS_AMQP'] + '-api'):
+            return ()
+        return self.the_management_api_lists_the_queues, self.a_user_whom_the_management_api_refuses

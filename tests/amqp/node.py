@@ -147,7 +147,8 @@ def main():
     rabbit.prepare()
     tls = secured.Steps(tempfile.mkdtemp(dir=rabbit.HOME))
     tls.node = node = rabbit.Node(settings=tls.settings(),
-                                  plugins=['rabbitmq_auth_mechanism_ssl'])
+                                  plugins=['rabbitmq_auth_mechanism_ssl',
+                                           'rabbitmq_management'])
     node.await_start()
     helpers = Helpers()
     steps = (makes_and_removes, stores, gets, gives_to_waiting_readers, gives_back,

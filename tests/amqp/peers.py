@@ -32,7 +32,7 @@ NAMES = {number: name for name, number in METHODS.items()}
 
 TYPES = ('LOGIN UP DOWN OPEN CLOSE ENDED LOOK MAKE REMOVE ANSWER GET WANT UNWANTED EMPTY MESSAGE '
          'TOO_LONG ACK BACK DEAD SETTLED PUT STORED FULL RETURNED BLOCKED UNBLOCKED LEASE '
-         'LOST').split()
+         'LOST API LIST LISTED DETAIL DETAILS').split()
 RECORD = struct.Struct('=BBBBIiIIIQQ')
 GOT, REDELIVERED, TELL = 1, 2, 4
 INLINE_MAX = 64 * 1024
@@ -195,10 +195,10 @@ class Broker:
 class Daemon:
     """The daemon's end of a helper that it starts."""
 
-    def __init__(self, role, program=None):
+    def __init__(self, role, program=None, words=('test',)):
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(WAIT)
-        self.helper = subprocess.Popen([program or os.environ['IPCFS_AMQP'], role, 'test'],
+        self.helper = subprocess.Popen([program or os.environ['IPCFS_AMQP'], role, *words],
                                        stdin=other)
         other.close()
         self.type = None

@@ -46,7 +46,11 @@ class Steps:
                 'ssl_options.keyfile = ' + self.server.key,
                 'ssl_options.verify = verify_peer', 'ssl_options.fail_if_no_peer_cert = false',
                 'auth_mechanisms.1 = PLAIN', 'auth_mechanisms.2 = EXTERNAL',
-                'ssl_cert_login_from = common_name')
+                'ssl_cert_login_from = common_name',
+                'management.tcp.port = 15672', 'management.ssl.port = 15671',
+                'management.ssl.cacertfile = ' + self.authority.cert,
+                'management.ssl.certfile = ' + self.server.cert,
+                'management.ssl.keyfile = ' + self.server.key)
 
     def reconfigure(self, *settings):
         self.mount.configure(*settings)
@@ -62,6 +66,16 @@ class Steps:
         self.mount = Mount(self.folder, ['mq1'], tls=(ca, *Mount.guest(self.folder)))
         self.carries_messages('password')
         assert rabbit.connections(PORT) == 2
+
+    def the_management_api_has_tls_too(self, helpers):
+        ca, guest = 'ca = ' + self.authority.cert, Mount.guest(self.folder)
+        helpers.make('theirs', 'classic', error=0)
+        for host, listing in ('mq2', 'known'), ('mq1', 'api'):
+            self.reconfigure(ca, *guest, 'api = https://%s:15671' % host)
+            wait_until(lambda: self.mount.says('listing') == listing and
+                       ('mq2' in self.mount.says('api_error')) == (host == 'mq2'))
+        assert 'theirs' in os.listdir(self.mount.path('mount/amqp/main'))
+        helpers.ask('REMOVE', 'theirs', error=0)
 
     def a_certificate_is_a_log_in(self, _):
         settings = ['%s = %s' % pair for pair in (
@@ -102,5 +116,7 @@ class Steps:
         self.is_not_trusted('mq1', self.authority, 'verif')
 
     def all(self):
-        return (self.tls_is_the_default, self.a_certificate_is_a_log_in,
+        api = os.path.exists(os.environ['IPCFS_AMQP'] + '-api')
+        return (self.tls_is_the_default, *((self.the_management_api_has_tls_too,) if api else ()),
+                self.a_certificate_is_a_log_in,
                 self.another_authority_is_a_broker_that_is_down, self.others_are_not_trusted)

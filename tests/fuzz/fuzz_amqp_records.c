@@ -31,6 +31,21 @@ static void check_strings(const struct ipcfs_amqp_packet *packet)
 	}
 }
 
+/* The queues of a legal list are the list, one after the other. */
+static void check_list(const struct ipcfs_amqp_packet *packet)
+{
+	static char list[IPCFS_AMQP_INLINE_MAX];
+	const char *at = packet->bytes, *end = at + packet->record.body;
+	struct ipcfs_amqp_listed queue;
+	uint32_t size = 0;
+
+	while (ipcfs_amqp_listed_next(&at, end, &queue) == 1) {
+		require(*queue.name);
+		require(!ipcfs_amqp_listed_add(list, &size, &queue));
+	}
+	require(at == end && size == packet->record.body && !memcmp(list, packet->bytes, size));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ipcfs_amqp_packet packet;
@@ -55,5 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(!ipcfs_amqp_body(&packet, body));
 	if (record->type == IPCFS_AMQP_LOGIN || record->type == IPCFS_AMQP_MAKE)
 		check_strings(&packet);
+	if (record->type == IPCFS_AMQP_LISTED)
+		check_list(&packet);
 	return 0;
 }

@@ -3,30 +3,13 @@
 # directory $BROKER.
 # shellcheck shell=bash disable=SC2153,SC2154,SC2016,SC2034
 load common
+load amqp
 
 setup() {
-	common_setup
-	BROKER=$BATS_TEST_TMPDIR/broker CONFIG=$BATS_TEST_TMPDIR/amqp.conf
-	mkdir "$BROKER" "$BROKER/q-jobs"
-	echo secret >"$BATS_TEST_TMPDIR/password"
-	chmod 600 "$BATS_TEST_TMPDIR/password"
-	cp "$BATS_TEST_DIRNAME/../tools/fakeamqp" "$BATS_TEST_TMPDIR/bin/"
+	broker_setup
 	config 'queue = jobs 0660 root:1234' 'queue = shown* 0644 1234:1234'
 	start_mount -o "amqp=$CONFIG"
-	Q=$MNT/amqp/main/jobs
 	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
-}
-
-# connection NAME BROKER PROGRAM LINE...: prints a section of the configuration, with these lines more.
-connection() {
-	printf '%s\n' "[$1]" 'host = 127.0.0.1' 'tls = no' "vhost = $2" 'user = guest' \
-		"password_file = $BATS_TEST_TMPDIR/password" "helper = $BATS_TEST_TMPDIR/bin/$3" "${@:4}"
-}
-
-# config LINE...: writes a configuration with these lines more.
-config() {
-	connection main "$BROKER" fakeamqp "$@" >"$CONFIG"
-	chmod 600 "$CONFIG"
 }
 
 # ready [QUEUE]: prints how many messages the broker has for readers.
@@ -47,11 +30,6 @@ say() {
 # store LINE: the same, to the lines of the queue.
 store() {
 	echo "$1" >"$Q/lines"
-}
-
-# refuses MESSAGE: asserts that the daemon does not start with this configuration.
-refuses() {
-	fails "$1" ipcfs -f -o "amqp=$CONFIG" "$MNT"
 }
 
 @test "a line that is written is stored when write(2) returns, and is read" {
@@ -748,14 +726,6 @@ again() {
 	config 'queue = jobs 0660 root:1234' "$@"
 	start_mount -o "amqp=$CONFIG"
 	wait_until 'grep -q ^state=up "$MNT/amqp/status"'
-}
-
-# reads_again TEXT: sends SIGHUP, and waits until the log has this text.
-reads_again() {
-	TEXT=$1
-	: >"$LOG"
-	kill -HUP "$DAEMON"
-	wait_until 'grep -qF "$TEXT" "$LOG"'
 }
 
 @test "timeout= ends the wait for a broker, not that for a message" {

@@ -79,6 +79,38 @@ static void tls_is_the_default(void **state)
 	fails_at("[m]\nhost = 127.0.0.1\ntls = no\ncert = /c\nkey = /k\n", 2, "tls = yes");
 }
 
+#ifdef IPCFS_WITH_AMQP_API
+static void the_api_has_authorities_of_its_own(void **state)
+{
+	const struct ipcfs_amqp_settings *settings = &config.connections[0];
+
+	(void)state;
+	assert_int_equal(parse("[m]\nhost = localhost\ntls = no\napi = https://a.example:15671\n"
+			       "ca = /ca\n" LOGIN),
+			 0);
+	assert_string_equal(settings->api, "https://a.example:15671");
+	assert_string_equal(settings->api_ca, "/ca");
+	assert_null(settings->ca);
+	ipcfs_amqp_config_free(&config);
+	assert_int_equal(parse("[m]\nhost = a.example\napi = http://localhost:15672\n" LOGIN), 0);
+	assert_null(settings->api_ca);
+	assert_non_null(settings->ca);
+	ipcfs_amqp_config_free(&config);
+	assert_int_equal(
+		parse("[m]\nhost = a.example\ntls = never\napi = http://a.example\n" LOGIN), 0);
+	ipcfs_amqp_config_free(&config);
+	fails_at("[m]\nhost = a\napi = http://a.example\n" LOGIN, 2, "hosts of this machine");
+	fails_at("[m]\nhost = a\ncert = /c\nkey = /k\napi = https://a\n", 2, "password_file");
+	fails_at("[m]\nhost = a\napi = a\n", 3, "http[s]://HOST[:PORT]");
+}
+#else
+static void the_api_has_authorities_of_its_own(void **state)
+{
+	(void)state;
+	fails_at("[m]\nhost = a\napi = https://a\n", 3, "built without libcurl and json-c");
+}
+#endif
+
 static void bad_lines_are_refused(void **state)
 {
 	(void)state;
@@ -168,8 +200,11 @@ static void names_lead_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything_is_read),	 cmocka_unit_test(tls_is_the_default),
-		cmocka_unit_test(bad_lines_are_refused), cmocka_unit_test(the_first_rule_counts),
+		cmocka_unit_test(everything_is_read),
+		cmocka_unit_test(the_api_has_authorities_of_its_own),
+		cmocka_unit_test(tls_is_the_default),
+		cmocka_unit_test(bad_lines_are_refused),
+		cmocka_unit_test(the_first_rule_counts),
 		cmocka_unit_test(names_lead_back),
 	};
 

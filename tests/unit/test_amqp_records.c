@@ -55,6 +55,69 @@ static void short_body(void **state)
 	assert_memory_equal(body, "ab\0cd", 5);
 }
 
+/* Returns whether a record of ipcfs-amqp-api with this text or list is legal. */
+static bool is_legal(enum ipcfs_amqp_type type, const char *text, uint32_t size, bool list)
+{
+	packet.record = (struct ipcfs_amqp_record){ .type = (uint8_t)type, .number = 1 };
+	packet.descriptor = -1;
+	*(list ? &packet.record.body : &packet.record.text) = size;
+	memcpy(packet.bytes, text, size);
+	return ipcfs_amqp_is_legal(&packet, sizeof(packet.record) + size, IPCFS_AMQP_FROM_HELPER);
+}
+
+static void lists(void **state)
+{
+	struct ipcfs_amqp_listed queue = { .messages = 7, .bytes = UINT64_MAX }, got;
+	static char list[IPCFS_AMQP_INLINE_MAX];
+	const char *at = list;
+	uint32_t size = 0, count = 0;
+
+	(void)state;
+	memset(queue.name, 'q', IPCFS_AMQP_NAME_MAX);
+	while (!ipcfs_amqp_listed_add(list, &size, &queue))
+		count++;
+	assert_int_equal(count, IPCFS_AMQP_INLINE_MAX / (17 + IPCFS_AMQP_NAME_MAX));
+	assert_true(is_legal(IPCFS_AMQP_LISTED, list, size, true));
+	for (uint32_t i = 0; i < count; i++) {
+		assert_int_equal(ipcfs_amqp_listed_next(&at, list + size, &got), 1);
+		assert_memory_equal(&got, &queue, sizeof(got));
+	}
+	assert_int_equal(ipcfs_amqp_listed_next(&at, list + size, &got), 0);
+	assert_false(is_legal(IPCFS_AMQP_LISTED, "", 0, true));
+}
+
+static void wrong_lists(void **state)
+{
+	struct ipcfs_amqp_listed queue = { .name = "q" };
+	char list[IPCFS_AMQP_INLINE_MAX];
+	uint32_t size = 0;
+
+	(void)state;
+	assert_int_equal(ipcfs_amqp_listed_add(list, &size, &queue), 0);
+	assert_int_equal(size, 18);
+	for (uint32_t cut = 1; cut < size; cut++)
+		assert_false(is_legal(IPCFS_AMQP_LISTED, list, cut, true));
+	list[16] = 2; /* of the name */
+	assert_false(is_legal(IPCFS_AMQP_LISTED, list, size, true));
+	list[16] = 0;
+	assert_false(is_legal(IPCFS_AMQP_LISTED, list, 17, true));
+	list[16] = 1;
+	list[17] = '\0';
+	assert_false(is_legal(IPCFS_AMQP_LISTED, list, size, true));
+	list[17] = '\n';
+	assert_true(is_legal(IPCFS_AMQP_LISTED, list, size, true));
+}
+
+static void details(void **state)
+{
+	(void)state;
+	assert_true(is_legal(IPCFS_AMQP_DETAILS, "1\0a b\0", 6, false));
+	assert_false(is_legal(IPCFS_AMQP_DETAILS, "1\0a b", 5, false));
+	assert_false(is_legal(IPCFS_AMQP_DETAILS, "1\0a\nb\0", 6, false));
+	assert_false(is_legal(IPCFS_AMQP_DETAILS, "\xc3\xbc\0", 3, false));
+	assert_false(is_legal(IPCFS_AMQP_DETAILS, "", 0, false));
+}
+
 static void long_body(void **state)
 {
 	const uint32_t size = IPCFS_AMQP_INLINE_MAX + 1;
@@ -267,9 +330,18 @@ static void strings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(short_body), TEST(long_body),	   TEST(largest),
-		TEST(ends),	  TEST(wrong_fields),	   TEST(wrong_texts),
-		TEST(strings),	  TEST(wrong_from_helper), TEST(unwanted_descriptors),
+		TEST(short_body),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(wrong_lists),
+		cmocka_unit_test(details),
+		TEST(long_body),
+		TEST(largest),
+		TEST(ends),
+		TEST(wrong_fields),
+		TEST(wrong_texts),
+		TEST(strings),
+		TEST(wrong_from_helper),
+		TEST(unwanted_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

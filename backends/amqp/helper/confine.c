@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,18 +68,41 @@ static int add(scmp_filter_ctx filter, const char *call, unsigned conditions)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, conditions, &no_code);
 }
 
-/* Adds the one option of a socket, with which main.c has messages gathered. */
-static int add_cork(scmp_filter_ctx filter)
+/* Adds one option of TCP: TCP_CORK, with which main.c has messages gathered, or another one. */
+static int add_option(scmp_filter_ctx filter, unsigned option)
 {
-	const struct scmp_arg_cmp cork[] = { { 1, SCMP_CMP_EQ, IPPROTO_TCP, 0 },
-					     { 2, SCMP_CMP_EQ, TCP_CORK, 0 } };
+	const struct scmp_arg_cmp is[] = { { 1, SCMP_CMP_EQ, IPPROTO_TCP, 0 },
+					   { 2, SCMP_CMP_EQ, option, 0 } };
 
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, cork);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, is);
 }
 
-static int add_all(scmp_filter_ctx filter)
+/* What libcurl does to connect. On some architectures socketcall(2) would allow all sockets. */
+static const char *const connecting[] = { "connect", "getpeername", "getsockname", "getsockopt" };
+
+/* Adds sockets of TCP. */
+static int add_sockets(scmp_filter_ctx filter)
 {
-	int error = add_cork(filter);
+	const int families[] = { AF_INET, AF_INET6 };
+	int error = add_option(filter, TCP_NODELAY);
+
+	for (size_t i = 0; !error && i < sizeof(families) / sizeof(*families); i++) {
+		const struct scmp_arg_cmp is[] = {
+			{ 0, SCMP_CMP_EQ, (unsigned)families[i], 0 },
+			{ 1, SCMP_CMP_MASKED_EQ, ~(SOCK_CLOEXEC | SOCK_NONBLOCK) & 0xffffffffU,
+			  SOCK_STREAM },
+		};
+
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is);
+	}
+	for (size_t i = 0; !error && i < sizeof(connecting) / sizeof(*connecting); i++)
+		error = add(filter, connecting[i], 0);
+	return error;
+}
+
+static int add_all(scmp_filter_ctx filter, bool connects)
+{
+	int error = connects ? add_sockets(filter) : add_option(filter, TCP_CORK);
 
 	for (size_t i = 0; !error && i < sizeof(allowed) / sizeof(*allowed); i++)
 		error = add(filter, allowed[i], 0);
@@ -87,7 +111,7 @@ static int add_all(scmp_filter_ctx filter)
 	return error;
 }
 
-static int filter_calls(void)
+static int filter_calls(bool connects)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -98,15 +122,16 @@ static int filter_calls(void)
 	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	if (!filter)
 		return -ENOMEM;
-	error = add_all(filter);
+	error = add_all(filter, connects);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
 	return error;
 }
 #else
-static int filter_calls(void)
+static int filter_calls(bool connects)
 {
+	(void)connects;
 	return 0;
 }
 #endif
@@ -122,7 +147,7 @@ static int limit_memory(uint64_t max_message)
 #endif
 }
 
-int ipcfs_amqp_confine(uint64_t max_message)
+int ipcfs_amqp_confine(uint64_t max_message, bool connects)
 {
 	int error = limit_memory(max_message);
 
@@ -131,5 +156,5 @@ int ipcfs_amqp_confine(uint64_t max_message)
 		error = ipcfs_amqp_confine_early();
 	if (!error)
 		error = drop_capabilities();
-	return error ? error : filter_calls();
+	return error ? error : filter_calls(connects);
 }

@@ -2,7 +2,6 @@
 #include "backends/amqp/helper/helper.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 void ipcfs_amqp_fail(struct ipcfs_amqp_helper *helper, int error, const char *reason)
@@ -17,15 +16,11 @@ void ipcfs_amqp_fail(struct ipcfs_amqp_helper *helper, int error, const char *re
 void ipcfs_amqp_tell(struct ipcfs_amqp_helper *helper, const struct ipcfs_amqp_record *record,
 		     const void *text, const void *body)
 {
-	struct pollfd socket = { .fd = IPCFS_AMQP_SOCKET, .events = POLLOUT };
 	int err;
 
 	if (helper->error)
 		return;
-	while ((err = ipcfs_amqp_send(IPCFS_AMQP_SOCKET, record, text, body)) == -EAGAIN) {
-		if (poll(&socket, 1, -1) < 0 && errno != EINTR)
-			break;
-	}
+	err = ipcfs_amqp_send_daemon(record, text, body);
 	if (err)
 		ipcfs_amqp_fail(helper, err, "can't send to the daemon");
 }
@@ -93,11 +88,5 @@ int ipcfs_amqp_reply_error(unsigned code, amqp_bytes_t text)
 
 uint32_t ipcfs_amqp_printable(amqp_bytes_t bytes, char *line, size_t capacity)
 {
-	const char *from = bytes.bytes;
-	size_t size = bytes.len < capacity ? bytes.len : capacity - 1;
-
-	for (size_t i = 0; i < size; i++)
-		line[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	line[size] = '\0';
-	return (uint32_t)size;
+	return ipcfs_amqp_to_printable(bytes.bytes, bytes.len, line, capacity);
 }

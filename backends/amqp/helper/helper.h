@@ -15,12 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backends/amqp/records.h"
+#include "backends/amqp/helper/process.h"
 
 enum {
-	IPCFS_AMQP_SOCKET = 0,	      /* the descriptor of the socket to the daemon */
 	IPCFS_AMQP_FIRST_CHANNEL = 3, /* of queues; those before are for questions */
-	IPCFS_AMQP_REASON_SIZE = 256,
 };
 
 struct ipcfs_amqp_queue;

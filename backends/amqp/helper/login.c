@@ -4,19 +4,15 @@
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <unistd.h>
 
+#include "backends/amqp/helper/process.h"
 #include "backends/amqp/helper/wipe.h"
-#include "backends/contract/descriptor.h"
 
 enum {
-	PASSWORD_SIZE = 1024,
 	CHANNELS_MAX = 2047,
 	FRAME_MAX = 128 * 1024,
 	CONNECT_S = 10,
@@ -26,19 +22,6 @@ enum {
 
 /* The strings of LOGIN, by their number. */
 typedef const char *const *strings;
-
-/* Reads a decimal number. Returns false if it is malformed, or not in least..max. */
-static bool to_number(const char *text, unsigned long long least, unsigned long long max,
-		      unsigned long long *value)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return !errno && !*end && *value >= least && *value <= max;
-}
 
 static bool is_source(const char *text)
 {
@@ -53,8 +36,9 @@ static bool take_settings(struct ipcfs_amqp_helper *helper, strings login)
 {
 	unsigned long long heartbeat, max_message;
 
-	if (!to_number(login[IPCFS_AMQP_LOGIN_HEARTBEAT], 1, HEARTBEAT_MAX_S, &heartbeat) ||
-	    !to_number(login[IPCFS_AMQP_LOGIN_MAX_MESSAGE], 1, IPCFS_AMQP_BODY_MAX, &max_message) ||
+	if (!ipcfs_amqp_number(login[IPCFS_AMQP_LOGIN_HEARTBEAT], 1, HEARTBEAT_MAX_S, &heartbeat) ||
+	    !ipcfs_amqp_number(login[IPCFS_AMQP_LOGIN_MAX_MESSAGE], 1, IPCFS_AMQP_BODY_MAX,
+			       &max_message) ||
 	    !is_source(login[IPCFS_AMQP_LOGIN_SOURCE]))
 		return false;
 	helper->heartbeat = (long)heartbeat;
@@ -62,32 +46,6 @@ static bool take_settings(struct ipcfs_amqp_helper *helper, strings login)
 	(void)snprintf(helper->source, sizeof(helper->source), "%s",
 		       login[IPCFS_AMQP_LOGIN_SOURCE]);
 	return true;
-}
-
-/* Reads the first line of the password's file. */
-static int read_password(const char *path, char password[PASSWORD_SIZE])
-{
-	ssize_t size = ipcfs_descriptor_read_path(path, password, PASSWORD_SIZE);
-
-	if (size < 0)
-		return (int)size;
-	if (size == PASSWORD_SIZE - 1)
-		return -E2BIG;
-	password[strcspn(password, "\r\n")] = '\0';
-	return 0;
-}
-
-/* Becomes the user of the log-in for ever, without any other group. */
-static bool become(strings login)
-{
-	unsigned long long uid, gid;
-
-	if (!*login[IPCFS_AMQP_LOGIN_UID])
-		return true;
-	return to_number(login[IPCFS_AMQP_LOGIN_UID], 0, UINT32_MAX - 1, &uid) &&
-	       to_number(login[IPCFS_AMQP_LOGIN_GID], 0, UINT32_MAX - 1, &gid) &&
-	       !setgroups(0, NULL) && !setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) &&
-	       !setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid);
 }
 
 /* Makes the socket, with TLS where there is a file of certificates. Returns NULL on errors. */
@@ -173,7 +131,7 @@ static void connect_to_broker(struct ipcfs_amqp_helper *helper, amqp_socket_t *s
 	amqp_rpc_reply_t reply;
 	int status;
 
-	if (!to_number(login[IPCFS_AMQP_LOGIN_PORT], 1, UINT16_MAX, &port)) {
+	if (!ipcfs_amqp_number(login[IPCFS_AMQP_LOGIN_PORT], 1, UINT16_MAX, &port)) {
 		ipcfs_amqp_fail(helper, -EINVAL, "the port is malformed");
 		return;
 	}
@@ -205,7 +163,7 @@ static void make_channels(struct ipcfs_amqp_helper *helper)
 
 /* Does all that needs root: reads the files, and becomes the user. Returns NULL if it fails. */
 static amqp_socket_t *prepare(struct ipcfs_amqp_helper *helper, strings login,
-			      char password[PASSWORD_SIZE])
+			      char password[IPCFS_AMQP_PASSWORD_SIZE])
 {
 	amqp_socket_t *socket;
 
@@ -216,11 +174,11 @@ static amqp_socket_t *prepare(struct ipcfs_amqp_helper *helper, strings login,
 		return NULL;
 	}
 	if (!*login[IPCFS_AMQP_LOGIN_CERT] &&
-	    read_password(login[IPCFS_AMQP_LOGIN_PASSWORD_FILE], password)) {
+	    ipcfs_amqp_read_password(login[IPCFS_AMQP_LOGIN_PASSWORD_FILE], password)) {
 		ipcfs_amqp_fail(helper, -EINVAL, "the password can't be read");
 		return NULL;
 	}
-	if (!become(login)) {
+	if (!ipcfs_amqp_become(login[IPCFS_AMQP_LOGIN_UID], login[IPCFS_AMQP_LOGIN_GID])) {
 		ipcfs_amqp_fail(helper, -EINVAL, "can't become the user of this program");
 		return NULL;
 	}
@@ -230,7 +188,7 @@ static amqp_socket_t *prepare(struct ipcfs_amqp_helper *helper, strings login,
 void ipcfs_amqp_login(struct ipcfs_amqp_helper *helper, const struct ipcfs_amqp_packet *packet)
 {
 	const char *login[IPCFS_AMQP_LOGIN_STRINGS];
-	char password[PASSWORD_SIZE] = "";
+	char password[IPCFS_AMQP_PASSWORD_SIZE] = "";
 	amqp_socket_t *socket;
 
 	if (packet->record.type != IPCFS_AMQP_LOGIN ||

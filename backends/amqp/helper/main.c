@@ -114,7 +114,7 @@ static void log_in(void)
 	ipcfs_descriptor_close(&packet.descriptor);
 	if (helper.error)
 		return;
-	err = ipcfs_amqp_confine(helper.max_message);
+	err = ipcfs_amqp_confine(helper.max_message, false);
 	if (err)
 		ipcfs_amqp_fail(&helper, err, "can't give up rights");
 }
