@@ -1,21 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/base/legacy.h"
 
+#include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "backends/contract/descriptor.h"
 #include "fs/base/fuse_header.h"
+#include "fs/base/layout.h"
 
-struct ipcfs_legacy *ipcfs_legacy_create(bool keeps)
+/*
+ * Makes a file in memory whose size stays. Returns a descriptor of it. -1: there is none, or the
+ * process may have no file of this size.
+ */
+static int make_file(void)
 {
-	struct ipcfs_legacy *legacy = mmap(NULL, sizeof(struct ipcfs_legacy),
-					   PROT_READ | PROT_WRITE,
-					   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct rlimit limit;
+	int file;
 
+	/* beyond it ftruncate(2) would send SIGXFSZ */
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < sizeof(struct ipcfs_legacy))
+		return -1;
+	file = memfd_create("ipcfs-legacy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (file >= 0 && (ftruncate(file, sizeof(struct ipcfs_legacy)) < 0 ||
+			  fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+		ipcfs_descriptor_close(&file);
+	return file;
+}
+
+struct ipcfs_legacy *ipcfs_legacy_create(bool keeps, uint64_t layout, int *file)
+{
+	struct ipcfs_legacy *legacy;
+
+	*file = make_file();
+	legacy = mmap(NULL, sizeof(struct ipcfs_legacy), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE | (*file < 0 ? MAP_ANONYMOUS : 0), *file, 0);
+	if (legacy == MAP_FAILED) {
+		ipcfs_descriptor_close(file);
+		return NULL;
+	}
+	legacy->keeps = keeps;
+	legacy->layout = layout;
+	return legacy;
+}
+
+struct ipcfs_legacy *ipcfs_legacy_map(int file, uint64_t layout)
+{
+	struct ipcfs_legacy *legacy;
+	struct stat st;
+
+	if (fstat(file, &st) < 0 || st.st_size != (off_t)sizeof(struct ipcfs_legacy))
+		return NULL;
+	legacy = mmap(NULL, sizeof(struct ipcfs_legacy), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE, file, 0);
 	if (legacy == MAP_FAILED)
 		return NULL;
-	legacy->keeps = keeps;
-	return legacy;
+	if (legacy->layout == layout)
+		return legacy;
+	(void)munmap(legacy, sizeof(struct ipcfs_legacy)); /* cannot fail: it is mapped */
+	return NULL;
+}
+
+uint64_t ipcfs_legacy_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_legacy),
+		offsetof(struct ipcfs_legacy, files),
+		offsetof(struct ipcfs_legacy, init),
+		offsetof(struct ipcfs_legacy, backings),
+		offsetof(struct ipcfs_legacy, polls),
+		offsetof(struct ipcfs_legacy, keeps),
+		offsetof(struct ipcfs_legacy, dropped),
+		offsetof(struct ipcfs_legacy, begun),
+		offsetof(struct ipcfs_legacy, trial),
+		offsetof(struct ipcfs_legacy, arrivals),
+		offsetof(struct ipcfs_legacy, slots),
+		offsetof(struct ipcfs_legacy, ledger),
+		sizeof(struct ipcfs_slot),
+		offsetof(struct ipcfs_slot, arrived),
+		offsetof(struct ipcfs_slot, effects),
+		offsetof(struct ipcfs_slot, interrupted),
+		offsetof(struct ipcfs_slot, done),
+		offsetof(struct ipcfs_effects, calls),
+		offsetof(struct ipcfs_effects, skip),
+		IPCFS_CALL,
+		offsetof(struct ipcfs_ledger_memory, most),
+		offsetof(struct ipcfs_ledger_memory, area),
+		IPCFS_LEDGER_SHELVES,
+		IPCFS_LEDGER_CHUNK,
+		IPCFS_TABLE_MAX,
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 void ipcfs_legacy_drop(struct ipcfs_legacy *legacy)

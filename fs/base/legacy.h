@@ -19,6 +19,7 @@
 #define IPCFS_LEGACY_BACKINGS 4096 /* backing files that are known; more stay until the unmount */
 
 struct ipcfs_legacy {
+	uint64_t layout;	       /* ipcfs_layout of the program that made it */
 	_Atomic uint64_t nodes, files; /* for ipcfs_table_continue */
 	_Atomic size_t init_size;      /* 0: no worker has read INIT yet */
 	char init[IPCFS_LEGACY_INIT];  /* the request as it was read */
@@ -35,15 +36,29 @@ struct ipcfs_legacy {
 	 * requests, and the files are stale.
 	 */
 	bool keeps;
-	bool dropped;		   /* ipcfs_legacy_drop was called by this worker */
-	_Atomic uint32_t begun;	   /* workers that have begun since one was ready */
+	bool dropped;		/* ipcfs_legacy_drop was called by this worker */
+	_Atomic uint32_t begun; /* workers that have begun since one was ready */
+	_Atomic uint32_t
+		trial; /* the next worker is the first of another program: daemon/upgrade.h */
 	_Atomic uint64_t arrivals; /* of requests */
 	struct ipcfs_slot slots[IPCFS_SLOTS];
 	struct ipcfs_ledger_memory ledger;
 };
 
-/* Maps an empty legacy. Only what is written takes memory. NULL: there is none. */
-struct ipcfs_legacy *ipcfs_legacy_create(bool keeps);
+/*
+ * Maps an empty legacy. Only what is written takes memory. *file is a descriptor of it, for
+ * ipcfs_legacy_map, or -1 where it has none. NULL: there is no memory.
+ */
+struct ipcfs_legacy *ipcfs_legacy_create(bool keeps, uint64_t layout, int *file);
+
+/*
+ * Maps the legacy of this descriptor. NULL: there is no memory, or it is the legacy of a program
+ * with another layout.
+ */
+struct ipcfs_legacy *ipcfs_legacy_map(int file, uint64_t layout);
+
+/* Adds the layout of the legacy, of slots and of the ledger to a hash: see layout.h. */
+uint64_t ipcfs_legacy_layout(uint64_t hash);
 
 /*
  * Drops objects, nodes and open files that a worker has left. Its requests are not handled again:

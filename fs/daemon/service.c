@@ -12,6 +12,7 @@
 #include "fs/daemon/config.h"
 #include "fs/daemon/echo.h"
 #include "fs/daemon/explain.h"
+#include "fs/daemon/handover.h"
 #include "fs/daemon/privilege.h"
 #include "fs/daemon/sandbox.h"
 #include "fs/daemon/supervisor.h"
@@ -64,6 +65,11 @@ static void stop_service(void *arg)
 {
 	ipcfs_filesystem_stop(((struct ipcfs_service *)arg)->fs);
 	ipcfs_brokers_stop();
+}
+
+static void rest(void *arg)
+{
+	ipcfs_filesystem_rest(((struct ipcfs_service *)arg)->fs);
 }
 
 static void succeed(void *arg)
@@ -125,10 +131,10 @@ static void reload_settings(void *arg)
  */
 static void remember_settings(void *arg)
 {
-	struct ipcfs_service *service = arg;
+	const struct ipcfs_service *service = arg;
 	const struct ipcfs_options *options = service->options;
-	const struct ipcfs_settings *now = service->remembers ? &service->latest
-							      : &options->settings;
+	struct ipcfs_handover *state = service->state;
+	const struct ipcfs_settings *now = state->remembers ? &state->latest : &options->settings;
 	struct ipcfs_settings settings;
 
 	if (!options->config || ipcfs_config_load(options->config, &options->given, &settings))
@@ -137,10 +143,9 @@ static void remember_settings(void *arg)
 		ipcfs_settings_free(&settings);
 		return;
 	}
-	if (service->remembers)
-		ipcfs_settings_free(&service->latest);
-	service->latest = settings;
-	service->remembers = true;
+	ipcfs_settings_free(&state->latest);
+	state->latest = settings;
+	state->remembers = true;
 }
 
 static void replace_keepers(void *arg)
@@ -172,9 +177,9 @@ static void explain_failure(int error, const struct ipcfs_options *options)
 /* Tells whether the process that had the target's number at the start has ended. */
 static bool target_has_ended(const struct ipcfs_service *service)
 {
-	struct pollfd target = { .fd = service->target, .events = POLLIN };
+	struct pollfd target = { .fd = service->state->target, .events = POLLIN };
 
-	return service->target >= 0 && poll(&target, 1, 0) > 0;
+	return target.fd >= 0 && poll(&target, 1, 0) > 0;
 }
 
 int ipcfs_service_open(struct ipcfs_service *service)
@@ -184,8 +189,8 @@ int ipcfs_service_open(struct ipcfs_service *service)
 	/* Another process may have the number now. */
 	if (!result && target_has_ended(service))
 		result = -ESRCH;
-	if (!result && service->remembers)
-		result = ipcfs_filesystem_set(service->fs, &service->latest);
+	if (!result && service->state->remembers)
+		result = ipcfs_filesystem_set(service->fs, &service->state->latest);
 	if (result < 0)
 		explain_failure(result, service->options);
 	else if (!ipcfs_filesystem_has_queues(service->fs))
@@ -214,6 +219,7 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 		.open = open_service,
 		.start = start_service,
 		.succeed = succeed,
+		.rest = rest,
 		.stop = stop_service,
 		.admit = admit_request,
 		.done = finish_request,
@@ -228,8 +234,6 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 
 void ipcfs_service_free(struct ipcfs_service *service)
 {
-	if (service->remembers)
-		ipcfs_settings_free(&service->latest);
 	if (service->fs)
 		ipcfs_filesystem_destroy(service->fs);
 }

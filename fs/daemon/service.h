@@ -9,15 +9,15 @@
 #include "fs/daemon/session.h"
 #include "fs/ops/options.h"
 
+struct ipcfs_handover;
+
 struct ipcfs_service {
 	struct ipcfs_filesystem *fs;	     /* owned */
-	const struct ipcfs_options *options; /* not owned, as the next one */
-	const char *mountpoint;
+	struct ipcfs_handover *state;	     /* not owned: what another program would get */
+	const struct ipcfs_options *options; /* of it */
+	const char *mountpoint;		     /* the same */
 	dev_t device;
-	int target;		      /* a pidfd of options->target, for the workers; -1: none */
-	bool reloaded;		      /* the worker reads the brokers' file again at its start */
-	bool remembers;		      /* there are `latest` */
-	struct ipcfs_settings latest; /* settings that were read again, for the workers to come */
+	bool reloaded; /* the worker reads the brokers' file again at its start */
 };
 
 /* Opens the file system. A negative errno was logged. Call while there is one thread. */

@@ -27,6 +27,7 @@
 #include "fs/daemon/session_threads.h"
 #include "fs/daemon/supervisor.h"
 #include "fs/daemon/unmounter.h"
+#include "fs/daemon/upgrade.h"
 
 #define DEADLINE_US (800 * 1000) /* for the end of the process */
 
@@ -41,8 +42,10 @@ struct session {
 	int ready; /* of ipcfs_daemonize_fork; -1: nobody waits for it any more */
 	struct ipcfs_session_threads *threads;
 	struct ipcfs_legacy *legacy; /* NULL: there is no supervisor */
+	struct ipcfs_upgrade *upgrade;
 	struct ipcfs_worker worker;
 	bool is_worker;
+	bool resumed;  /* the process was a supervisor of another program */
 	bool ending;   /* begin_end was called */
 	bool orphaned; /* the worker's supervisor has ended */
 };
@@ -126,8 +129,11 @@ static void unmount(struct session *session)
 	 */
 	if (session->mount_id != 0 && is_mounted_there(session))
 		(void)ipcfs_mountpoint_detach(session->mountpoint);
+	/* of another program libfuse does not know the mount */
+	if (session->resumed && session->mount_id == 0)
+		(void)ipcfs_mountpoint_detach(session->mountpoint);
 	/* Closes /dev/fuse, which fails every request that is left. */
-	if (is_mounted_there(session) || make_look_dead(session) == 0)
+	if ((!session->resumed && is_mounted_there(session)) || make_look_dead(session) == 0)
 		fuse_session_unmount(session->fuse);
 	mounted = NULL;
 }
@@ -212,6 +218,8 @@ static void tell_ready(void *arg)
 {
 	struct session *session = arg;
 
+	if (session->legacy)
+		atomic_store(&session->legacy->trial, 0);
 	if (session->foreground) {
 		ipcfs_notify(IPCFS_NOTICE_READY);
 	} else if (session->ready >= 0) {
@@ -255,9 +263,33 @@ static void remember(void *arg)
 }
 
 /* For struct ipcfs_supervisor_hooks. */
+static void program_changes(void *arg)
+{
+	const struct session *session = arg;
+
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_RELOADING);
+}
+
+/* For struct ipcfs_supervisor_hooks. */
 static void supervisor_ends(void *arg)
 {
 	begin_end(arg);
+}
+
+/*
+ * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has ended
+ * instead.
+ */
+static void obey(struct session *session)
+{
+	if (ipcfs_worker_is_to_stop(&session->worker)) {
+		ipcfs_session_threads_stop(session->threads);
+		session->hooks->rest(session->hooks->arg);
+		ipcfs_worker_stopped(&session->worker);
+	}
+	ipcfs_log(LOG_ERR, "the supervisor was killed: the mount ends");
+	session->orphaned = true;
 }
 
 /*
@@ -292,8 +324,7 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 			break;
 		}
 		if (events[SUPERVISOR].revents) {
-			ipcfs_log(LOG_ERR, "the supervisor was killed: the mount ends");
-			session->orphaned = true;
+			obey(session);
 			break;
 		}
 		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
@@ -378,20 +409,37 @@ static int begin_worker(struct session *session)
 	return result;
 }
 
+/* Notes what another program has to know of the session. */
+static void hand_over(const struct session *session)
+{
+	struct ipcfs_handover *state = session->upgrade->state;
+
+	state->device = fuse_session_fd(session->fuse);
+	state->unmounter = session->unmounter.fd;
+	state->unmounter_process = session->unmounter.process;
+}
+
 /* Returns 1 in the process that serves the mount. Else the mount has ended: 0 or a negative errno. */
 static int supervise(struct session *session, const sigset_t *taken)
 {
-	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, supervisor_ends,
-						      session };
+	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, program_changes,
+						      supervisor_ends, session };
+	struct ipcfs_upgrade *upgrade = session->upgrade;
+	dev_t device = 0;
 	int result;
 
 	if (!session->legacy)
 		return 1;
+	atomic_store(&session->legacy->trial, upgrade->trial);
+	hand_over(session);
+	device = ipcfs_mountpoint_device(session->mountpoint);
+	ipcfs_upgrade_listen(upgrade, device);
 	result = ipcfs_supervise(fuse_session_fd(session->fuse), session->legacy->keeps, taken,
-				 &hooks, &session->worker);
+				 &hooks, upgrade, &session->worker);
 	if (result == 1)
 		return 1;
 	begin_end(session);
+	ipcfs_upgrade_end(upgrade, device);
 	unmount(session);
 	return result;
 }
@@ -426,8 +474,31 @@ out:
 	return result;
 }
 
+/* Goes into the background, and starts a process that can unmount. A negative errno was logged. */
+static int begin(struct session *session, const sigset_t *before)
+{
+	int result = session->foreground || session->resumed ? 0 : go_background(session);
+
+	if (result < 0) {
+		pthread_sigmask(SIG_SETMASK, before, NULL);
+		return result;
+	}
+	if (session->resumed) {
+		session->unmounter.fd = session->upgrade->state->unmounter;
+		session->unmounter.process = session->upgrade->state->unmounter_process;
+		return 0;
+	}
+	result = start_unmounter(session);
+	if (result < 0) {
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
+		unmount(session);
+	}
+	return result;
+}
+
 int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool foreground,
-		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks)
+		      struct ipcfs_legacy *legacy, struct ipcfs_upgrade *upgrade,
+		      const struct ipcfs_session_hooks *hooks)
 {
 	struct session session = {
 		.fuse = fuse,
@@ -438,6 +509,8 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.ready = -1,
 		.unmounter = { .fd = -1 },
 		.legacy = legacy,
+		.upgrade = upgrade,
+		.resumed = upgrade && upgrade->taken,
 		.worker = { .line = -1, .watch = -1 },
 	};
 	sigset_t taken, before;
@@ -445,17 +518,9 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 
 	fflush(NULL);
 	block_signals(&taken, &before);
-	result = foreground ? 0 : go_background(&session);
-	if (result < 0) {
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	result = begin(&session, &before);
+	if (result < 0)
 		return result;
-	}
-	result = start_unmounter(&session);
-	if (result < 0) {
-		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
-		unmount(&session);
-		return result;
-	}
 	result = supervise(&session, &taken);
 	if (result != 1)
 		return result;

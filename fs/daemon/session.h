@@ -21,6 +21,7 @@
 
 struct fuse_session;
 struct ipcfs_legacy;
+struct ipcfs_upgrade;
 struct ipcfs_worker;
 
 struct ipcfs_session_hooks {
@@ -41,6 +42,11 @@ struct ipcfs_session_hooks {
 	 * requests are served.
 	 */
 	void (*succeed)(void *arg);
+	/*
+	 * Has all threads leave parked requests alone, after the session threads have ended: the
+	 * next worker goes on with these.
+	 */
+	void (*rest)(void *arg);
 	/* Answers every parked request, as the session ends. Later requests get no answer. */
 	void (*stop)(void *arg);
 	/*
@@ -76,9 +82,11 @@ struct ipcfs_session_hooks {
  * From the beginning of the end on the process has 800 ms; then it exits with 0 in any case.
  *
  * Unless `legacy` is NULL, this process becomes a supervisor (supervisor.h), and the function returns
- * in each worker too. Call it with an open file system if it is NULL.
+ * in each worker too. Call it with an open file system if it is NULL, with no `upgrade`
+ * (upgrade.h). If that has taken over from another program, the process is a supervisor already.
  */
 int ipcfs_session_run(struct fuse_session *session, const char *mountpoint, bool foreground,
-		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks);
+		      struct ipcfs_legacy *legacy, struct ipcfs_upgrade *upgrade,
+		      const struct ipcfs_session_hooks *hooks);
 
 #endif

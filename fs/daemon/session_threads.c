@@ -377,6 +377,7 @@ static void stop_watcher(struct ipcfs_session_threads *threads)
 	pthread_cond_signal(&threads->wake);
 	pthread_mutex_unlock(&threads->lock);
 	pthread_join(threads->watcher, NULL);
+	threads->watched = false;
 }
 
 /* Signals a thread until it ends: a signal that comes just before it sleeps is lost. */

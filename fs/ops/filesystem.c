@@ -179,7 +179,9 @@ static int take_over(struct ipcfs_filesystem *fs)
 {
 	if (!fs->legacy || !fs->legacy->keeps)
 		return 0;
-	if (atomic_fetch_add(&fs->legacy->begun, 1) >= BEGUN_MAX) {
+	/* another program's workers do not count: the one before would not die of it */
+	if (!atomic_load(&fs->legacy->trial) &&
+	    atomic_fetch_add(&fs->legacy->begun, 1) >= BEGUN_MAX) {
 		ipcfs_log(LOG_ERR, "what was open is dropped: the processes that were to serve the "
 				   "mount have died of it");
 		ipcfs_legacy_drop(fs->legacy);
@@ -301,6 +303,14 @@ void ipcfs_filesystem_succeed(void *arg)
 	if (!fs->ledger || fs->legacy->dropped)
 		ipcfs_invalidate_all(fs);
 	fs->legacy->dropped = false;
+}
+
+void ipcfs_filesystem_rest(void *arg)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	ipcfs_waits_rest(fs->waits);
+	ipcfs_audit_finish(&fs->audit);
 }
 
 void ipcfs_filesystem_stop(void *arg)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/base/effects.h"
+#include "fs/base/layout.h"
 #include "fs/base/ledger.h"
 
 /*
@@ -27,6 +28,48 @@ struct pending_entry {
 	uint64_t owner, size;
 	bool refused, nonblock;
 };
+
+uint64_t ipcfs_file_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct file_entry),
+		offsetof(struct file_entry, node),
+		offsetof(struct file_entry, since),
+		offsetof(struct file_entry, opener),
+		offsetof(struct file_entry, map),
+		offsetof(struct file_entry, text),
+		offsetof(struct file_entry, readers),
+		offsetof(struct file_entry, answer),
+		offsetof(struct file_entry, pending),
+		offsetof(struct file_entry, done),
+		offsetof(struct file_entry, at),
+		offsetof(struct file_entry, message),
+		offsetof(struct file_entry, left),
+		offsetof(struct file_entry, generation),
+		offsetof(struct file_entry, backing),
+		offsetof(struct file_entry, reads),
+		offsetof(struct file_entry, writes),
+		offsetof(struct file_entry, opened),
+		offsetof(struct file_entry, eof_next),
+		offsetof(struct file_entry, counted),
+		sizeof(struct pending_entry),
+		offsetof(struct pending_entry, size),
+		offsetof(struct pending_entry, refused),
+		offsetof(struct pending_entry, nonblock),
+		offsetof(struct ipcfs_caller, before),
+		offsetof(struct ipcfs_caller, loaded),
+		offsetof(struct ipcfs_caller, caps),
+		offsetof(struct ipcfs_caller, user_ns),
+		offsetof(struct ipcfs_caller, ngroups),
+		offsetof(struct ipcfs_id_map, ranges),
+		sizeof(struct ipcfs_id_range),
+		IPCFS_DONE_MAX,
+		offsetof(struct ipcfs_done, next),
+		offsetof(struct ipcfs_done, read),
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+}
 
 /* Returns whether the file has something that can't be made anew. */
 static bool is_bound(const struct ipcfs_file *file)

@@ -38,4 +38,7 @@ bool ipcfs_file_was_done(struct ipcfs_file *file, int64_t *result, struct ipcfs_
 void ipcfs_files_restore(struct ipcfs_filesystem *fs,
 			 int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file));
 
+/* Adds the layout of an open file in the ledger to a hash: see fs/base/layout.h. */
+uint64_t ipcfs_file_layout(uint64_t hash);
+
 #endif
