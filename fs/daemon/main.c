@@ -15,14 +15,12 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <syslog.h>
@@ -37,6 +35,7 @@
 #include "fs/daemon/handover.h"
 #include "fs/daemon/mount_program.h"
 #include "fs/daemon/mountpoint.h"
+#include "fs/daemon/process.h"
 #include "fs/daemon/service.h"
 #include "fs/daemon/session.h"
 #include "fs/daemon/upgrade.h"
@@ -46,22 +45,6 @@
 #include "fs/ops/state_layout.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SERVE = 2 };
-
-/* The soft limit is not raised beyond this, even if the hard limit is higher. */
-#define DESCRIPTORS_MAX (1024 * 1024)
-
-#define LARGE_BLOCK (128 * 1024) /* bytes */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define MAY_PROTECT_MEMORY 0 /* the leak checker needs access to the memory */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MAY_PROTECT_MEMORY 0
-#endif
-#endif
-#ifndef MAY_PROTECT_MEMORY
-#define MAY_PROTECT_MEMORY 1
-#endif
 
 /* Logs a message of libfuse as one of the daemon. */
 __attribute__((format(printf, 2, 0))) static void log_libfuse(enum fuse_log_level level,
@@ -100,41 +83,6 @@ static void close_inherited(void)
 {
 	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0) < 0)
 		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
-}
-
-/* Raises the limit on open descriptors. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	if (limit.rlim_cur >= limit.rlim_max || limit.rlim_cur >= DESCRIPTORS_MAX)
-		return;
-	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		ipcfs_log(LOG_WARNING, "RLIMIT_NOFILE: %s", strerror(errno));
-}
-
-/*
- * Keeps message bytes from core dumps, debuggers and readers of /proc. Depending on
- * fs.suid_dumpable, the kernel makes the daemon dumpable again when a thread changes its ids. So
- * the size of core dumps is limited too, to one byte: unlike a limit of 0 that also applies to
- * programs of core_pattern (core(5)).
- */
-static void protect_memory(void)
-{
-	const struct rlimit none = { .rlim_cur = 1, .rlim_max = 1 };
-
-	if (!MAY_PROTECT_MEMORY)
-		return;
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		ipcfs_log(LOG_WARNING, "PR_SET_DUMPABLE: %s", strerror(errno));
-	if (setrlimit(RLIMIT_CORE, &none) < 0) {
-		/* A limit of 0 can't be raised to 1 without privilege, and is kept. */
-		if (errno != EPERM)
-			ipcfs_log(LOG_WARNING, "RLIMIT_CORE: %s", strerror(errno));
-	}
 }
 
 static int close_on_exec(int fd)
@@ -296,35 +244,6 @@ static int run(struct fuse_args *args, struct ipcfs_handover *state, char **argu
 }
 
 /*
- * Keeps malloc(3) from holding unused memory: two arenas instead of one for each waiting thread,
- * and large blocks of their own, which go back to the system when they are freed. Without a fixed
- * size for these, freed blocks become part of an arena.
- */
-static void tune_malloc(void)
-{
-#ifdef M_ARENA_MAX
-	mallopt(M_ARENA_MAX, 2);
-#endif
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-#endif
-}
-
-/* Sets up the process. */
-static void set_up_process(bool debug)
-{
-	/* libfuse writes its debug lines in pieces, which can't be logged as lines. */
-	if (debug)
-		fuse_set_log_func(NULL);
-	else
-		protect_memory();
-	/* Objects get the mode that the caller asked for. */
-	umask(0);
-	raise_descriptors();
-	tune_malloc();
-}
-
-/*
  * Goes on for another program, with its connection. With `check` only tries whether that is
  * possible. A negative errno: it is not, which was logged, or the mount could not be served.
  * *begun: it was taken over.
@@ -385,7 +304,7 @@ static int check_state(int file, char **arguments)
 	bool begun;
 	int err = read_state(file, &state);
 
-	set_up_process(true);
+	ipcfs_process_set_up(true);
 	ipcfs_upgrade_init(&upgrade, &state, arguments);
 	if (!err)
 		err = go_on(&state, &upgrade, true, &begun);
@@ -411,7 +330,7 @@ static int resume(int file, char **arguments)
 		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
 	if (!state.options.foreground)
 		ipcfs_log_background();
-	set_up_process(state.options.debug);
+	ipcfs_process_set_up(state.options.debug);
 	ipcfs_upgrade_init(&upgrade, &state, arguments);
 	upgrade.taken = true;
 	upgrade.trial = !state.back;
@@ -470,7 +389,7 @@ static int obey(struct fuse_args *args, char **arguments)
 		else if (program.fake)
 			err = ipcfs_mountpoint_check(options->mountpoint);
 		else {
-			set_up_process(options->debug);
+			ipcfs_process_set_up(options->debug);
 			err = run(args, &state, arguments);
 		}
 	}

@@ -25,6 +25,7 @@
 #include "fs/daemon/mountpoint.h"
 #include "fs/daemon/notify.h"
 #include "fs/daemon/session_threads.h"
+#include "fs/daemon/signals.h"
 #include "fs/daemon/supervisor.h"
 #include "fs/daemon/unmounter.h"
 #include "fs/daemon/upgrade.h"
@@ -73,11 +74,6 @@ static void end_by_force(int signal)
 	(void)sigaction(SIGABRT, &now, NULL); /* of a thread that can't leave a namespace then */
 	(void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	_exit(0);
-}
-
-static void wake_up(int signal)
-{
-	(void)signal;
 }
 
 /* Tells whether this mount still is the one at the mount point: after umount -l it is not. */
@@ -176,41 +172,6 @@ static int start_unmounter(struct session *session)
 	if (ipcfs_mountpoint_privileged())
 		return 0;
 	return ipcfs_unmounter_start(session->mountpoint, &session->unmounter);
-}
-
-/*
- * Sets signal masks and handlers. Call before there are threads. *taken: the signals that end
- * the session, SIGHUP and SIGCHLD; *before: the old mask.
- */
-static void block_signals(sigset_t *taken, sigset_t *before)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = wake_up };
-	struct sigaction usual = { .sa_handler = SIG_DFL };
-	sigset_t kick;
-
-	sigemptyset(taken);
-	sigaddset(taken, SIGTERM);
-	sigaddset(taken, SIGINT);
-	/* Blocked, so signalfd(2) takes it although it is ignored, by nohup(1) too. */
-	sigaddset(taken, SIGHUP);
-	sigaddset(taken, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, taken, before);
-
-	sigaction(SIGCHLD, &usual, NULL); /* ignored, it would not come */
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGXFSZ, &ignore, NULL); /* beyond RLIMIT_FSIZE: an error instead */
-	sigaction(SIGUSR1, &wake, NULL);
-	sigemptyset(&kick);
-	sigaddset(&kick, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-}
-
-/* Returns a pending signal. 0: there is none. */
-static int take_signal(int signals)
-{
-	struct signalfd_siginfo info;
-
-	return read(signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
 /* Tells everyone who waits for it that the mount answers, or has other settings. */
@@ -327,7 +288,7 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 			obey(session);
 			break;
 		}
-		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
+		signal = events[SIGNALS].revents ? ipcfs_signals_take(events[SIGNALS].fd) : 0;
 		if (signal == SIGHUP)
 			reload(session);
 		else if (signal == SIGCHLD)
@@ -517,7 +478,7 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 	int result;
 
 	fflush(NULL);
-	block_signals(&taken, &before);
+	ipcfs_signals_block(&taken, &before);
 	result = begin(&session, &before);
 	if (result < 0)
 		return result;

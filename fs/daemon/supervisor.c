@@ -43,6 +43,7 @@ struct supervisor {
 	int watch;	     /* the worker's, see supervisor.h; -1: there is none */
 	int old_watch;	     /* of the worker before; -1: it was closed */
 	pid_t worker;	     /* 0: there is none */
+	bool own;	     /* the worker is of this program */
 	int status;	     /* of the last worker that ended, as wait(2) has it */
 	bool ready;	     /* some worker was */
 	bool reloaded;
@@ -109,6 +110,7 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	}
 	renew_watch(self);
 	self->line = ends[0];
+	self->own = true;
 	self->worker = fork();
 	if (self->worker == 0) {
 		become_worker(self, fresh, ends[1], worker);
@@ -175,7 +177,9 @@ static void take_word(struct supervisor *self)
 	if (recv(self->line, &word, 1, MSG_DONTWAIT) != 1) {
 		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
 	} else if (word == WORD_ENDS) {
-		self->ending = true;
+		/* of a program that has not served yet, this says nothing about the mount */
+		if (!self->upgrade->trial || !self->own)
+			self->ending = true;
 	} else if (word == WORD_STOPPED) {
 		kill_worker(self);
 	} else {

@@ -27,8 +27,10 @@ static void explain(const char *path, int err)
 			  "supervise, or by a version that can't be upgraded",
 			  path);
 		break;
-	case -EACCES:
 	case -EPERM:
+		ipcfs_log(LOG_ERR, "%s: another user listens in place of the supervisor", path);
+		break;
+	case -EACCES:
 		ipcfs_log(LOG_ERR,
 			  "%s: only root and the user who mounted it may upgrade this mount", path);
 		break;
