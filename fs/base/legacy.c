@@ -71,6 +71,7 @@ uint64_t ipcfs_legacy_layout(uint64_t hash)
 		sizeof(struct ipcfs_legacy),
 		offsetof(struct ipcfs_legacy, files),
 		offsetof(struct ipcfs_legacy, init),
+		offsetof(struct ipcfs_legacy, answer),
 		offsetof(struct ipcfs_legacy, backings),
 		offsetof(struct ipcfs_legacy, polls),
 		offsetof(struct ipcfs_legacy, keeps),
@@ -128,6 +129,19 @@ void ipcfs_legacy_request(struct ipcfs_legacy *legacy, const void *request, size
 		memcpy(legacy->init, request, size);
 		atomic_store(&legacy->init_size, size);
 	}
+}
+
+bool ipcfs_legacy_answer(struct ipcfs_legacy *legacy, const void *answer, size_t size)
+{
+	size_t before = atomic_load(&legacy->answer_size);
+
+	if (size > sizeof(legacy->answer))
+		return false;
+	if (before)
+		return before == size && memcmp(legacy->answer, answer, size) == 0;
+	memcpy(legacy->answer, answer, size);
+	atomic_store(&legacy->answer_size, size);
+	return true;
 }
 
 void ipcfs_legacy_backing(struct ipcfs_legacy *legacy, int id)

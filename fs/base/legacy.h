@@ -19,10 +19,12 @@
 #define IPCFS_LEGACY_BACKINGS 4096 /* backing files that are known; more stay until the unmount */
 
 struct ipcfs_legacy {
-	uint64_t layout;	       /* ipcfs_layout of the program that made it */
-	_Atomic uint64_t nodes, files; /* for ipcfs_table_continue */
-	_Atomic size_t init_size;      /* 0: no worker has read INIT yet */
-	char init[IPCFS_LEGACY_INIT];  /* the request as it was read */
+	uint64_t layout;		/* ipcfs_layout of the program that made it */
+	_Atomic uint64_t nodes, files;	/* for ipcfs_table_continue */
+	_Atomic size_t init_size;	/* 0: no worker has read INIT yet */
+	char init[IPCFS_LEGACY_INIT];	/* the request as it was read */
+	_Atomic size_t answer_size;	/* 0: it was not answered yet */
+	char answer[IPCFS_LEGACY_INIT]; /* what the kernel was told */
 	/*
 	 * The kernel's ids of backing files, each in the place id % IPCFS_LEGACY_BACKINGS; or 0.
 	 * While a worker begins: the negative id of one that goes on.
@@ -68,6 +70,9 @@ void ipcfs_legacy_drop(struct ipcfs_legacy *legacy);
 
 /* Notes what has to be known of a request that was read from /dev/fuse. */
 void ipcfs_legacy_request(struct ipcfs_legacy *legacy, const void *request, size_t size);
+
+/* Notes the answer to INIT. Returns whether it is the one that was given first. */
+bool ipcfs_legacy_answer(struct ipcfs_legacy *legacy, const void *answer, size_t size);
 
 /* Notes a backing file of the kernel, or that it was closed. NULL: there is no successor. */
 void ipcfs_legacy_backing(struct ipcfs_legacy *legacy, int id);

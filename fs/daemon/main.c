@@ -31,6 +31,7 @@
 #include "fs/base/number.h"
 #include "fs/daemon/brokers.h"
 #include "fs/daemon/command_line.h"
+#include "fs/daemon/device.h"
 #include "fs/daemon/explain.h"
 #include "fs/daemon/handover.h"
 #include "fs/daemon/mount_program.h"
@@ -267,6 +268,10 @@ static int go_on(struct ipcfs_handover *state, struct ipcfs_upgrade *upgrade, bo
 		session = make_session(&state->args, &service);
 	if (result == 0 && (!session || fuse_session_mount(session, path) < 0))
 		result = -ENOMEM;
+	if (result == 0 && check)
+		result = ipcfs_device_use(session, legacy);
+	if (result == 0 && check && atomic_load(&legacy->init_size))
+		result = ipcfs_device_replay_init(session);
 	if (result == 0 && !check) {
 		*begun = true;
 		service.device = ipcfs_mountpoint_device(service.mountpoint);
@@ -304,7 +309,7 @@ static int check_state(int file, char **arguments)
 	bool begun;
 	int err = read_state(file, &state);
 
-	ipcfs_process_set_up(true);
+	ipcfs_process_set_up(state.options.debug);
 	ipcfs_upgrade_init(&upgrade, &state, arguments);
 	if (!err)
 		err = go_on(&state, &upgrade, true, &begun);
