@@ -379,6 +379,10 @@ int ipcfs_options_parse(struct fuse_args *args, bool sloppy, struct ipcfs_option
 		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
 		return -EINVAL;
 	}
+	if (options->upgrade && options->source) {
+		ipcfs_log(LOG_ERR, "--upgrade takes nothing but a mount point");
+		return -EINVAL;
+	}
 	if (options->upgrade)
 		return 0;
 	if (options->namespaces && options->target) {

@@ -261,6 +261,7 @@ static int go_on(struct ipcfs_handover *state, struct ipcfs_upgrade *upgrade, bo
 	char path[32];
 	int result = ipcfs_brokers_load(&state->options);
 
+	state->device = ipcfs_process_own(state->device);
 	snprintf(path, sizeof(path), "/dev/fd/%d", state->device);
 	if (result == 0 && legacy)
 		service.fs = ipcfs_filesystem_create(legacy);

@@ -3,13 +3,16 @@
 #include "fs/daemon/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "fs/base/log.h"
 
@@ -90,4 +93,18 @@ void ipcfs_process_set_up(bool debug)
 	umask(0);
 	raise_descriptors();
 	tune_malloc();
+}
+
+int ipcfs_process_own(int inherited)
+{
+#if defined(__SANITIZE_THREAD__)
+	int own = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (own < 0 || syscall(SYS_dup3, inherited, own, O_CLOEXEC) < 0)
+		return inherited;
+	close(inherited);
+	return own;
+#else
+	return inherited;
+#endif
 }

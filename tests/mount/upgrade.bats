@@ -355,6 +355,7 @@ second" ]'
 	fails 'no ipcfs is mounted there' "$ASK" --upgrade "$MNT"
 	fails 'No such file or directory' "$ASK" --upgrade "$MNT/nothing"
 	fails 'no mount point given' "$ASK" --upgrade
+	fails 'takes nothing but a mount point' "$ASK" --upgrade ipcfs "$MNT"
 	start_mount
 	fails 'no supervisor of this mount listens' "$ASK" --upgrade "$MNT"
 	fails 'no ipcfs is mounted there' "$ASK" --upgrade "$MNT/posix"
