@@ -28,7 +28,7 @@
 #define SETTING "setting."
 #define LATEST "latest."
 
-enum type { DESCRIPTOR, NUMBER, FLAG, STRING };
+enum type { WORD, DESCRIPTOR, NUMBER, FLAG, STRING };
 
 #define OF(field) offsetof(struct ipcfs_handover, field)
 
@@ -37,6 +37,9 @@ static const struct field {
 	enum type type;
 	size_t at;
 } fields[] = {
+	{ "layout", WORD, OF(layout) },
+	{ "number", WORD, OF(number) },
+	{ "mount_id", WORD, OF(mount_id) },
 	{ "device", DESCRIPTOR, OF(device) },
 	{ "legacy", DESCRIPTOR, OF(legacy) },
 	{ "listener", DESCRIPTOR, OF(listener) },
@@ -105,6 +108,11 @@ static int write_field(const struct ipcfs_handover *handover, const struct field
 	int none = field->type == DESCRIPTOR ? -1 : 0, err = 0;
 
 	switch (field->type) {
+	case WORD:
+		if (!*(const uint64_t *)at)
+			return 0;
+		err = ipcfs_text_printf(text, "%s=%" PRIx64, field->name, *(const uint64_t *)at);
+		break;
 	case DESCRIPTOR:
 	case NUMBER:
 		if (*(const int *)at == none)
@@ -127,10 +135,8 @@ static int write_field(const struct ipcfs_handover *handover, const struct field
 
 static int write_all(const struct ipcfs_handover *handover, struct ipcfs_text *text)
 {
-	int err = ipcfs_text_printf(text, "layout=%" PRIx64, handover->layout);
+	int err = 0;
 
-	if (!err)
-		err = ipcfs_text_add(text, "", 1);
 	for (size_t i = 0; !err && i < FIELDS; i++)
 		err = write_field(handover, &fields[i], text);
 	if (!err)
@@ -178,6 +184,8 @@ static int read_field(struct ipcfs_handover *handover, const struct field *field
 		*(char **)at = strdup(value);
 		return *(char **)at ? 0 : -ENOMEM;
 	}
+	if (field->type == WORD)
+		return sscanf(value, "%" SCNx64, (uint64_t *)at) == 1 ? 0 : -EINVAL;
 	if (ipcfs_number_parse(value, strlen(value), 0, INT_MAX, &number))
 		return -EINVAL;
 	if (field->type == FLAG)
@@ -206,8 +214,6 @@ static int take_entry(struct ipcfs_handover *handover, const char *name, const c
 	for (size_t i = 0; i < FIELDS; i++)
 		if (strcmp(name, fields[i].name) == 0)
 			return read_field(handover, &fields[i], value);
-	if (strcmp(name, "layout") == 0)
-		return sscanf(value, "%" SCNx64, &handover->layout) == 1 ? 0 : -EINVAL;
 	if (strcmp(name, "arg") == 0)
 		return fuse_opt_add_arg(&handover->args, value) < 0 ? -ENOMEM : 0;
 	result = take_setting(&handover->options.given, GIVEN, name, value);

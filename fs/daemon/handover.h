@@ -15,7 +15,9 @@
 #include "fs/ops/options.h"
 
 struct ipcfs_handover {
-	uint64_t layout; /* ipcfs_state_layout of the program that wrote it */
+	uint64_t layout;   /* ipcfs_state_layout of the program that wrote it */
+	uint64_t number;   /* the device number of the mount; 0: unknown */
+	uint64_t mount_id; /* of ipcfs_mountpoint_id */
 	/* Descriptors; -1: none. */
 	int device; /* the connection */
 	int legacy;

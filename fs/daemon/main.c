@@ -102,6 +102,7 @@ static int set_up_mount(struct fuse_session *session, struct ipcfs_service *serv
 	int result;
 
 	service->device = ipcfs_mountpoint_device(service->mountpoint);
+	service->state->number = service->device;
 	ipcfs_filesystem_set_device(service->fs, service->device);
 	/* A program that inherited the descriptor would keep the connection open. */
 	result = close_on_exec(fuse_session_fd(session));
@@ -275,7 +276,7 @@ static int go_on(struct ipcfs_handover *state, struct ipcfs_upgrade *upgrade, bo
 		result = ipcfs_device_replay_init(session);
 	if (result == 0 && !check) {
 		*begun = true;
-		service.device = ipcfs_mountpoint_device(service.mountpoint);
+		service.device = (dev_t)state->number;
 		ipcfs_filesystem_set_device(service.fs, service.device);
 		result = ipcfs_session_run(session, service.mountpoint, state->options.foreground,
 					   legacy, upgrade, &hooks);

@@ -376,6 +376,7 @@ static void hand_over(const struct session *session)
 	struct ipcfs_handover *state = session->upgrade->state;
 
 	state->device = fuse_session_fd(session->fuse);
+	state->mount_id = session->mount_id;
 	state->unmounter = session->unmounter.fd;
 	state->unmounter_process = session->unmounter.process;
 }
@@ -386,14 +387,14 @@ static int supervise(struct session *session, const sigset_t *taken)
 	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, program_changes,
 						      supervisor_ends, session };
 	struct ipcfs_upgrade *upgrade = session->upgrade;
-	dev_t device = 0;
+	dev_t device;
 	int result;
 
 	if (!session->legacy)
 		return 1;
 	atomic_store(&session->legacy->trial, upgrade->trial);
 	hand_over(session);
-	device = ipcfs_mountpoint_device(session->mountpoint);
+	device = (dev_t)upgrade->state->number;
 	ipcfs_upgrade_listen(upgrade, device);
 	result = ipcfs_supervise(fuse_session_fd(session->fuse), session->legacy->keeps, taken,
 				 &hooks, upgrade, &session->worker);
@@ -477,6 +478,8 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 	sigset_t taken, before;
 	int result;
 
+	if (session.resumed) /* another one may be mounted there since */
+		session.mount_id = upgrade->state->mount_id;
 	fflush(NULL);
 	ipcfs_signals_block(&taken, &before);
 	result = begin(&session, &before);

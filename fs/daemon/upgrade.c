@@ -44,7 +44,7 @@ void ipcfs_upgrade_listen(struct ipcfs_upgrade *upgrade, dev_t device)
 {
 	int fd = upgrade->state->listener;
 
-	if (fd >= 0)
+	if (fd >= 0 || !device)
 		return;
 	fd = ipcfs_upgrade_socket_listen(device);
 	if (fd < 0)
@@ -116,31 +116,6 @@ static void refuse(struct ipcfs_upgrade *upgrade, const char *why)
 	       upgrade->state->program, why);
 }
 
-static void begin_check(struct ipcfs_upgrade *upgrade)
-{
-	const char *why = NULL;
-	int file;
-
-	upgrade->fresh = ipcfs_upgrade_program_open(upgrade->state->program, &why);
-	if (upgrade->fresh < 0) {
-		refuse(upgrade, why);
-		return;
-	}
-	file = ipcfs_handover_write(upgrade->state);
-	if (file >= 0)
-		upgrade->checker = ipcfs_upgrade_program_check(
-			upgrade->fresh, upgrade->state, file, upgrade->arguments, &upgrade->answer);
-	if (file < 0 || upgrade->checker < 0)
-		why = strerror(file < 0 ? -file : -upgrade->checker);
-	ipcfs_descriptor_close(&file);
-	if (why) {
-		refuse(upgrade, why);
-		return;
-	}
-	upgrade->checking = (int)syscall(SYS_pidfd_open, upgrade->checker, 0);
-	upgrade->limit = ipcfs_clock_ns() + CHECK_NS;
-}
-
 /* Returns the last line of what the program has said, without the newline. */
 static const char *last_line(char *said)
 {
@@ -178,21 +153,58 @@ static bool judge(struct ipcfs_upgrade *upgrade, int status, bool late)
 	return false;
 }
 
-/* Ends the process that checks, which has ended, or has had its time. */
-static bool end_check(struct ipcfs_upgrade *upgrade, bool late)
+/* Ends the process that checks, if it has not ended, and what it has left. Returns its status. */
+static int reap_checker(const struct ipcfs_upgrade *upgrade)
 {
 	int status = 0;
-	bool may;
 
-	if (late)
-		(void)kill(upgrade->checker, SIGKILL);
-	(void)kill(-upgrade->checker, SIGKILL); /* its children, if it has left any */
+	/* of a process that has ended, and was not waited for, this changes nothing */
+	(void)kill(upgrade->checker, SIGKILL);
+	(void)kill(-upgrade->checker, SIGKILL);
 	while (waitpid(upgrade->checker, &status, 0) < 0 && errno == EINTR)
 		;
-	may = judge(upgrade, status, late);
+	return status;
+}
+
+/* Ends the check. Returns whether the program can be executed. */
+static bool end_check(struct ipcfs_upgrade *upgrade, bool late)
+{
+	bool may = judge(upgrade, reap_checker(upgrade), late);
+
 	ipcfs_descriptor_close(&upgrade->checking);
 	ipcfs_descriptor_close(&upgrade->answer);
 	return may;
+}
+
+static void begin_check(struct ipcfs_upgrade *upgrade)
+{
+	const char *why = NULL;
+	int file;
+
+	upgrade->fresh = ipcfs_upgrade_program_open(upgrade->state->program, &why);
+	if (upgrade->fresh < 0) {
+		refuse(upgrade, why);
+		return;
+	}
+	file = ipcfs_handover_write(upgrade->state);
+	if (file >= 0)
+		upgrade->checker = ipcfs_upgrade_program_check(
+			upgrade->fresh, upgrade->state, file, upgrade->arguments, &upgrade->answer);
+	if (file < 0 || upgrade->checker < 0)
+		why = strerror(file < 0 ? -file : -upgrade->checker);
+	ipcfs_descriptor_close(&file);
+	if (why) {
+		refuse(upgrade, why);
+		return;
+	}
+	upgrade->checking = (int)syscall(SYS_pidfd_open, upgrade->checker, 0);
+	upgrade->limit = ipcfs_clock_ns() + CHECK_NS;
+	if (upgrade->checking < 0) {
+		why = strerror(errno);
+		(void)reap_checker(upgrade);
+		ipcfs_descriptor_close(&upgrade->answer);
+		refuse(upgrade, why);
+	}
 }
 
 uint64_t ipcfs_upgrade_events(const struct ipcfs_upgrade *upgrade,

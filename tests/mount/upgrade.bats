@@ -264,6 +264,27 @@ second" ]'
 	as_user 1235 ls "$MNT/posix"
 }
 
+@test "another mount at the same path is left alone" {
+	local first second other=$BATS_TEST_TMPDIR/other
+	mkdir "$other"
+	start_mount -o supervise
+	first=$DAEMON
+	mount --bind "$MNT" "$other"
+	umount -l "$MNT"
+	start_mount -o supervise
+	second=$DAEMON
+	version 1
+	"$ASK" --upgrade "$other"
+	serves 0
+	grep -q 'version="1.2.0"' "$other/metrics"
+	umount "$other"
+	DAEMON=$first
+	daemon_ends
+	DAEMON=$second
+	upgrades 1
+	stop_mount
+}
+
 @test "options go on: a target, audit, the source, read-only" {
 	background unshare --ipc sh -c 'ipcmk -Q -p 600 >/dev/null; exec sleep 1000'
 	wait_until '[ "$(cat /proc/'"$JOB"'/comm)" = sleep ]'

@@ -26,6 +26,7 @@ static void fill(struct ipcfs_handover *handover)
 {
 	ipcfs_handover_init(handover);
 	handover->layout = UINT64_C(0xfedcba9876543210);
+	handover->mount_id = 5;
 	handover->device = 7;
 	handover->legacy = 0;
 	handover->worker = 1234;
@@ -57,6 +58,7 @@ static void comes_back(void **state)
 	assert_true(file >= 0);
 	assert_int_equal(ipcfs_handover_read(file, &read), 0);
 	assert_true(read.layout == written.layout);
+	assert_true(read.mount_id == 5 && read.number == 0);
 	assert_int_equal(read.device, 7);
 	assert_int_equal(read.legacy, 0);
 	assert_int_equal(read.client, -1);
