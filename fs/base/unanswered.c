@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backends/contract/fault.h"
 #include "fs/base/clock.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/hash.h"
@@ -493,9 +494,11 @@ static void end_try(const struct ipcfs_fuse_header *head)
 /* Counts a try. Returns whether workers have died of the request. */
 static bool is_tried(struct kept *kept)
 {
-	/* of another program: the one before would not die of it */
-	if (atomic_load(&all.legacy->trial))
+	if (atomic_load(&all.legacy->trial)) {
+		/* of another program: the one before would not die of it */
+		(void)ipcfs_fault("upgrade.replay");
 		return false;
+	}
 	return atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
 }
 

@@ -901,3 +901,23 @@ leased_and_daemon() {
 	echo one >"$Q/msg"
 	equals "$(cat "$Q/msg")" one
 }
+
+@test "what workers of another program die of is held against no request and no open file" {
+	stop_mount
+	start_mount -o supervise
+	new_queue posix
+	exec 8<"$Q/status"
+	background_output cat "$Q/msg"
+	wait_parked 1
+	at upgrade.replay kill
+	for _ in 1 2; do
+		fails 'have failed; the program before serves the mount again' ipcfs --upgrade "$MNT"
+		wait_parked 1
+	done
+	rm "$IPCFS_FAULTS/upgrade.replay"
+	grep -q mode <&8
+	exec 8<&-
+	ipcfs --upgrade "$MNT"
+	echo one >"$Q/lines"
+	wait_until '[ "$(cat "$OUT")" = one ]'
+}
