@@ -245,7 +245,7 @@ static void supervisor_ends(void *arg)
 static void obey(struct session *session)
 {
 	if (ipcfs_worker_is_to_stop(&session->worker)) {
-		ipcfs_session_threads_stop(session->threads);
+		ipcfs_session_threads_rest(session->threads);
 		session->hooks->rest(session->hooks->arg);
 		ipcfs_worker_stopped(&session->worker);
 	}

@@ -343,7 +343,7 @@ second" ]'
 @test "an ordinary user upgrades the own mount, and so does root" {
 	local run
 	if in_user_namespace; then
-		fails . as_user nobody ipcfs -o supervise "$MNT" # set-user-id programs have no effect
+		fails . as_user 65534 ipcfs -o supervise "$MNT" # set-user-id programs have no effect
 		return
 	fi
 	as_nobody() { setpriv --reuid nobody --regid nogroup --clear-groups env XDG_RUNTIME_DIR="$run" "$@"; }
