@@ -227,20 +227,29 @@ int ipcfs_holds_start(const struct ipcfs_holds_hooks *hooks);
 
 /*
  * Has the processes that are forked from now on, one after the other, share the holds of POSIX
- * semaphores: what one has left, the next one finds when it opens the semaphore. Call in the
- * supervisor, as the next two.
+ * semaphores: what one has left, the next one finds when it opens the semaphore. *memory: -1, or what
+ * this gave to a program that has executed this one; then a descriptor of the memory that they share,
+ * or -1 where it has none. Call in the supervisor, as the next two.
  * -ENOMEM.
  */
-int ipcfs_holds_share(void);
+int ipcfs_holds_share(int *memory);
 
 /* Takes over a descriptor that a worker has handed over, in place of the one before. */
 void ipcfs_holds_keep(int descriptor);
 
 /*
- * Has the holds given back that no worker goes on with. Call without a worker.
+ * Has the holds given back that no worker goes on with. *memory as of ipcfs_holds_share, which is
+ * other memory then. Call without a worker.
  * -ENOMEM: the next ones are not shared.
  */
-int ipcfs_holds_drop(void);
+int ipcfs_holds_drop(int *memory);
+
+/*
+ * Add to a hash (layout.h) the layout of what holds, and kept messages, are in memory that workers
+ * share, and of the orders to the processes that outlive a worker.
+ */
+uint64_t ipcfs_holds_layout(uint64_t hash);
+uint64_t ipcfs_leases_layout(uint64_t hash);
 
 /*
  * Starts another such process if it was killed. Call at SIGCHLD.

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +88,21 @@ ssize_t ipcfs_descriptor_write_at(int fd, const void *bytes, size_t size, off_t 
 		written = pwrite(fd, bytes, size, offset);
 	} while (written < 0 && errno == EINTR);
 	return written < 0 ? -errno : written;
+}
+
+int ipcfs_descriptor_memory(const char *name, size_t size)
+{
+	struct rlimit limit;
+	int file;
+
+	/* beyond it ftruncate(2) would send SIGXFSZ */
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < size)
+		return -1;
+	file = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (file >= 0 && (ftruncate(file, (off_t)size) < 0 ||
+			  fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+		ipcfs_descriptor_close(&file);
+	return file;
 }
 
 int ipcfs_descriptor_number(const char *path, uint64_t *value)

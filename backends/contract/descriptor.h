@@ -37,6 +37,12 @@ ssize_t ipcfs_descriptor_read_path(const char *path, char *bytes, size_t capacit
 ssize_t ipcfs_descriptor_read_at(int fd, void *bytes, size_t size, off_t offset);
 ssize_t ipcfs_descriptor_write_at(int fd, const void *bytes, size_t size, off_t offset);
 
+/*
+ * Makes a file in memory, of this size for ever. Returns a descriptor of it. -1: there is no memory,
+ * or the process may have no file of this size.
+ */
+int ipcfs_descriptor_memory(const char *name, size_t size);
+
 struct ipcfs_growth;
 
 /*

@@ -14,6 +14,7 @@
 #include "backends/contract/contract.h"
 #include "backends/contract/descriptor.h"
 #include "backends/contract/fault.h"
+#include "backends/contract/layout.h"
 #include "backends/posix/posix_sem_giver.h"
 #include "backends/posix/posix_sem_keeper.h"
 #include "backends/posix/posix_sem_slots.h"
@@ -317,9 +318,9 @@ int ipcfs_holds_start(const struct ipcfs_holds_hooks *hooks)
 	return error;
 }
 
-int ipcfs_holds_share(void)
+int ipcfs_holds_share(int *memory)
 {
-	return ipcfs_posix_sem_slots_map();
+	return ipcfs_posix_sem_slots_share(memory);
 }
 
 void ipcfs_holds_keep(int socket)
@@ -328,11 +329,26 @@ void ipcfs_holds_keep(int socket)
 	keeper.socket = socket;
 }
 
-int ipcfs_holds_drop(void)
+int ipcfs_holds_drop(int *memory)
 {
 	ipcfs_descriptor_close(&keeper.socket);
-	ipcfs_posix_sem_slots_unmap();
-	return ipcfs_posix_sem_slots_map();
+	ipcfs_descriptor_close(memory);
+	return ipcfs_posix_sem_slots_share(memory);
+}
+
+uint64_t ipcfs_holds_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_posix_sem_order),
+		offsetof(struct ipcfs_posix_sem_order, serial),
+		offsetof(struct ipcfs_posix_sem_order, action),
+		IPCFS_POSIX_SEM_GIVE_BACK,
+		sizeof(struct ipcfs_posix_sem_answer),
+		offsetof(struct ipcfs_posix_sem_answer, done),
+	};
+
+	hash = ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+	return ipcfs_posix_sem_slots_layout(hash);
 }
 
 int ipcfs_holds_check(void)

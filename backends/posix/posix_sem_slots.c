@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "backends/contract/descriptor.h"
+#include "backends/contract/layout.h"
+
 #define SLOTS IPCFS_POSIX_SEM_SLOTS
 #define NONE IPCFS_POSIX_SEM_NO_SLOT
 
@@ -24,25 +27,47 @@ static struct {
 	uint32_t next[SLOTS]; /* behind a slot of that list */
 } own = { .free = NONE };
 
-int ipcfs_posix_sem_slots_map(void)
+/* Maps the memory of a file, or of none (-1). */
+static int map(int file)
 {
-	void *table;
+	void *table = mmap(NULL, sizeof(*own.table), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_NORESERVE | (file < 0 ? MAP_ANONYMOUS : 0), file, 0);
 
-	if (own.table)
-		return 0;
-	table = mmap(NULL, sizeof(*own.table), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (table == MAP_FAILED)
 		return -ENOMEM;
 	own.table = table;
 	return 0;
 }
 
-void ipcfs_posix_sem_slots_unmap(void)
+int ipcfs_posix_sem_slots_map(void)
+{
+	return own.table ? 0 : map(-1);
+}
+
+int ipcfs_posix_sem_slots_share(int *file)
 {
 	if (own.table)
 		(void)munmap(own.table, sizeof(*own.table));
 	own.table = NULL;
+	if (*file < 0)
+		*file = ipcfs_descriptor_memory("ipcfs-holds", sizeof(*own.table));
+	return map(*file);
+}
+
+uint64_t ipcfs_posix_sem_slots_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct table),
+		offsetof(struct table, serial),
+		offsetof(struct table, slots),
+		sizeof(struct ipcfs_posix_sem_slot),
+		offsetof(struct ipcfs_posix_sem_slot, serial),
+		offsetof(struct ipcfs_posix_sem_slot, key),
+		ipcfs_posix_sem_entry(1, IPCFS_POSIX_SEM_TAKING, 1),
+		ipcfs_posix_sem_entry(1, IPCFS_POSIX_SEM_GIVING, 1),
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 struct ipcfs_posix_sem_slot *ipcfs_posix_sem_slot_at(uint32_t index)

@@ -25,11 +25,18 @@ struct ipcfs_posix_sem_slot {
 	_Atomic uint32_t key;
 };
 
-/* Maps the shared memory, if it is not yet. -ENOMEM. */
+/* Maps the shared memory, if it is not yet, for this process and those that it forks. -ENOMEM. */
 int ipcfs_posix_sem_slots_map(void);
 
-/* Unmaps it, for another one. */
-void ipcfs_posix_sem_slots_unmap(void);
+/*
+ * Maps it instead for programs that this process executes, too: the memory of *file, or, if that is
+ * -1, other memory, of which *file is a descriptor then. Without one, -1, programs do not get it.
+ * -ENOMEM.
+ */
+int ipcfs_posix_sem_slots_share(int *file);
+
+/* Adds the layout of the shared memory to a hash: see layout.h. */
+uint64_t ipcfs_posix_sem_slots_layout(uint64_t hash);
 
 /* Returns the slot of this index. */
 struct ipcfs_posix_sem_slot *ipcfs_posix_sem_slot_at(uint32_t index);

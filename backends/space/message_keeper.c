@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "backends/contract/descriptor.h"
 #include "backends/contract/fault.h"
+#include "backends/contract/layout.h"
 #include "backends/space/message_numbers.h"
 #include "backends/space/message_process.h"
 #include "backends/space/message_store.h"
@@ -561,6 +563,28 @@ bool ipcfs_message_keeper_is(pid_t process)
 			break;
 	pthread_mutex_unlock(&keeper.lock);
 	return sender;
+}
+
+uint64_t ipcfs_leases_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_kept),
+		offsetof(struct ipcfs_kept, size),
+		offsetof(struct ipcfs_kept, owner),
+		offsetof(struct ipcfs_kept, sender),
+		offsetof(struct ipcfs_kept, handle),
+		offsetof(struct ipcfs_kept, descriptor),
+		sizeof(struct ipcfs_message),
+		PLACE_BITS,
+		sizeof(struct ipcfs_message_sender_order),
+		offsetof(struct ipcfs_message_sender_order, descriptor),
+		offsetof(struct ipcfs_message_sender_order, last),
+		IPCFS_MESSAGE_SENDER_BEGIN,
+		IPCFS_MESSAGE_SENDER_FIRST,
+		IPCFS_LEASES_DESCRIPTORS,
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 void ipcfs_leases_entrust(int (*entrust)(void *arg,

@@ -17,9 +17,6 @@
 #include "backends/contract/fault.h"
 #include "fs/base/log.h"
 
-/* Not in /run/ipcfs, where the mount usually is: the daemon would send requests to itself. */
-#define USUAL_PATH "/run/ipcfs-state"
-#define USUAL_NAME "ipcfs-state"
 #define LOCK_FILE "lock"
 #define NEW_FILE "new" /* of earlier versions */
 #define LISTS_FILE "lists"
@@ -89,12 +86,20 @@ static int try_usual_locations(struct ipcfs_acl_dir *dir)
 	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
 	char path[PATH_MAX];
 
-	if (geteuid() == 0 && !try_location(dir, USUAL_PATH, true))
+	if (geteuid() == 0 && !try_location(dir, IPCFS_ACL_DIR_PATH, true))
 		return 0;
 	if (!runtime || runtime[0] != '/' ||
-	    snprintf(path, sizeof(path), "%s/" USUAL_NAME, runtime) >= (int)sizeof(path))
+	    snprintf(path, sizeof(path), "%s/" IPCFS_ACL_DIR_NAME, runtime) >= (int)sizeof(path))
 		return -ENOENT;
 	return try_location(dir, path, true);
+}
+
+int ipcfs_acl_dir_usual(void)
+{
+	struct ipcfs_acl_dir dir = { .above = -1 };
+	int err = try_usual_locations(&dir);
+
+	return err ? err : dir.above;
 }
 
 int ipcfs_acl_dir_open(struct ipcfs_acl_dir *dir, const char *above)

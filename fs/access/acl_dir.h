@@ -11,6 +11,13 @@
 #include "fs/access/acl_lists.h"
 #include "fs/access/acl_record.h"
 
+/*
+ * The usual directory above those of the namespaces: root's, and in $XDG_RUNTIME_DIR. Not in
+ * /run/ipcfs, where the mount usually is: the daemon would send requests to itself.
+ */
+#define IPCFS_ACL_DIR_PATH "/run/ipcfs-state"
+#define IPCFS_ACL_DIR_NAME "ipcfs-state"
+
 struct ipcfs_acl_dir {
 	int above;     /* the directory of the directories of all namespaces; -1: none */
 	char name[24]; /* of this namespace's directory */
@@ -26,6 +33,9 @@ struct ipcfs_acl_dir {
  * there is no directory.
  */
 int ipcfs_acl_dir_open(struct ipcfs_acl_dir *dir, const char *above);
+
+/* Opens, or makes, the usual directory. Returns a descriptor, or a negative errno. */
+int ipcfs_acl_dir_usual(void);
 
 /*
  * Unlock the namespace's directory; with `empty` they remove it, if no file is left. close also

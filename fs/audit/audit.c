@@ -357,6 +357,14 @@ static bool join_writer(struct ipcfs_audit_queue *queue)
 	return pthread_timedjoin_np(queue->thread, NULL, &until) == 0;
 }
 
+void ipcfs_audit_finish(struct ipcfs_audit *audit)
+{
+	struct ipcfs_audit_queue *queue = audit->queue;
+
+	if (queue && queue->running && join_writer(queue))
+		queue->running = false;
+}
+
 void ipcfs_audit_destroy(struct ipcfs_audit *audit)
 {
 	struct ipcfs_audit_queue *queue = audit->queue;

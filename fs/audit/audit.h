@@ -32,6 +32,12 @@ int ipcfs_audit_create(struct ipcfs_audit *audit, const char *target, enum ipcfs
 int ipcfs_audit_start(struct ipcfs_audit *audit);
 
 /*
+ * Writes the records that are left, for 200 ms at most. Call when no thread is to record events any
+ * more: later ones are not written.
+ */
+void ipcfs_audit_finish(struct ipcfs_audit *audit);
+
+/*
  * Writes the records that are left, for 200 ms at most, and ends the audit. Call when no thread
  * records events any more. A writing thread that does not end is detached, and keeps its memory.
  */

@@ -1,28 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/base/legacy.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
+#include "backends/contract/descriptor.h"
+#include "backends/contract/layout.h"
 #include "fs/base/fuse_header.h"
 
 #define BEGUN_MAX 3 /* workers that may die of what was left */
 
-struct ipcfs_legacy *ipcfs_legacy_create(bool keeps)
+struct ipcfs_legacy *ipcfs_legacy_create(bool keeps, uint64_t layout, int *file)
 {
-	struct ipcfs_legacy *legacy = mmap(NULL, sizeof(struct ipcfs_legacy),
-					   PROT_READ | PROT_WRITE,
-					   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct ipcfs_legacy *legacy;
 
+	*file = ipcfs_descriptor_memory("ipcfs-legacy", sizeof(struct ipcfs_legacy));
+	legacy = mmap(NULL, sizeof(struct ipcfs_legacy), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE | (*file < 0 ? MAP_ANONYMOUS : 0), *file, 0);
+	if (legacy == MAP_FAILED) {
+		ipcfs_descriptor_close(file);
+		return NULL;
+	}
+	legacy->keeps = keeps;
+	legacy->layout = layout;
+	return legacy;
+}
+
+struct ipcfs_legacy *ipcfs_legacy_map(int file, uint64_t layout)
+{
+	struct ipcfs_legacy *legacy;
+	struct stat st;
+
+	if (fstat(file, &st) < 0 || st.st_size != (off_t)sizeof(struct ipcfs_legacy))
+		return NULL;
+	legacy = mmap(NULL, sizeof(struct ipcfs_legacy), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE, file, 0);
 	if (legacy == MAP_FAILED)
 		return NULL;
-	legacy->keeps = keeps;
-	return legacy;
+	if (legacy->layout == layout)
+		return legacy;
+	(void)munmap(legacy, sizeof(struct ipcfs_legacy)); /* cannot fail: it is mapped */
+	return NULL;
+}
+
+uint64_t ipcfs_legacy_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_legacy),
+		offsetof(struct ipcfs_legacy, files),
+		offsetof(struct ipcfs_legacy, init),
+		offsetof(struct ipcfs_legacy, answer),
+		offsetof(struct ipcfs_legacy, backings),
+		offsetof(struct ipcfs_legacy, polls),
+		offsetof(struct ipcfs_legacy, keeps),
+		offsetof(struct ipcfs_legacy, dropped),
+		offsetof(struct ipcfs_legacy, begun),
+		offsetof(struct ipcfs_legacy, trial),
+		offsetof(struct ipcfs_legacy, arrivals),
+		offsetof(struct ipcfs_legacy, slots),
+		offsetof(struct ipcfs_legacy, ledger),
+		sizeof(struct ipcfs_slot),
+		offsetof(struct ipcfs_slot, arrived),
+		offsetof(struct ipcfs_slot, effects),
+		offsetof(struct ipcfs_slot, interrupted),
+		offsetof(struct ipcfs_slot, done),
+		offsetof(struct ipcfs_effects, calls),
+		offsetof(struct ipcfs_effects, skip),
+		IPCFS_CALL,
+		offsetof(struct ipcfs_ledger_memory, most),
+		offsetof(struct ipcfs_ledger_memory, area),
+		IPCFS_LEDGER_SHELVES,
+		IPCFS_LEDGER_CHUNK,
+		IPCFS_TABLE_MAX,
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 bool ipcfs_legacy_is_bad(const struct ipcfs_legacy *legacy)
 {
-	return atomic_load(&legacy->begun) >= BEGUN_MAX;
+	return !atomic_load(&legacy->trial) && atomic_load(&legacy->begun) >= BEGUN_MAX;
 }
 
 void ipcfs_legacy_drop(struct ipcfs_legacy *legacy)
@@ -55,6 +114,19 @@ void ipcfs_legacy_request(struct ipcfs_legacy *legacy, const void *request, size
 		memcpy(legacy->init, request, size);
 		atomic_store(&legacy->init_size, size);
 	}
+}
+
+bool ipcfs_legacy_answer(struct ipcfs_legacy *legacy, const void *answer, size_t size)
+{
+	size_t before = atomic_load(&legacy->answer_size);
+
+	if (size > sizeof(legacy->answer))
+		return false;
+	if (before)
+		return before == size && memcmp(legacy->answer, answer, size) == 0;
+	memcpy(legacy->answer, answer, size);
+	atomic_store(&legacy->answer_size, size);
+	return true;
 }
 
 void ipcfs_legacy_backing(struct ipcfs_legacy *legacy, int id)

@@ -389,6 +389,51 @@ int ipcfs_settings_override(struct ipcfs_settings *to, const struct ipcfs_settin
 	return err;
 }
 
+static int write_ids(const struct ipcfs_ids *ids, struct ipcfs_text *text)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ids->count; i++)
+		err = ipcfs_text_printf(text, "%s%u", i ? ":" : "", ids->ids[i]);
+	return err;
+}
+
+static int write_value(const struct ipcfs_settings *settings, const struct setting *setting,
+		       struct ipcfs_text *text)
+{
+	const void *value = (const char *)settings + setting->at;
+
+	switch (setting->type) {
+	case COUNT:
+		return ipcfs_text_printf(text, "%u", *(const unsigned *)value);
+	case SIZE:
+		return ipcfs_text_printf(text, "%zu", *(const size_t *)value);
+	case SWITCH:
+		return ipcfs_text_printf(text, "%s", *(const bool *)value ? "yes" : "no");
+	case USERS:
+	case GROUPS:
+		return write_ids(value, text);
+	}
+	return 0;
+}
+
+int ipcfs_settings_write(const struct ipcfs_settings *settings, const char *prefix,
+			 struct ipcfs_text *text)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < SETTINGS; i++) {
+		if (!(settings->given & given_bit(&table[i])))
+			continue;
+		err = ipcfs_text_printf(text, "%s%s=", prefix, table[i].name);
+		if (!err)
+			err = write_value(settings, &table[i], text);
+		if (!err)
+			err = ipcfs_text_add(text, "", 1);
+	}
+	return err;
+}
+
 void ipcfs_settings_help(void)
 {
 	for (size_t i = 0; i < SETTINGS; i++) {

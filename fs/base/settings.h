@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backends/contract/text.h"
+
 /* User or group ids, in ascending order, without duplicates. */
 struct ipcfs_ids {
 	uint32_t *ids; /* owned */
@@ -67,6 +69,13 @@ bool ipcfs_settings_is_given(const struct ipcfs_settings *settings, const char *
 
 /* Copies every setting that was set in `from`, and read_only, to `to`. -ENOMEM: free `to`. */
 int ipcfs_settings_override(struct ipcfs_settings *to, const struct ipcfs_settings *from);
+
+/*
+ * Appends each setting that was set, as PREFIX, NAME=VALUE and a NUL, for ipcfs_settings_set.
+ * -ENOMEM
+ */
+int ipcfs_settings_write(const struct ipcfs_settings *settings, const char *prefix,
+			 struct ipcfs_text *text);
 
 /* Tells whether the list has this id. */
 bool ipcfs_ids_have(const struct ipcfs_ids *ids, uint32_t id);

@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backends/contract/fault.h"
+#include "backends/contract/layout.h"
 #include "fs/base/clock.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/hash.h"
@@ -58,6 +60,19 @@ uint32_t ipcfs_own_hand(const struct ipcfs_own *self)
 	if (kept)
 		return IPCFS_SLOTS + kept;
 	return self->slot ? (uint32_t)(self->slot - all.legacy->slots) + 1 : 0;
+}
+
+uint64_t ipcfs_unanswered_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct kept),
+		offsetof(struct kept, since),
+		offsetof(struct kept, effects),
+		offsetof(struct kept, interrupted),
+		offsetof(struct kept, tries),
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 void ipcfs_unanswered_use(struct ipcfs_legacy *legacy, struct ipcfs_ledger *ledger)
@@ -520,6 +535,17 @@ static void end_try(const struct ipcfs_fuse_header *head)
 	pthread_mutex_unlock(&all.lock);
 }
 
+/* Counts a try. Returns whether workers have died of the request. */
+static bool is_tried(struct kept *kept)
+{
+	if (atomic_load(&all.legacy->trial)) {
+		/* of another program: the one before would not die of it */
+		(void)ipcfs_fault("upgrade.replay");
+		return false;
+	}
+	return atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
+}
+
 /* Handles a request again. -ENOMEM. */
 static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_unanswered *request),
 		  void *arg)
@@ -538,7 +564,7 @@ static int replay(uint32_t index, void (*handle)(void *arg, const struct ipcfs_u
 	request.interrupted = atomic_load(&kept->interrupted);
 	own->lost = atomic_load(&kept->effects.lost);
 	own->in_hand = 0;
-	request.bad = all.legacy->dropped || atomic_fetch_add(&kept->tries, 1) >= TRIES_MAX;
+	request.bad = all.legacy->dropped || is_tried(kept);
 	request.lost = own->lost;
 	own->index = index;
 	own->since = kept->since;

@@ -54,6 +54,9 @@ void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err);
  */
 uint32_t ipcfs_unanswered_park(void);
 
+/* Adds the layout of a request in the ledger to a hash: see layout.h. */
+uint64_t ipcfs_unanswered_layout(uint64_t hash);
+
 struct ipcfs_effects;
 
 /* The request of a thread, while it goes on with another one. */

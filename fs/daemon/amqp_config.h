@@ -24,9 +24,10 @@ void ipcfs_amqp_config_free(struct ipcfs_amqp_config *config);
 
 /*
  * Adds the classes of the connections of a file. The file must be root's or the daemon's, and nobody
- * else's to read. A file with one bad line is refused as a whole. A negative errno was logged.
+ * else's to read. A file with one bad line is refused as a whole. A negative errno was logged. *text,
+ * which the caller has to free, is set to what was read; if it is not NULL, it is used instead.
  */
-int ipcfs_amqp_config_load(const char *path);
+int ipcfs_amqp_config_load(const char *path, char **text);
 
 /*
  * Reads the file again, and gives the connections their new settings. If it is refused, or has other

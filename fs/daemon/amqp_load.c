@@ -28,27 +28,28 @@ static int check_files(const struct ipcfs_amqp_settings *settings, struct ipcfs_
 	return 0;
 }
 
-/* Reads and checks a file. After an error *error tells the reason. Free *config in any case. */
-static int read_file(const char *path, struct ipcfs_amqp_config *config,
+/*
+ * Parses and checks the text of a file; NULL: reads the file, and sets *text, which is to be freed.
+ * After an error *error tells the reason. Free *config in any case.
+ */
+static int read_text(const char *path, char **text, struct ipcfs_amqp_config *config,
 		     struct ipcfs_config_error *error)
 {
-	char *text = NULL;
-	size_t size;
-	int err = ipcfs_ini_read(path, true, &text, &size, error);
+	size_t size = *text ? strlen(*text) : 0;
+	int err = *text ? 0 : ipcfs_ini_read(path, true, text, &size, error);
 
 	if (!err)
-		err = ipcfs_amqp_config_parse(text, size, config, error);
-	free(text);
+		err = ipcfs_amqp_config_parse(*text, size, config, error);
 	for (size_t i = 0; !err && i < config->count; i++)
 		err = check_files(&config->connections[i], error);
 	return err;
 }
 
-int ipcfs_amqp_config_load(const char *path)
+int ipcfs_amqp_config_load(const char *path, char **text)
 {
 	struct ipcfs_amqp_config config = { 0 };
 	struct ipcfs_config_error error = { 0 };
-	int err = read_file(path, &config, &error);
+	int err = read_text(path, text, &config, &error);
 
 	for (size_t i = 0; !err && i < config.count; i++) {
 		err = ipcfs_amqp_add(&config.connections[i]);
@@ -65,8 +66,11 @@ void ipcfs_amqp_config_reload(const char *path)
 {
 	struct ipcfs_amqp_config config = { 0 };
 	struct ipcfs_config_error error = { 0 };
-	int err = read_file(path, &config, &error);
+	char *text = NULL;
+	int err = read_text(path, &text, &config, &error);
 	const char *refusal;
+
+	free(text);
 
 	refusal = err ? NULL : ipcfs_amqp_refuse_change(config.connections, config.count);
 	if (refusal)

@@ -10,9 +10,9 @@
 #include "fs/daemon/amqp_config.h"
 #include "fs/wait/waits.h"
 
-int ipcfs_brokers_load(const struct ipcfs_options *options)
+int ipcfs_brokers_load(struct ipcfs_options *options)
 {
-	return options->amqp ? ipcfs_amqp_config_load(options->amqp) : 0;
+	return options->amqp ? ipcfs_amqp_config_load(options->amqp, &options->amqp_text) : 0;
 }
 
 int ipcfs_brokers_fork(void)
@@ -48,7 +48,7 @@ void ipcfs_brokers_reload(const struct ipcfs_options *options)
 		ipcfs_amqp_config_reload(options->amqp);
 }
 #else
-int ipcfs_brokers_load(const struct ipcfs_options *options)
+int ipcfs_brokers_load(struct ipcfs_options *options)
 {
 	(void)options;
 	return 0;

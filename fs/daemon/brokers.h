@@ -7,8 +7,11 @@
 
 struct ipcfs_filesystem;
 
-/* Adds the connections. A negative errno was logged, but for -ENOMEM. */
-int ipcfs_brokers_load(const struct ipcfs_options *options);
+/*
+ * Adds the connections of options->amqp_text, or of the file, whose text is kept there. A negative
+ * errno was logged, but for -ENOMEM.
+ */
+int ipcfs_brokers_load(struct ipcfs_options *options);
 
 /*
  * Forks the process that starts ipcfs-amqp. Call while there is one thread that has its privileges.

@@ -22,6 +22,7 @@ enum key {
 	KEY_DEBUG,
 	KEY_HELP,
 	KEY_VERSION,
+	KEY_UPGRADE,
 	KEY_READ_ONLY,
 	KEY_READ_WRITE,
 	KEY_SOURCE,
@@ -37,6 +38,7 @@ enum key {
 	KEY_SUPERVISE,
 	KEY_REEXPORT,
 	KEY_NO_LINKS,
+	KEY_AUTO_UNMOUNT,
 	KEY_REMOUNT,
 	KEY_IGNORED,
 };
@@ -54,13 +56,13 @@ static const struct fuse_opt specs[] = {
 	FUSE_OPT_KEY("default_permissions", KEY_DEFAULT_PERMISSIONS),
 	FUSE_OPT_KEY("inotify", KEY_INOTIFY), FUSE_OPT_KEY("reexport", KEY_REEXPORT),
 	FUSE_OPT_KEY("nosymfollow", KEY_NO_LINKS), FUSE_OPT_KEY("remount", KEY_REMOUNT),
-	FUSE_OPT_KEY("supervise", KEY_SUPERVISE),
+	FUSE_OPT_KEY("supervise", KEY_SUPERVISE), FUSE_OPT_KEY("--upgrade", KEY_UPGRADE),
 
 	/* Options of libfuse. */
 	FUSE_OPT_KEY("allow_other", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("allow_root", FUSE_OPT_KEY_KEEP),
-	FUSE_OPT_KEY("auto_unmount", FUSE_OPT_KEY_KEEP),
-	FUSE_OPT_KEY("context=", FUSE_OPT_KEY_KEEP), FUSE_OPT_KEY("fscontext=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("auto_unmount", KEY_AUTO_UNMOUNT), FUSE_OPT_KEY("context=", FUSE_OPT_KEY_KEEP),
+	FUSE_OPT_KEY("fscontext=", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("defcontext=", FUSE_OPT_KEY_KEEP),
 	FUSE_OPT_KEY("rootcontext=", FUSE_OPT_KEY_KEEP),
 
@@ -274,6 +276,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 	case KEY_VERSION:
 		options->version = true;
 		return 0;
+	case KEY_UPGRADE:
+		options->upgrade = true;
+		return 0;
 	case KEY_READ_ONLY:
 	case KEY_READ_WRITE:
 		options->given.read_only = key == KEY_READ_ONLY;
@@ -298,6 +303,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 	case KEY_DEFAULT_PERMISSIONS:
 		options->default_permissions = true;
 		return 1; /* libfuse's, too */
+	case KEY_AUTO_UNMOUNT:
+		options->auto_unmount = true;
+		return 1; /* it is libfuse's */
 	case KEY_INOTIFY:
 		options->inotify = true;
 		return 0;
@@ -371,6 +379,12 @@ int ipcfs_options_parse(struct fuse_args *args, bool sloppy, struct ipcfs_option
 		ipcfs_log(LOG_ERR, "no mount point given (see ipcfs --help)");
 		return -EINVAL;
 	}
+	if (options->upgrade && options->source) {
+		ipcfs_log(LOG_ERR, "--upgrade takes nothing but a mount point");
+		return -EINVAL;
+	}
+	if (options->upgrade)
+		return 0;
 	if (options->namespaces && options->target) {
 		ipcfs_log(LOG_ERR, "options namespaces and target= do not go together");
 		return -EINVAL;
@@ -401,6 +415,7 @@ void ipcfs_options_free(struct ipcfs_options *options)
 	free(options->state);
 	free(options->audit);
 	free(options->amqp);
+	free(options->amqp_text);
 	free(options->config);
 	ipcfs_settings_free(&options->settings);
 	ipcfs_settings_free(&options->given);
@@ -410,6 +425,7 @@ void ipcfs_options_free(struct ipcfs_options *options)
 void ipcfs_options_help(void)
 {
 	printf("usage: ipcfs [options] [SOURCE] MOUNTPOINT\n"
+	       "       ipcfs --upgrade MOUNTPOINT\n"
 	       "       mount -t ipcfs [-o OPTION,...] SOURCE MOUNTPOINT\n"
 	       "\n"
 	       "Shows the IPC objects of this machine or container as a tree of files on\n"
@@ -420,6 +436,8 @@ void ipcfs_options_help(void)
 	       "    -f                     stay in the foreground, messages to standard error\n"
 	       "    -d, -o debug           like -f, with a line for every request\n"
 	       "    -s                     accepted and ignored\n"
+	       "    --upgrade              have a mount with -o supervise go on with the program\n"
+	       "                           that is installed now\n"
 	       "    -h, --help             this text\n"
 	       "    -V, --version          versions\n"
 	       "\n"
@@ -454,6 +472,6 @@ void ipcfs_options_help(void)
 	       "that have no meaning here (defaults, nofail, noauto, _netdev, x-..., noatime,\n"
 	       "...) are ignored.\n"
 	       "\n"
-	       "exit status: 0 mounted, or ended in order (-f); 1 wrong usage or option;\n"
-	       "2 can't mount or serve, the message says why\n");
+	       "exit status: 0 mounted, ended in order (-f), or upgraded; 1 wrong usage or\n"
+	       "option; 2 can't mount, serve or upgrade, the message says why\n");
 }

@@ -7,18 +7,21 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "fs/base/answered.h"
 #include "fs/base/counters.h"
 #include "fs/base/fuse_header.h"
 #include "fs/base/legacy.h"
+#include "fs/base/log.h"
 #include "fs/base/unanswered.h"
 
 #define SHORT_MAX 256 /* bytes */
 
 static struct ipcfs_legacy *legacy; /* not owned; NULL: no worker comes after this one */
 static bool replaying;		    /* answers are dropped */
+static bool differs;		    /* the answer to INIT is not the one that the kernel has got */
 
 static size_t size_of(const struct iovec *parts, int count)
 {
@@ -29,18 +32,26 @@ static size_t size_of(const struct iovec *parts, int count)
 	return size;
 }
 
-static ssize_t send_short(int fd, const struct iovec *parts, int count)
+/* Joins parts of SHORT_MAX bytes in all, or fewer. Returns their number. */
+static size_t join(const struct iovec *parts, int count, char bytes[SHORT_MAX])
 {
-	char bytes[SHORT_MAX];
 	size_t size = 0;
-	ssize_t done;
-	int error;
 
 	for (int i = 0; i < count; i++) {
 		if (parts[i].iov_len)
 			memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
 		size += parts[i].iov_len;
 	}
+	return size;
+}
+
+static ssize_t send_short(int fd, const struct iovec *parts, int count)
+{
+	char bytes[SHORT_MAX];
+	size_t size = join(parts, count, bytes);
+	ssize_t done;
+	int error;
+
 	done = write(fd, bytes, size);
 	error = errno;
 	explicit_bzero(bytes, size); /* it may have been a message */
@@ -81,12 +92,25 @@ static bool was_answered_before(void)
 	return errno == ENOENT && ipcfs_unanswered_is_left();
 }
 
+/* Notes the answer to INIT, which is the first one, or compares it. */
+static void note_init(const struct iovec *parts, int count)
+{
+	char bytes[SHORT_MAX];
+
+	if (size_of(parts, count) > sizeof(bytes))
+		differs = true;
+	else if (!ipcfs_legacy_answer(legacy, bytes, join(parts, count, bytes)))
+		differs = true;
+}
+
 static ssize_t send_reply(int fd, struct iovec *parts, int count, void *arg)
 {
 	size_t size = size_of(parts, count);
 	ssize_t done;
 
 	(void)arg;
+	if (legacy && (replaying || !atomic_load(&legacy->answer_size)))
+		note_init(parts, count);
 	if (replaying)
 		return (ssize_t)size;
 	if (ipcfs_unanswered_misses(number_of(parts))) { /* a message would be lost untold */
@@ -128,7 +152,9 @@ int ipcfs_device_replay_init(struct fuse_session *session)
 	replaying = true;
 	fuse_session_process_buf(session, &buf);
 	replaying = false;
-	return fuse_session_exited(session) ? -EPROTO : 0;
+	if (differs)
+		ipcfs_log(LOG_ERR, "the kernel was told something else about the mount");
+	return differs || fuse_session_exited(session) ? -EPROTO : 0;
 }
 
 int ipcfs_device_use(struct fuse_session *session, struct ipcfs_legacy *of)

@@ -16,7 +16,8 @@ int ipcfs_device_use(struct fuse_session *session, struct ipcfs_legacy *legacy);
 
 /*
  * Has libfuse handle the INIT request that an earlier worker has read, and drops the answer, which
- * the kernel got then. Call while there is one thread. -EPROTO: libfuse refuses it.
+ * the kernel got then. Call while there is one thread. -EPROTO: libfuse refuses it, or would answer
+ * another thing now, which was logged.
  */
 int ipcfs_device_replay_init(struct fuse_session *session);
 

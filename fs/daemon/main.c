@@ -14,14 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <malloc.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <syslog.h>
@@ -29,32 +28,24 @@
 
 #include "fs/base/legacy.h"
 #include "fs/base/log.h"
+#include "fs/base/number.h"
 #include "fs/daemon/brokers.h"
 #include "fs/daemon/command_line.h"
+#include "fs/daemon/device.h"
 #include "fs/daemon/explain.h"
+#include "fs/daemon/handover.h"
 #include "fs/daemon/mount_program.h"
 #include "fs/daemon/mountpoint.h"
+#include "fs/daemon/process.h"
 #include "fs/daemon/service.h"
 #include "fs/daemon/session.h"
+#include "fs/daemon/upgrade.h"
+#include "fs/daemon/upgrade_ask.h"
+#include "fs/daemon/upgrade_program.h"
 #include "fs/ops/filesystem.h"
+#include "fs/ops/state_layout.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SERVE = 2 };
-
-/* The soft limit is not raised beyond this, even if the hard limit is higher. */
-#define DESCRIPTORS_MAX (1024 * 1024)
-
-#define LARGE_BLOCK (128 * 1024) /* bytes */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define MAY_PROTECT_MEMORY 0 /* the leak checker needs access to the memory */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MAY_PROTECT_MEMORY 0
-#endif
-#endif
-#ifndef MAY_PROTECT_MEMORY
-#define MAY_PROTECT_MEMORY 1
-#endif
 
 /* Logs a message of libfuse as one of the daemon. */
 __attribute__((format(printf, 2, 0))) static void log_libfuse(enum fuse_log_level level,
@@ -95,41 +86,6 @@ static void close_inherited(void)
 		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
 }
 
-/* Raises the limit on open descriptors. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	if (limit.rlim_cur >= limit.rlim_max || limit.rlim_cur >= DESCRIPTORS_MAX)
-		return;
-	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		ipcfs_log(LOG_WARNING, "RLIMIT_NOFILE: %s", strerror(errno));
-}
-
-/*
- * Keeps message bytes from core dumps, debuggers and readers of /proc. Depending on
- * fs.suid_dumpable, the kernel makes the daemon dumpable again when a thread changes its ids. So
- * the size of core dumps is limited too, to one byte: unlike a limit of 0 that also applies to
- * programs of core_pattern (core(5)).
- */
-static void protect_memory(void)
-{
-	const struct rlimit none = { .rlim_cur = 1, .rlim_max = 1 };
-
-	if (!MAY_PROTECT_MEMORY)
-		return;
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		ipcfs_log(LOG_WARNING, "PR_SET_DUMPABLE: %s", strerror(errno));
-	if (setrlimit(RLIMIT_CORE, &none) < 0) {
-		/* A limit of 0 can't be raised to 1 without privilege, and is kept. */
-		if (errno != EPERM)
-			ipcfs_log(LOG_WARNING, "RLIMIT_CORE: %s", strerror(errno));
-	}
-}
-
 static int close_on_exec(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);
@@ -139,27 +95,14 @@ static int close_on_exec(int fd)
 	return 0;
 }
 
-/* Returns the device number of the mount, without asking it. 0: unknown. */
-static dev_t device_of(const char *mountpoint)
-{
-	int fd = open(mountpoint, O_PATH | O_CLOEXEC);
-	dev_t device = 0;
-	uint64_t number;
-
-	if (fd >= 0 && ipcfs_mountpoint_of(fd, &number, &device))
-		device = 0;
-	if (fd >= 0)
-		close(fd);
-	return device;
-}
-
 /* Sets up a new mount. A negative errno was logged. */
 static int set_up_mount(struct fuse_session *session, struct ipcfs_service *service)
 {
 	const struct ipcfs_options *options = service->options;
 	int result;
 
-	service->device = device_of(service->mountpoint);
+	service->device = ipcfs_mountpoint_device(service->mountpoint);
+	service->state->number = service->device;
 	ipcfs_filesystem_set_device(service->fs, service->device);
 	/* A program that inherited the descriptor would keep the connection open. */
 	result = close_on_exec(fuse_session_fd(session));
@@ -172,7 +115,7 @@ static int set_up_mount(struct fuse_session *session, struct ipcfs_service *serv
 }
 
 static int mount_and_serve(struct fuse_session *session, struct ipcfs_service *service,
-			   struct ipcfs_legacy *legacy)
+			   struct ipcfs_legacy *legacy, struct ipcfs_upgrade *upgrade)
 {
 	const struct ipcfs_session_hooks hooks = ipcfs_service_hooks(service);
 	int result;
@@ -187,7 +130,35 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_service *s
 		return result;
 	}
 	return ipcfs_session_run(session, service->mountpoint, service->options->foreground, legacy,
-				 &hooks);
+				 upgrade, &hooks);
+}
+
+/* Returns why a mount can't be upgraded. NULL: it can. */
+static const char *refusal(const struct ipcfs_handover *state)
+{
+	if (state->options.namespaces)
+		return "with -o namespaces the requests that are under way would fail; unmount it "
+		       "and mount it again";
+	if (state->options.auto_unmount)
+		return "with -o auto_unmount it would be unmounted; unmount it and mount it again";
+	if (state->legacy < 0)
+		return "there is no file in memory for its state";
+	return state->program ? NULL : "the path of the program is unknown";
+}
+
+/* Notes what another program has to know. -ENOMEM. */
+static int note_start(struct ipcfs_handover *state, const struct fuse_args *args)
+{
+	char path[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", path, sizeof(path));
+
+	if (size > 0 && size < (ssize_t)sizeof(path))
+		state->program = strndup(path, (size_t)size);
+	state->privileged = ipcfs_mountpoint_privileged();
+	for (int i = 0; i < args->argc; i++)
+		if (fuse_opt_add_arg(&state->args, args->argv[i]) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 /*
@@ -197,8 +168,11 @@ static int mount_and_serve(struct fuse_session *session, struct ipcfs_service *s
 static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **legacy)
 {
 	const struct ipcfs_options *options = service->options;
+	struct ipcfs_handover *state = service->state;
 
-	*legacy = options->supervise ? ipcfs_legacy_create(!options->namespaces) : NULL;
+	*legacy = options->supervise
+			  ? ipcfs_legacy_create(!options->namespaces, state->layout, &state->legacy)
+			  : NULL;
 	if (!options->supervise || *legacy)
 		service->fs = ipcfs_filesystem_create(*legacy);
 	if (!service->fs) {
@@ -208,18 +182,35 @@ static int make_service(struct ipcfs_service *service, struct ipcfs_legacy **leg
 	if (!options->supervise)
 		return ipcfs_service_open(service);
 	if (options->target)
-		service->target = (int)syscall(SYS_pidfd_open, options->target, 0);
+		state->target = (int)syscall(SYS_pidfd_open, options->target, 0);
 	return 0;
 }
 
-static int run(struct fuse_args *args, const struct ipcfs_options *options)
+static struct fuse_session *make_session(struct fuse_args *args,
+					 const struct ipcfs_service *service)
 {
-	struct ipcfs_service service = { .options = options,
-					 .target = -1,
-					 .leases = { -1, -1, -1 } };
+	struct fuse_session *session = fuse_session_new(args, &ipcfs_filesystem_ops,
+							sizeof(ipcfs_filesystem_ops), service->fs);
+
+	if (session == NULL)
+		ipcfs_log(LOG_ERR, "can't make a session");
+	return session;
+}
+
+static void end_service(struct fuse_session *session, struct ipcfs_service *service)
+{
+	if (session != NULL)
+		fuse_session_destroy(session);
+	ipcfs_service_free(service);
+}
+
+static int run(struct fuse_args *args, struct ipcfs_handover *state, char **arguments)
+{
+	struct ipcfs_options *options = &state->options;
+	struct ipcfs_service service = { .state = state, .options = options };
 	struct ipcfs_legacy *legacy = NULL;
 	struct fuse_session *session = NULL;
-	char *mountpoint = NULL;
+	struct ipcfs_upgrade upgrade;
 	int result;
 
 	if (options->no_links && !ipcfs_mountpoint_privileged()) {
@@ -232,58 +223,145 @@ static int run(struct fuse_args *args, const struct ipcfs_options *options)
 	result = ipcfs_brokers_load(options);
 	if (result < 0)
 		return result;
-	result = ipcfs_mountpoint_prepare(options->mountpoint, &mountpoint);
+	result = ipcfs_mountpoint_prepare(options->mountpoint, &state->mountpoint);
 	if (result < 0)
 		return result;
-	service.mountpoint = mountpoint;
+	service.mountpoint = state->mountpoint;
 	result = ipcfs_explain_check_device();
 	if (result == 0)
+		result = note_start(state, args);
+	if (result == 0)
 		result = make_service(&service, &legacy);
-	if (result < 0)
-		goto out;
-	session = fuse_session_new(args, &ipcfs_filesystem_ops, sizeof(ipcfs_filesystem_ops),
-				   service.fs);
-	if (session == NULL) {
-		ipcfs_log(LOG_ERR, "can't make a session");
-		result = -EINVAL;
-		goto out;
+	if (result == 0) {
+		session = make_session(args, &service);
+		result = session ? 0 : -EINVAL;
 	}
-	result = mount_and_serve(session, &service, legacy);
-out:
-	if (session != NULL)
-		fuse_session_destroy(session);
-	ipcfs_service_free(&service);
-	free(mountpoint);
+	ipcfs_upgrade_init(&upgrade, state, arguments);
+	upgrade.refusal = refusal(state);
+	if (result == 0)
+		result = mount_and_serve(session, &service, legacy, &upgrade);
+	ipcfs_upgrade_leave(&upgrade);
+	end_service(session, &service);
 	return result;
 }
 
 /*
- * Keeps malloc(3) from holding unused memory: two arenas instead of one for each waiting thread,
- * and large blocks of their own, which go back to the system when they are freed. Without a fixed
- * size for these, freed blocks become part of an arena.
+ * Goes on for another program, with its connection. With `check` only tries whether that is
+ * possible. A negative errno: it is not, which was logged, or the mount could not be served.
+ * *begun: it was taken over.
  */
-static void tune_malloc(void)
+static int go_on(struct ipcfs_handover *state, struct ipcfs_upgrade *upgrade, bool check,
+		 bool *begun)
 {
-#ifdef M_ARENA_MAX
-	mallopt(M_ARENA_MAX, 2);
-#endif
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-#endif
+	struct ipcfs_service service = { .state = state,
+					 .options = &state->options,
+					 .mountpoint = state->mountpoint };
+	const struct ipcfs_session_hooks hooks = ipcfs_service_hooks(&service);
+	struct ipcfs_legacy *legacy = ipcfs_legacy_map(state->legacy, state->layout);
+	struct fuse_session *session = NULL;
+	char path[32];
+	int result = ipcfs_brokers_load(&state->options);
+
+	state->device = ipcfs_process_own(state->device);
+	snprintf(path, sizeof(path), "/dev/fd/%d", state->device);
+	if (result == 0 && legacy)
+		service.fs = ipcfs_filesystem_create(legacy);
+	if (service.fs)
+		session = make_session(&state->args, &service);
+	if (result == 0 && (!session || fuse_session_mount(session, path) < 0))
+		result = -ENOMEM;
+	if (result == 0 && check)
+		result = ipcfs_device_use(session, legacy);
+	if (result == 0 && check && atomic_load(&legacy->init_size))
+		result = ipcfs_device_replay_init(session);
+	if (result == 0 && !check) {
+		*begun = true;
+		service.device = (dev_t)state->number;
+		ipcfs_filesystem_set_device(service.fs, service.device);
+		result = ipcfs_session_run(session, service.mountpoint, state->options.foreground,
+					   legacy, upgrade, &hooks);
+	}
+	end_service(session, &service);
+	return result;
 }
 
-static int start(struct fuse_args *args, const struct ipcfs_options *options)
+/* Reads a handover. A negative errno was logged. */
+static int read_state(int file, struct ipcfs_handover *state)
 {
-	/* libfuse writes its debug lines in pieces, which can't be logged as lines. */
-	if (options->debug)
-		fuse_set_log_func(NULL);
-	else
-		protect_memory();
-	/* Objects get the mode that the caller asked for. */
-	umask(0);
-	raise_descriptors();
-	tune_malloc();
-	return run(args, options);
+	int err = ipcfs_handover_read(file, state);
+
+	if (err)
+		ipcfs_log(LOG_ERR, "what another program has handed over: %s", strerror(-err));
+	if (!err && state->layout != ipcfs_state_layout()) {
+		ipcfs_log(LOG_ERR, "the state of the mount has another layout");
+		err = -EPROTO;
+	}
+	if (!err && state->privileged && !ipcfs_mountpoint_privileged()) {
+		ipcfs_log(LOG_ERR, "this program has not the capability CAP_SYS_ADMIN");
+		err = -EPERM;
+	}
+	return err;
+}
+
+/* For --check-state: says whether this program could go on. Returns the exit status. */
+static int check_state(int file, char **arguments)
+{
+	struct ipcfs_handover state;
+	struct ipcfs_upgrade upgrade;
+	bool begun;
+	int err = read_state(file, &state);
+
+	ipcfs_process_set_up(state.options.debug);
+	ipcfs_upgrade_init(&upgrade, &state, arguments);
+	if (!err)
+		err = go_on(&state, &upgrade, true, &begun);
+	if (!err)
+		printf(IPCFS_UPGRADE_YES "%s\n", IPCFS_VERSION);
+	ipcfs_upgrade_leave(&upgrade);
+	ipcfs_handover_free(&state);
+	return err ? EXIT_SERVE : EXIT_OK;
+}
+
+/* For --resume: takes the place of another program. Returns the exit status. */
+static int resume(int file, char **arguments)
+{
+	struct ipcfs_handover state;
+	struct ipcfs_upgrade upgrade;
+	bool begun = false;
+	int err = read_state(file, &state);
+
+	(void)prctl(PR_SET_NAME, "ipcfs"); /* the kernel has named it after a descriptor */
+	close(file);
+	ipcfs_handover_inherit(&state, false);
+	if (ipcfs_handover_close_others(&state) < 0)
+		ipcfs_log(LOG_WARNING, "close_range: %s", strerror(errno));
+	if (!state.options.foreground)
+		ipcfs_log_background();
+	ipcfs_process_set_up(state.options.debug);
+	ipcfs_upgrade_init(&upgrade, &state, arguments);
+	upgrade.taken = true;
+	upgrade.trial = !state.back;
+	if (!err)
+		err = go_on(&state, &upgrade, false, &begun);
+	if (err && !begun && !state.back)
+		ipcfs_upgrade_go_back(&upgrade, "it can't be set up");
+	ipcfs_upgrade_leave(&upgrade);
+	ipcfs_handover_free(&state);
+	return err ? EXIT_SERVE : EXIT_OK;
+}
+
+/* Tells whether the first argument is this option with a descriptor. */
+static bool has_descriptor(char **arguments, const char *option, int *fd)
+{
+	const char *first = arguments[0] ? arguments[1] : NULL;
+	size_t size = strlen(option);
+	long number;
+
+	if (!first || strncmp(first, option, size) != 0 ||
+	    ipcfs_number_parse(first + size, strlen(first + size), 0, INT_MAX, &number))
+		return false;
+	*fd = (int)number;
+	return true;
 }
 
 static void print_version(void)
@@ -292,30 +370,37 @@ static void print_version(void)
 }
 
 /* Does what the command line says. Returns the exit status. */
-static int obey(struct fuse_args *args)
+static int obey(struct fuse_args *args, char **arguments)
 {
 	struct ipcfs_mount_program program;
-	struct ipcfs_options options = { 0 };
+	struct ipcfs_handover state;
+	const struct ipcfs_options *options = &state.options;
 	bool parsed = false;
 	int err = ipcfs_mount_program_parse(args, &program);
 
+	ipcfs_handover_init(&state);
+	state.layout = ipcfs_state_layout();
 	ipcfs_mount_program_begin(&program);
 	if (!err)
 		err = ipcfs_mount_program_enter(&program);
 	if (!err)
-		err = ipcfs_options_parse(args, program.sloppy, &options);
+		err = ipcfs_options_parse(args, program.sloppy, &state.options);
 	if (!err) {
 		parsed = true;
-		if (options.help)
+		if (options->help)
 			ipcfs_options_help();
-		else if (options.version)
+		else if (options->version)
 			print_version();
+		else if (options->upgrade)
+			err = ipcfs_upgrade_ask(options->mountpoint);
 		else if (program.fake)
-			err = ipcfs_mountpoint_check(options.mountpoint);
-		else
-			err = start(args, &options);
+			err = ipcfs_mountpoint_check(options->mountpoint);
+		else {
+			ipcfs_process_set_up(options->debug);
+			err = run(args, &state, arguments);
+		}
 	}
-	ipcfs_options_free(&options);
+	ipcfs_handover_free(&state);
 	if (program.called)
 		return ipcfs_mount_program_status(err);
 	if (err < 0)
@@ -326,15 +411,19 @@ static int obey(struct fuse_args *args)
 int main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-	int status;
+	int status, fd;
 
 	if (open_standard_streams() < 0)
 		return EXIT_SERVE;
+	fuse_set_log_func(log_libfuse);
+	if (has_descriptor(argv, IPCFS_UPGRADE_CHECK, &fd))
+		return check_state(fd, argv);
+	if (has_descriptor(argv, IPCFS_UPGRADE_RESUME, &fd))
+		return resume(fd, argv);
 	/* Until the session takes SIGHUP, it has nothing to read again. */
 	signal(SIGHUP, SIG_IGN);
 	close_inherited();
-	fuse_set_log_func(log_libfuse);
-	status = obey(&args);
+	status = obey(&args, argv);
 	fuse_opt_free_args(&args);
 	return status;
 }

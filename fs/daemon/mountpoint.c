@@ -69,6 +69,19 @@ int ipcfs_mountpoint_of(int fd, uint64_t *number, dev_t *device)
 	return 0;
 }
 
+dev_t ipcfs_mountpoint_device(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	dev_t device = 0;
+	uint64_t number;
+
+	if (fd >= 0 && ipcfs_mountpoint_of(fd, &number, &device))
+		device = 0;
+	if (fd >= 0)
+		close(fd);
+	return device;
+}
+
 bool ipcfs_mountpoint_privileged(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -114,8 +127,11 @@ int ipcfs_mountpoint_detach(const char *path)
 	return detach_by_program(path) == 0 ? 0 : -EPERM;
 }
 
-/* Tells whether the mount with this number in /proc/self/mountinfo (proc(5)) is an ipcfs. */
-static int is_ours(uint64_t id, bool *ours)
+/*
+ * Tells whether the mount with this number in /proc/self/mountinfo (proc(5)) is an ipcfs, and who
+ * has mounted it; (uid_t)-1: unknown.
+ */
+static int is_ours(uint64_t id, bool *ours, uid_t *owner)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -125,16 +141,37 @@ static int is_ours(uint64_t id, bool *ours)
 	if (file == NULL)
 		return -errno;
 	while (result < 0 && getline(&line, &capacity, file) > 0) {
-		const char *type = strstr(line, " - ");
+		const char *type = strstr(line, " - "), *user;
 
 		if (strtoull(line, NULL, 10) != id || type == NULL)
 			continue;
 		*ours = strncmp(type + 3, TYPE " ", sizeof(TYPE)) == 0;
+		user = strstr(type, "user_id=");
+		*owner = user ? (uid_t)strtoul(user + strlen("user_id="), NULL, 10) : (uid_t)-1;
 		result = 0;
 	}
 	free(line);
 	fclose(file);
 	return result;
+}
+
+int ipcfs_mountpoint_owner(const char *path, dev_t *device, uid_t *owner)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), err;
+	struct statx info;
+	bool ours = false;
+
+	if (fd < 0)
+		return -errno;
+	err = statx(fd, "", STATX_QUIET | AT_EMPTY_PATH, 0, &info) < 0 ? -errno : 0;
+	close(fd);
+	if (err)
+		return err;
+	if (!(info.stx_attributes & info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
+		return -EINVAL;
+	err = is_ours(mount_number(&info), &ours, owner);
+	*device = makedev(info.stx_dev_major, info.stx_dev_minor);
+	return err == -ENOENT || (!err && !ours) ? -EINVAL : err;
 }
 
 /*
@@ -148,6 +185,7 @@ static int check_mounted(const char *path)
 {
 	struct statx info;
 	bool ours = false;
+	uid_t owner;
 	int error;
 
 	if (statx(AT_FDCWD, path, STATX_QUIET, 0, &info) < 0) {
@@ -156,7 +194,7 @@ static int check_mounted(const char *path)
 		return -error;
 	}
 	if (info.stx_attributes & info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) {
-		error = is_ours(mount_number(&info), &ours);
+		error = is_ours(mount_number(&info), &ours, &owner);
 		if (error < 0 && error != -ENOENT)
 			ipcfs_log(LOG_WARNING, "/proc/self/mountinfo: %s", strerror(-error));
 	}

@@ -41,6 +41,17 @@ uint64_t ipcfs_mountpoint_id(const char *path);
  */
 int ipcfs_mountpoint_of(int fd, uint64_t *number, dev_t *device);
 
+/*
+ * Reads of the ipcfs that is mounted on top at `path` the device number, and the user who mounted
+ * it, as the kernel tells. Sends no request to it.
+ * -EINVAL: no ipcfs is mounted there.
+ * Errors of open(2).
+ */
+int ipcfs_mountpoint_owner(const char *path, dev_t *device, uid_t *owner);
+
+/* Returns the device number of the mount on top at `path`, without asking it. 0: unknown. */
+dev_t ipcfs_mountpoint_device(const char *path);
+
 /* Tells whether this process can mount and unmount itself (CAP_SYS_ADMIN), without fusermount3. */
 bool ipcfs_mountpoint_privileged(void);
 

@@ -14,6 +14,7 @@
 #include "fs/daemon/config.h"
 #include "fs/daemon/echo.h"
 #include "fs/daemon/explain.h"
+#include "fs/daemon/handover.h"
 #include "fs/daemon/privilege.h"
 #include "fs/daemon/sandbox.h"
 #include "fs/daemon/supervisor.h"
@@ -47,17 +48,24 @@ static int entrust(void *arg, const int descriptors[IPCFS_LEASES_DESCRIPTORS])
 	return ipcfs_worker_hand_over(arg, WORD_LEASES, descriptors, IPCFS_LEASES_DESCRIPTORS);
 }
 
-static int share_holds(void *arg)
+static void share_holds(void *arg)
 {
-	(void)arg;
-	return ipcfs_holds_share();
+	struct ipcfs_handover *state = ((struct ipcfs_service *)arg)->state;
+	int err = ipcfs_holds_share(&state->holds);
+
+	if (err)
+		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
+			  strerror(-err));
+	if (state->keeper >= 0)
+		ipcfs_holds_keep(state->keeper);
 }
 
 static void drop_holds(void *arg)
 {
-	int err = ipcfs_holds_drop();
+	struct ipcfs_handover *state = ((struct ipcfs_service *)arg)->state;
+	int err = ipcfs_holds_drop(&state->holds);
 
-	(void)arg;
+	state->keeper = -1;
 	if (err)
 		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
 			  strerror(-err));
@@ -66,17 +74,18 @@ static void drop_holds(void *arg)
 /* Takes descriptors of a worker over, in place of those before. */
 static void keep(void *arg, char word, const int *descriptors)
 {
-	struct ipcfs_service *service = arg;
+	struct ipcfs_handover *state = ((struct ipcfs_service *)arg)->state;
 
 	if (descriptors[0] < 0)
 		return; /* there was no room for them */
 	if (word == WORD_HOLDS) {
 		ipcfs_holds_keep(descriptors[0]);
+		state->keeper = descriptors[0];
 		return;
 	}
 	for (int i = 0; i < IPCFS_LEASES_DESCRIPTORS; i++) {
-		ipcfs_descriptor_close(&service->leases[i]);
-		service->leases[i] = descriptors[i];
+		ipcfs_descriptor_close(&state->leases[i]);
+		state->leases[i] = descriptors[i];
 	}
 }
 
@@ -120,6 +129,11 @@ static void stop_service(void *arg)
 {
 	ipcfs_filesystem_stop(((struct ipcfs_service *)arg)->fs);
 	ipcfs_brokers_stop();
+}
+
+static void rest(void *arg)
+{
+	ipcfs_filesystem_rest(((struct ipcfs_service *)arg)->fs);
 }
 
 static void succeed(void *arg)
@@ -181,10 +195,10 @@ static void reload_settings(void *arg)
  */
 static void remember_settings(void *arg)
 {
-	struct ipcfs_service *service = arg;
+	const struct ipcfs_service *service = arg;
 	const struct ipcfs_options *options = service->options;
-	const struct ipcfs_settings *now = service->remembers ? &service->latest
-							      : &options->settings;
+	struct ipcfs_handover *state = service->state;
+	const struct ipcfs_settings *now = state->remembers ? &state->latest : &options->settings;
 	struct ipcfs_settings settings;
 
 	if (!options->config || ipcfs_config_load(options->config, &options->given, &settings))
@@ -193,10 +207,9 @@ static void remember_settings(void *arg)
 		ipcfs_settings_free(&settings);
 		return;
 	}
-	if (service->remembers)
-		ipcfs_settings_free(&service->latest);
-	service->latest = settings;
-	service->remembers = true;
+	ipcfs_settings_free(&state->latest);
+	state->latest = settings;
+	state->remembers = true;
 }
 
 static void replace_keepers(void *arg)
@@ -228,9 +241,9 @@ static void explain_failure(int error, const struct ipcfs_options *options)
 /* Tells whether the process that had the target's number at the start has ended. */
 static bool target_has_ended(const struct ipcfs_service *service)
 {
-	struct pollfd target = { .fd = service->target, .events = POLLIN };
+	struct pollfd target = { .fd = service->state->target, .events = POLLIN };
 
-	return service->target >= 0 && poll(&target, 1, 0) > 0;
+	return target.fd >= 0 && poll(&target, 1, 0) > 0;
 }
 
 int ipcfs_service_open(struct ipcfs_service *service)
@@ -240,8 +253,8 @@ int ipcfs_service_open(struct ipcfs_service *service)
 	/* Another process may have the number now. */
 	if (!result && target_has_ended(service))
 		result = -ESRCH;
-	if (!result && service->remembers)
-		result = ipcfs_filesystem_set(service->fs, &service->latest);
+	if (!result && service->state->remembers)
+		result = ipcfs_filesystem_set(service->fs, &service->state->latest);
 	if (result < 0)
 		explain_failure(result, service->options);
 	else if (!ipcfs_filesystem_has_queues(service->fs))
@@ -255,8 +268,8 @@ static void go_on_with_leases(const struct ipcfs_service *service)
 	int result = 0;
 
 	ipcfs_leases_entrust(entrust, (void *)(uintptr_t)service->worker);
-	if (service->leases[0] >= 0)
-		result = ipcfs_leases_inherit(service->leases);
+	if (service->state->leases[0] >= 0)
+		result = ipcfs_leases_inherit(service->state->leases);
 	if (!result)
 		return;
 	ipcfs_log(LOG_ERR, "leased messages go back to their queues: %s", strerror(-result));
@@ -290,6 +303,7 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 		.keep = keep,
 		.start = start_service,
 		.succeed = succeed,
+		.rest = rest,
 		.stop = stop_service,
 		.admit = admit_request,
 		.done = finish_request,
@@ -304,8 +318,6 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 
 void ipcfs_service_free(struct ipcfs_service *service)
 {
-	if (service->remembers)
-		ipcfs_settings_free(&service->latest);
 	if (service->fs)
 		ipcfs_filesystem_destroy(service->fs);
 }

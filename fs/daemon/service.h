@@ -9,17 +9,16 @@
 #include "fs/daemon/session.h"
 #include "fs/ops/options.h"
 
+struct ipcfs_handover;
+
 struct ipcfs_service {
 	struct ipcfs_filesystem *fs;	     /* owned */
-	const struct ipcfs_options *options; /* not owned, as the next one */
-	const char *mountpoint;
+	struct ipcfs_handover *state;	     /* not owned: what another program would get */
+	const struct ipcfs_options *options; /* of it */
+	const char *mountpoint;		     /* the same */
 	dev_t device;
 	const struct ipcfs_worker *worker; /* not owned; NULL: this is no worker */
-	int target;    /* a pidfd of options->target, for the workers; -1: none */
 	bool reloaded; /* the worker reads the brokers' file again at its start */
-	int leases[IPCFS_LEASES_DESCRIPTORS]; /* of the worker before; the first one -1: none */
-	bool remembers;			      /* there are `latest` */
-	struct ipcfs_settings latest; /* settings that were read again, for the workers to come */
 };
 
 /* Opens the file system. A negative errno was logged. Call while there is one thread. */

@@ -25,8 +25,10 @@
 #include "fs/daemon/mountpoint.h"
 #include "fs/daemon/notify.h"
 #include "fs/daemon/session_threads.h"
+#include "fs/daemon/signals.h"
 #include "fs/daemon/supervisor.h"
 #include "fs/daemon/unmounter.h"
+#include "fs/daemon/upgrade.h"
 
 #define DEADLINE_US (800 * 1000) /* for the end of the process */
 
@@ -41,8 +43,10 @@ struct session {
 	int ready; /* of ipcfs_daemonize_fork; -1: nobody waits for it any more */
 	struct ipcfs_session_threads *threads;
 	struct ipcfs_legacy *legacy; /* NULL: there is no supervisor */
+	struct ipcfs_upgrade *upgrade;
 	struct ipcfs_worker worker;
 	bool is_worker;
+	bool resumed;  /* the process was a supervisor of another program */
 	bool ending;   /* begin_end was called */
 	bool orphaned; /* the worker's supervisor has ended */
 };
@@ -71,11 +75,6 @@ static void end_by_force(int signal)
 	(void)sigaction(SIGABRT, &now, NULL); /* of a thread that can't leave a namespace then */
 	(void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	_exit(0);
-}
-
-static void wake_up(int signal)
-{
-	(void)signal;
 }
 
 /* Tells whether this mount still is the one at the mount point: after umount -l it is not. */
@@ -127,8 +126,11 @@ static void unmount(struct session *session)
 	 */
 	if (session->mount_id != 0 && is_mounted_there(session))
 		(void)ipcfs_mountpoint_detach(session->mountpoint);
+	/* of another program libfuse does not know the mount */
+	if (session->resumed && session->mount_id == 0)
+		(void)ipcfs_mountpoint_detach(session->mountpoint);
 	/* Closes /dev/fuse, which fails every request that is left. */
-	if (is_mounted_there(session) || make_look_dead(session) == 0)
+	if ((!session->resumed && is_mounted_there(session)) || make_look_dead(session) == 0)
 		fuse_session_unmount(session->fuse);
 	mounted = NULL;
 }
@@ -173,46 +175,13 @@ static int start_unmounter(struct session *session)
 	return ipcfs_unmounter_start(session->mountpoint, &session->unmounter);
 }
 
-/*
- * Sets signal masks and handlers. Call before there are threads. *taken: the signals that end
- * the session, SIGHUP and SIGCHLD; *before: the old mask.
- */
-static void block_signals(sigset_t *taken, sigset_t *before)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, wake = { .sa_handler = wake_up };
-	struct sigaction usual = { .sa_handler = SIG_DFL };
-	sigset_t kick;
-
-	sigemptyset(taken);
-	sigaddset(taken, SIGTERM);
-	sigaddset(taken, SIGINT);
-	/* Blocked, so signalfd(2) takes it although it is ignored, by nohup(1) too. */
-	sigaddset(taken, SIGHUP);
-	sigaddset(taken, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, taken, before);
-
-	sigaction(SIGCHLD, &usual, NULL); /* ignored, it would not come */
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGXFSZ, &ignore, NULL); /* beyond RLIMIT_FSIZE: an error instead */
-	sigaction(SIGUSR1, &wake, NULL);
-	sigemptyset(&kick);
-	sigaddset(&kick, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-}
-
-/* Returns a pending signal. 0: there is none. */
-static int take_signal(int signals)
-{
-	struct signalfd_siginfo info;
-
-	return read(signals, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
-}
-
 /* Tells everyone who waits for it that the mount answers, or has other settings. */
 static void tell_ready(void *arg)
 {
 	struct session *session = arg;
 
+	if (session->legacy)
+		atomic_store(&session->legacy->trial, 0);
 	if (session->foreground) {
 		ipcfs_notify(IPCFS_NOTICE_READY);
 	} else if (session->ready >= 0) {
@@ -256,13 +225,22 @@ static void remember(void *arg)
 }
 
 /* For struct ipcfs_supervisor_hooks. */
+static void program_changes(void *arg)
+{
+	const struct session *session = arg;
+
+	if (session->foreground)
+		ipcfs_notify(IPCFS_NOTICE_RELOADING);
+}
+
+/* For struct ipcfs_supervisor_hooks. */
 static void supervisor_ends(void *arg)
 {
 	begin_end(arg);
 }
 
 /* For struct ipcfs_supervisor_hooks. */
-static bool begin(void *arg)
+static bool worker_begins(void *arg)
 {
 	const struct session *session = arg;
 
@@ -278,6 +256,21 @@ static void keep(void *arg, char word, const int *descriptors)
 	const struct session *session = arg;
 
 	session->hooks->keep(session->hooks->arg, word, descriptors);
+}
+
+/*
+ * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has ended
+ * instead.
+ */
+static void obey(struct session *session)
+{
+	if (ipcfs_worker_is_to_stop(&session->worker)) {
+		ipcfs_session_threads_rest(session->threads);
+		session->hooks->rest(session->hooks->arg);
+		ipcfs_worker_stopped(&session->worker);
+	}
+	ipcfs_log(LOG_ERR, "the supervisor was killed: the mount ends");
+	session->orphaned = true;
 }
 
 /*
@@ -312,11 +305,10 @@ static int wait_for_end(struct session *session, const sigset_t *taken)
 			break;
 		}
 		if (events[SUPERVISOR].revents) {
-			ipcfs_log(LOG_ERR, "the supervisor was killed: the mount ends");
-			session->orphaned = true;
+			obey(session);
 			break;
 		}
-		signal = events[SIGNALS].revents ? take_signal(events[SIGNALS].fd) : 0;
+		signal = events[SIGNALS].revents ? ipcfs_signals_take(events[SIGNALS].fd) : 0;
 		if (signal == SIGHUP)
 			reload(session);
 		else if (signal == SIGCHLD)
@@ -398,25 +390,45 @@ static int begin_worker(struct session *session)
 	return result;
 }
 
+/* Notes what another program has to know of the session. */
+static void hand_over(const struct session *session)
+{
+	struct ipcfs_handover *state = session->upgrade->state;
+
+	state->device = fuse_session_fd(session->fuse);
+	state->mount_id = session->mount_id;
+	state->unmounter = session->unmounter.fd;
+	state->unmounter_process = session->unmounter.process;
+}
+
 /* Returns 1 in the process that serves the mount. Else the mount has ended: 0 or a negative errno. */
 static int supervise(struct session *session, const sigset_t *taken)
 {
-	const struct ipcfs_supervisor_hooks hooks = { tell_ready, remember, supervisor_ends,
-						      begin,	  keep,	    session };
-	int result = 0;
+	const struct ipcfs_supervisor_hooks hooks = { .ready = tell_ready,
+						      .reload = remember,
+						      .upgrade = program_changes,
+						      .ending = supervisor_ends,
+						      .begin = worker_begins,
+						      .keep = keep,
+						      .arg = session };
+	struct ipcfs_upgrade *upgrade = session->upgrade;
+	dev_t device;
+	int result;
 
 	if (!session->legacy)
 		return 1;
+	atomic_store(&session->legacy->trial, upgrade->trial);
 	if (session->legacy->keeps)
-		result = session->hooks->share(session->hooks->arg);
-	if (result < 0)
-		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
-			  strerror(-result));
+		session->hooks->share(session->hooks->arg);
+	hand_over(session);
+	device = (dev_t)upgrade->state->number;
+	ipcfs_upgrade_listen(upgrade, device);
 	result = ipcfs_supervise(fuse_session_fd(session->fuse), session->legacy->keeps, taken,
-				 &hooks, &session->worker);
+				 &hooks, upgrade, &session->worker);
 	if (result == 1)
 		return 1;
 	begin_end(session);
+	ipcfs_upgrade_end(upgrade, device);
 	unmount(session);
 	return result;
 }
@@ -451,8 +463,31 @@ out:
 	return result;
 }
 
+/* Goes into the background, and starts a process that can unmount. A negative errno was logged. */
+static int begin(struct session *session, const sigset_t *before)
+{
+	int result = session->foreground || session->resumed ? 0 : go_background(session);
+
+	if (result < 0) {
+		pthread_sigmask(SIG_SETMASK, before, NULL);
+		return result;
+	}
+	if (session->resumed) {
+		session->unmounter.fd = session->upgrade->state->unmounter;
+		session->unmounter.process = session->upgrade->state->unmounter_process;
+		return 0;
+	}
+	result = start_unmounter(session);
+	if (result < 0) {
+		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
+		unmount(session);
+	}
+	return result;
+}
+
 int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool foreground,
-		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks)
+		      struct ipcfs_legacy *legacy, struct ipcfs_upgrade *upgrade,
+		      const struct ipcfs_session_hooks *hooks)
 {
 	struct session session = {
 		.fuse = fuse,
@@ -463,24 +498,20 @@ int ipcfs_session_run(struct fuse_session *fuse, const char *mountpoint, bool fo
 		.ready = -1,
 		.unmounter = { .fd = -1 },
 		.legacy = legacy,
+		.upgrade = upgrade,
+		.resumed = upgrade && upgrade->taken,
 		.worker = { .line = -1, .watch = -1 },
 	};
 	sigset_t taken, before;
 	int result;
 
+	if (session.resumed) /* another one may be mounted there since */
+		session.mount_id = upgrade->state->mount_id;
 	fflush(NULL);
-	block_signals(&taken, &before);
-	result = foreground ? 0 : go_background(&session);
-	if (result < 0) {
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ipcfs_signals_block(&taken, &before);
+	result = begin(&session, &before);
+	if (result < 0)
 		return result;
-	}
-	result = start_unmounter(&session);
-	if (result < 0) {
-		ipcfs_log(LOG_ERR, "can't start: %s", strerror(-result));
-		unmount(&session);
-		return result;
-	}
 	result = supervise(&session, &taken);
 	if (result != 1)
 		return result;

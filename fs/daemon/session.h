@@ -21,6 +21,7 @@
 
 struct fuse_session;
 struct ipcfs_legacy;
+struct ipcfs_upgrade;
 struct ipcfs_worker;
 
 struct ipcfs_session_hooks {
@@ -30,10 +31,10 @@ struct ipcfs_session_hooks {
 	 */
 	int (*open)(void *arg, const struct ipcfs_worker *worker);
 	/*
-	 * Prepares for workers that go on with what the ones before hold. Called by the supervisor.
-	 * A negative errno.
+	 * Prepares for workers that go on with what the ones before hold, those of another program
+	 * with them. Called by the supervisor. An error was logged.
 	 */
-	int (*share)(void *arg);
+	void (*share)(void *arg);
 	/* Has given back what they hold. Called by the supervisor, without a worker. */
 	void (*drop)(void *arg);
 	/* Keeps descriptors for them that a worker has handed over. Called by the supervisor. */
@@ -50,6 +51,11 @@ struct ipcfs_session_hooks {
 	 * requests are served.
 	 */
 	void (*succeed)(void *arg);
+	/*
+	 * Has all threads leave parked requests alone, after the session threads have ended: the
+	 * next worker goes on with these.
+	 */
+	void (*rest)(void *arg);
 	/* Answers every parked request, as the session ends. Later requests get no answer. */
 	void (*stop)(void *arg);
 	/*
@@ -85,9 +91,11 @@ struct ipcfs_session_hooks {
  * From the beginning of the end on the process has 800 ms; then it exits with 0 in any case.
  *
  * Unless `legacy` is NULL, this process becomes a supervisor (supervisor.h), and the function returns
- * in each worker too. Call it with an open file system if it is NULL.
+ * in each worker too. Call it with an open file system if it is NULL, with no `upgrade`
+ * (upgrade.h). If that has taken over from another program, the process is a supervisor already.
  */
 int ipcfs_session_run(struct fuse_session *session, const char *mountpoint, bool foreground,
-		      struct ipcfs_legacy *legacy, const struct ipcfs_session_hooks *hooks);
+		      struct ipcfs_legacy *legacy, struct ipcfs_upgrade *upgrade,
+		      const struct ipcfs_session_hooks *hooks);
 
 #endif

@@ -55,6 +55,7 @@ struct ipcfs_session_threads {
 	pid_t main;
 	unsigned ready; /* threads that shall be ready for a request */
 	atomic_int error;
+	atomic_bool resting; /* no thread begins with another request */
 
 	pthread_t watcher;
 	bool watched;  /* there is a watcher */

@@ -235,6 +235,22 @@ static void handle(struct session_thread *self, const struct fuse_buf *buf)
 		put_long(self, buf);
 }
 
+/*
+ * Leaves a request that was begun to the next worker, if no thread may begin with another one.
+ * Returns true when the session has ended. FORGET is not handled again, and so goes on.
+ */
+static bool leave_request(struct session_thread *self)
+{
+	struct ipcfs_session_threads *threads = self->threads;
+
+	if (!atomic_load(&threads->resting) || self->head.forgets)
+		return false;
+	atomic_fetch_add(&self->turns.now, 1);
+	while (!fuse_session_exited(threads->fuse))
+		pause();
+	return true;
+}
+
 /* Takes and handles one request. 1: go on; 0: the session has ended; or a negative errno. */
 static int serve(struct session_thread *self, struct fuse_buf *buf, struct request_sizes *sizes)
 {
@@ -260,6 +276,8 @@ static int serve(struct session_thread *self, struct fuse_buf *buf, struct reque
 	if (buf->flags & FUSE_BUF_IS_FD)
 		return -EPROTO; /* splicing was not asked for */
 	begin(self, buf->mem, (size_t)size);
+	if (leave_request(self))
+		return 0;
 	if (takes(self, buf->mem, (size_t)size))
 		handle(self, buf);
 	end(self);
@@ -302,7 +320,7 @@ static bool serve_aside(struct session_thread *self)
 	struct ipcfs_aside_request *request = take_aside(self);
 	struct fuse_buf buf;
 
-	if (!request)
+	if (!request || leave_request(self))
 		return false;
 	ipcfs_unanswered_begin(request->unique);
 	if (request->interrupted)

@@ -23,6 +23,7 @@
 #define READY_MAX 8
 #define STACK (1024 * 1024) /* of which a few pages are touched; a sanitizer needs most of it */
 
+#define REST_NS (200 * 1000)		      /* between two looks whether all threads rest */
 #define KICK_MS 10			      /* between two signals to a thread that has to end */
 #define SECOND (1000 / IPCFS_SESSION_LOOK_MS) /* looks a second */
 #define LATE (SECOND / 2)	  /* looks until a request is answered that is held up by a lock */
@@ -377,6 +378,7 @@ static void stop_watcher(struct ipcfs_session_threads *threads)
 	pthread_cond_signal(&threads->wake);
 	pthread_mutex_unlock(&threads->lock);
 	pthread_join(threads->watcher, NULL);
+	threads->watched = false;
 }
 
 /* Signals a thread until it ends: a signal that comes just before it sleeps is lost. */
@@ -412,6 +414,23 @@ void ipcfs_session_threads_stop(struct ipcfs_session_threads *threads)
 	for (unsigned i = 0; i < IPCFS_SESSION_THREADS_MAX; i++)
 		if (is_there(threads, &threads->all[i]))
 			join(&threads->all[i]);
+}
+
+/* Returns whether a thread is in a request. */
+static bool any_turn(const struct ipcfs_session_threads *threads)
+{
+	for (unsigned i = 0; i < IPCFS_SESSION_THREADS_MAX; i++)
+		if (atomic_load(&threads->all[i].turns.now) & 1)
+			return true;
+	return false;
+}
+
+void ipcfs_session_threads_rest(struct ipcfs_session_threads *threads)
+{
+	atomic_store(&threads->resting, true);
+	/* a thread that begins now sees that it may not, or its turn is seen here */
+	while (any_turn(threads))
+		nanosleep(&(struct timespec){ .tv_nsec = REST_NS }, NULL);
 }
 
 int ipcfs_session_threads_error(const struct ipcfs_session_threads *threads)

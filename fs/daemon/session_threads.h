@@ -60,4 +60,10 @@ int ipcfs_session_threads_error(const struct ipcfs_session_threads *threads);
 
 void ipcfs_session_threads_destroy(struct ipcfs_session_threads *threads);
 
+/*
+ * Waits until no thread handles a request. From now on none begins with another one: what was read
+ * is left to the next worker. Nobody is interrupted.
+ */
+void ipcfs_session_threads_rest(struct ipcfs_session_threads *threads);
+
 #endif

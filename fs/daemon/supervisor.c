@@ -21,6 +21,7 @@
 #include "backends/contract/fault.h"
 #include "fs/base/clock.h"
 #include "fs/base/log.h"
+#include "fs/daemon/upgrade.h"
 
 /* As <linux/fuse.h> has it, which conflicts with the header of libfuse. */
 #define CLONE_DEVICE _IOR(229, 0, uint32_t)
@@ -31,14 +32,20 @@
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 10000 /* a caller waits no longer for the next worker */
 
+/* In an upgrade: for the worker of the program before to stop, and for one of this to be ready. */
+#define STOP_NS (1000ULL * 1000 * 1000)
+#define TRIAL_NS (10ULL * 1000 * 1000 * 1000)
+
 struct supervisor {
 	const struct ipcfs_supervisor_hooks *hooks;
+	struct ipcfs_upgrade *upgrade;
 	int device, signals; /* descriptors */
 	bool keeps;	     /* see supervisor.h */
 	int line;	     /* to the worker; -1: there is none */
 	int watch;	     /* the worker's, see supervisor.h; -1: there is none */
 	int old_watch;	     /* of the worker before; -1: it was closed */
 	pid_t worker;	     /* 0: there is none */
+	bool own;	     /* the worker is of this program */
 	int status;	     /* of the last worker that ended, as wait(2) has it */
 	bool ready;	     /* some worker was */
 	bool reloaded;
@@ -46,10 +53,11 @@ struct supervisor {
 	uint64_t deaths[DEATHS_MAX]; /* when the last ones were, in ns; 0: never */
 	unsigned death;		     /* the place of the oldest */
 	int pause;		     /* ms before the next worker; 0: none */
+	uint64_t limit;		     /* when the worker is killed, ns; 0: never */
 };
 
-/* What a worker says. */
-enum { WORD_READY = 'r', WORD_ENDS = 'e' };
+/* What a worker says, and what it is told. */
+enum { WORD_READY = 'r', WORD_ENDS = 'e', WORD_STOPPED = 's', WORD_STOP = 's' };
 
 /* Returns another descriptor of the connection, or a negative errno. */
 static int clone_device(int device)
@@ -71,6 +79,7 @@ static void become_worker(struct supervisor *self, int fresh, int line, struct i
 {
 	close(self->line);
 	close(self->signals);
+	ipcfs_upgrade_leave(self->upgrade);
 	ipcfs_descriptor_close(&self->old_watch); /* takes no time: the supervisor has it, too */
 	if (fresh >= 0 && dup3(fresh, self->device, O_CLOEXEC) < 0)
 		_exit(1); /* the supervisor logs it */
@@ -135,6 +144,10 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	if (self->hooks->begin(self->hooks->arg))
 		give_holds_back();
 	self->line = ends[0];
+	if (self->hooks->begin(self->hooks->arg))
+		give_holds_back();
+	self->line = ends[0];
+	self->own = true;
 	self->worker = fork_sharing(self->keeps);
 	if (self->worker == 0) {
 		become_worker(self, fresh, ends[1], worker);
@@ -148,6 +161,13 @@ static int fork_worker(struct supervisor *self, struct ipcfs_worker *worker)
 	close(ends[1]);
 	ipcfs_descriptor_close(&fresh);
 	return err;
+}
+
+static void kill_worker(struct supervisor *self)
+{
+	self->limit = 0;
+	if (self->worker)
+		(void)kill(self->worker, SIGKILL);
 }
 
 static void pass_on(const struct supervisor *self, int signal)
@@ -194,12 +214,19 @@ static bool take_word(struct supervisor *self)
 	case 0:
 		return false;
 	case WORD_ENDS:
-		self->ending = true;
+		/* of a program that has not served yet, this says nothing about the mount */
+		if (!self->upgrade->trial || !self->own)
+			self->ending = true;
+		break;
+	case WORD_STOPPED:
+		kill_worker(self);
 		break;
 	case WORD_READY:
 		self->ready = true;
+		self->limit = 0;
 		ipcfs_descriptor_close(&self->old_watch);
 		self->hooks->ready(self->hooks->arg);
+		ipcfs_upgrade_ready(self->upgrade);
 		break;
 	default:
 		self->hooks->keep(self->hooks->arg, word, descriptors);
@@ -223,12 +250,18 @@ static void worker_ended(struct supervisor *self)
 static void reap(struct supervisor *self)
 {
 	bool others = false;
-	pid_t ended;
+	siginfo_t ended;
 	int status;
 
-	while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
-		others |= ended != self->worker;
-		if (ended != self->worker)
+	for (;;) {
+		ended.si_pid = 0;
+		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 || !ended.si_pid)
+			break;
+		if (ipcfs_upgrade_reap(self->upgrade, ended.si_pid) ||
+		    waitpid(ended.si_pid, &status, WNOHANG) != ended.si_pid)
+			continue;
+		others |= ended.si_pid != self->worker;
+		if (ended.si_pid != self->worker)
 			continue;
 		self->status = status;
 		worker_ended(self);
@@ -259,24 +292,76 @@ static void take_signal(struct supervisor *self)
 	}
 }
 
+/* Hands the worker over to another program. */
+static void hand_over(const struct supervisor *self)
+{
+	struct ipcfs_handover *state = self->upgrade->state;
+
+	state->worker = self->worker;
+	state->line = self->line;
+	state->watch = self->watch;
+	state->reloaded = self->reloaded;
+}
+
+/* The counterpart: the worker is this program's. */
+static void forget_handed(const struct supervisor *self)
+{
+	struct ipcfs_handover *state = self->upgrade->state;
+
+	state->worker = 0;
+	state->line = state->watch = -1;
+}
+
+/* Executes another program. Returns only if that fails. */
+static void upgrade(struct supervisor *self)
+{
+	self->hooks->upgrade(self->hooks->arg);
+	hand_over(self);
+	ipcfs_upgrade_execute(self->upgrade);
+	forget_handed(self);
+	self->hooks->ready(self->hooks->arg);
+}
+
+/* Returns when poll(2) has to end: the earlier one of two times, of which 0 is none. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+/* Waits for what comes, until `end` (ns; 0: for any time), and serves it. */
+static void serve(struct supervisor *self, uint64_t end)
+{
+	enum { SIGNALS, LINE, UPGRADE };
+	struct pollfd events[UPGRADE + IPCFS_UPGRADE_EVENTS] = {
+		[SIGNALS] = { .fd = self->signals, .events = POLLIN },
+		[LINE] = { .fd = self->line, .events = POLLIN },
+	};
+	uint64_t now = ipcfs_clock_ns();
+	int wait = -1;
+
+	end = earlier(end, ipcfs_upgrade_events(self->upgrade, events + UPGRADE));
+	end = earlier(end, self->limit);
+	if (end)
+		wait = end <= now ? 0 : (int)((end - now) / 1000000 + 1);
+	if (poll(events, UPGRADE + IPCFS_UPGRADE_EVENTS, wait) < 0)
+		return;
+	if (events[LINE].revents && !take_word(self))
+		ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
+	if (events[SIGNALS].revents)
+		take_signal(self);
+	if (self->limit && ipcfs_clock_ns() >= self->limit)
+		kill_worker(self);
+	if (ipcfs_upgrade_serve(self->upgrade, events + UPGRADE) && !self->ending)
+		upgrade(self);
+}
+
 /* Looks after the worker until it has ended, or, without a worker, until `end` (ns). */
 static void watch(struct supervisor *self, uint64_t end)
 {
 	bool works = self->worker != 0;
 
-	while (works ? self->worker != 0 : !self->ending && ipcfs_clock_ns() < end) {
-		struct pollfd events[] = { { .fd = self->signals, .events = POLLIN },
-					   { .fd = self->line, .events = POLLIN } };
-		uint64_t now = ipcfs_clock_ns();
-		int wait = works ? -1 : end <= now ? 0 : (int)((end - now) / 1000000 + 1);
-
-		if (poll(events, 2, wait) < 0)
-			continue;
-		if (events[1].revents && !take_word(self))
-			ipcfs_descriptor_close(&self->line); /* it ends: SIGCHLD follows */
-		if (events[0].revents)
-			take_signal(self);
-	}
+	while (works ? self->worker != 0 : !self->ending && ipcfs_clock_ns() < end)
+		serve(self, works ? 0 : end);
 }
 
 /* Sets the pause: longer each time, as long as too many workers die. */
@@ -314,20 +399,65 @@ static void log_death(const struct supervisor *self, int err)
 			  self->pause);
 }
 
+/*
+ * Takes over from another program: its worker stops and ends, or, if that program has failed, goes
+ * on. False: the mount ends.
+ */
+static bool take_over(struct supervisor *self)
+{
+	const char stop = WORD_STOP;
+
+	if (!self->upgrade->taken)
+		return true;
+	forget_handed(self);
+	reap(self); /* its SIGCHLD may have been lost */
+	if (self->worker && !self->upgrade->trial) {
+		self->hooks->ready(self->hooks->arg);
+		ipcfs_upgrade_ready(self->upgrade);
+		return true;
+	}
+	if (self->worker) {
+		(void)send(self->line, &stop, 1, MSG_NOSIGNAL);
+		self->limit = ipcfs_clock_ns() + STOP_NS;
+		watch(self, 0);
+	}
+	self->limit = 0;
+	return !self->ending && self->status != 0;
+}
+
+/* Counts a worker that was not ready in the trial. Goes back after some. False: there is no trial. */
+static bool try_again(struct supervisor *self)
+{
+	if (!self->upgrade->trial)
+		return false;
+	if (++self->upgrade->deaths < IPCFS_UPGRADE_DEATHS)
+		return true;
+	hand_over(self);
+	ipcfs_upgrade_go_back(self->upgrade, "the processes that were to serve have failed");
+	forget_handed(self);
+	return true;
+}
+
 /* Runs workers, one after the other. 1: this is one. 0: the mount ends. */
 static int run(struct supervisor *self, struct ipcfs_worker *worker)
 {
+	if (!take_over(self))
+		return 0;
 	while (!self->ending) {
-		int result = fork_worker(self, worker);
+		int result = self->worker ? 0 : fork_worker(self, worker);
 
 		if (result == 1)
 			return 1;
+		if (self->upgrade->trial)
+			self->limit = ipcfs_clock_ns() + TRIAL_NS;
 		if (!result)
 			watch(self, 0);
 		if (!result && self->status == 0)
 			return 0;
 		if (self->ending)
 			return !result && WIFEXITED(self->status) ? -ECANCELED : 0;
+		if (try_again(self))
+			continue;
 		set_pause(self);
 		if (self->ready || result || WIFSIGNALED(self->status))
 			log_death(self, result);
@@ -339,14 +469,20 @@ static int run(struct supervisor *self, struct ipcfs_worker *worker)
 }
 
 int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
-		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_worker *worker)
+		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_upgrade *upgrade,
+		    struct ipcfs_worker *worker)
 {
 	struct supervisor self = { .hooks = hooks,
+				   .upgrade = upgrade,
 				   .device = device,
 				   .keeps = keeps,
-				   .line = -1,
-				   .watch = -1,
-				   .old_watch = -1 };
+				   .line = upgrade->state->line,
+				   .watch = upgrade->state->watch,
+				   .old_watch = -1,
+				   .worker = upgrade->state->worker,
+				   .status = SIGKILL,
+				   .ready = upgrade->taken,
+				   .reloaded = upgrade->state->reloaded };
 	int result;
 
 	(void)prctl(PR_SET_CHILD_SUBREAPER,
@@ -392,6 +528,22 @@ static void say(const struct ipcfs_worker *worker, char word)
 void ipcfs_worker_ready(const struct ipcfs_worker *worker)
 {
 	say(worker, WORD_READY);
+}
+
+bool ipcfs_worker_is_to_stop(const struct ipcfs_worker *worker)
+{
+	char word;
+
+	return recv(worker->line, &word, 1, MSG_DONTWAIT) == 1;
+}
+
+void ipcfs_worker_stopped(const struct ipcfs_worker *worker)
+{
+	char word;
+
+	say(worker, WORD_STOPPED);
+	while (recv(worker->line, &word, 1, 0) < 0 && errno == EINTR)
+		;
 }
 
 void ipcfs_worker_ends(const struct ipcfs_worker *worker)

@@ -25,11 +25,15 @@
 
 #define IPCFS_HANDED_MAX 3 /* descriptors that are handed over at once */
 
+struct ipcfs_upgrade;
+
 struct ipcfs_supervisor_hooks {
 	/* The worker serves the mount, or has read its settings again. */
 	void (*ready)(void *arg);
 	/* SIGHUP came; the worker gets it next. */
 	void (*reload)(void *arg);
+	/* Another program is to take the place of this one. `ready` follows, here or there. */
+	void (*upgrade)(void *arg);
 	/* A signal that ends the mount came; the worker gets it next. */
 	void (*ending)(void *arg);
 	/*
@@ -53,7 +57,8 @@ struct ipcfs_worker {
 };
 
 /*
- * Keeps a worker running. Call while there is one thread, with `signals` blocked: those that end
+ * Keeps a worker running; goes on with that of another program if `upgrade` has taken its state over
+ * (upgrade.h). Call while there is one thread, with `signals` blocked: those that end
  * the mount, SIGHUP and SIGCHLD.
  *
  * In each worker returns 1. Without `keeps`, `device`, the connection, is then the worker's own
@@ -63,7 +68,8 @@ struct ipcfs_worker {
  * mount: 0. A negative errno: the first worker has failed, which was logged.
  */
 int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
-		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_worker *worker);
+		    const struct ipcfs_supervisor_hooks *hooks, struct ipcfs_upgrade *upgrade,
+		    struct ipcfs_worker *worker);
 
 /* Tells the supervisor that the worker is ready, or that it has read its settings again. */
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);
@@ -74,6 +80,18 @@ void ipcfs_worker_ready(const struct ipcfs_worker *worker);
  */
 int ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, const int *descriptors,
 			   unsigned count);
+
+/*
+ * Reads what the supervisor asks, if worker->line is readable. Returns true if the worker is to
+ * stop between two requests, for ipcfs_worker_stopped. False: the supervisor has ended.
+ */
+bool ipcfs_worker_is_to_stop(const struct ipcfs_worker *worker);
+
+/*
+ * Tells the supervisor that the worker handles nothing any more. Returns when the supervisor has
+ * ended. Else it ends the process.
+ */
+void ipcfs_worker_stopped(const struct ipcfs_worker *worker);
 
 /* Tells the supervisor that the mount ends with this worker, however it ends from here on. */
 void ipcfs_worker_ends(const struct ipcfs_worker *worker);

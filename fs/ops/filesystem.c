@@ -185,7 +185,8 @@ static int take_over(struct ipcfs_filesystem *fs)
 	if (!fs->legacy || !fs->legacy->keeps)
 		return 0;
 	bad = ipcfs_legacy_is_bad(fs->legacy);
-	atomic_fetch_add(&fs->legacy->begun, 1);
+	if (!atomic_load(&fs->legacy->trial))
+		atomic_fetch_add(&fs->legacy->begun, 1);
 	if (bad) {
 		ipcfs_log(LOG_ERR, "what was open is dropped: the processes that were to serve the "
 				   "mount have died of it");
@@ -324,6 +325,14 @@ void ipcfs_filesystem_succeed(void *arg)
 	if (!fs->ledger || fs->legacy->dropped)
 		ipcfs_invalidate_all(fs);
 	fs->legacy->dropped = false;
+}
+
+void ipcfs_filesystem_rest(void *arg)
+{
+	struct ipcfs_filesystem *fs = arg;
+
+	ipcfs_waits_rest(fs->waits);
+	ipcfs_audit_finish(&fs->audit);
 }
 
 void ipcfs_filesystem_stop(void *arg)

@@ -61,6 +61,7 @@ extern const struct fuse_lowlevel_ops ipcfs_filesystem_ops;
 /* For struct ipcfs_session_hooks; its `arg` must be the struct ipcfs_filesystem. */
 int ipcfs_filesystem_start(void *fs, struct fuse_session *session);
 void ipcfs_filesystem_succeed(void *fs);
+void ipcfs_filesystem_rest(void *fs);
 void ipcfs_filesystem_stop(void *fs);
 bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 void ipcfs_filesystem_done(void *fs);

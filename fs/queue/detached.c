@@ -2,6 +2,7 @@
 #include "fs/queue/detached.h"
 
 #include "backends/contract/fault.h"
+#include "backends/contract/layout.h"
 #include "fs/base/effects.h"
 #include "fs/base/ledger.h"
 #include "fs/base/legacy.h"
@@ -10,6 +11,27 @@ static struct {
 	pthread_mutex_t lock;
 	uint32_t next; /* an index that may be free */
 } shelf = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+uint64_t ipcfs_detached_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_detached),
+		offsetof(struct ipcfs_detached, order),
+		offsetof(struct ipcfs_detached, kept),
+		offsetof(struct ipcfs_detached, type),
+		offsetof(struct ipcfs_detached, calls),
+		offsetof(struct ipcfs_detached, object),
+		offsetof(struct ipcfs_detached, uid),
+		offsetof(struct ipcfs_detached, framing),
+		offsetof(struct ipcfs_detached, last),
+		offsetof(struct ipcfs_detached, first),
+		offsetof(struct ipcfs_detached, returns),
+		offsetof(struct ipcfs_detached, effects),
+		IPCFS_FRAMING_NONE,
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+}
 
 /* Puts an entry at a free index, which it returns. 0: there is no memory. */
 static uint32_t put(struct ipcfs_ledger *ledger, const struct iovec *parts, int count)

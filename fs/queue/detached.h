@@ -24,6 +24,9 @@ struct ipcfs_detached {
 	struct ipcfs_effects effects; /* of sending it */
 };
 
+/* Adds the layout of the entry to a hash: see backends/contract/layout.h. */
+uint64_t ipcfs_detached_layout(uint64_t hash);
+
 /*
  * Writes the message of the waiter down, and notes that in waiter->saved. Without memory, without a
  * successor, and for a queue that is in no namespace it does nothing.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/contract/layout.h"
 #include "fs/base/effects.h"
 #include "fs/base/ledger.h"
 #include "fs/request/lease_item.h"
@@ -29,6 +30,64 @@ struct pending_entry {
 	uint64_t owner, size;
 	bool refused, nonblock;
 };
+
+uint64_t ipcfs_file_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct file_entry),
+		offsetof(struct file_entry, node),
+		offsetof(struct file_entry, since),
+		offsetof(struct file_entry, opener),
+		offsetof(struct file_entry, map),
+		offsetof(struct file_entry, text),
+		offsetof(struct file_entry, readers),
+		offsetof(struct file_entry, answer),
+		offsetof(struct file_entry, pending),
+		offsetof(struct file_entry, done),
+		offsetof(struct file_entry, at),
+		offsetof(struct file_entry, message),
+		offsetof(struct file_entry, left),
+		offsetof(struct file_entry, end),
+		offsetof(struct file_entry, ended),
+		offsetof(struct file_entry, lease),
+		offsetof(struct file_entry, generation),
+		offsetof(struct file_entry, backing),
+		offsetof(struct file_entry, reads),
+		offsetof(struct file_entry, writes),
+		offsetof(struct file_entry, opened),
+		offsetof(struct file_entry, eof_next),
+		offsetof(struct file_entry, counted),
+		offsetof(struct file_entry, leased),
+		sizeof(struct ipcfs_lease),
+		offsetof(struct ipcfs_lease, mark),
+		offsetof(struct ipcfs_lease, size),
+		offsetof(struct ipcfs_lease, kept),
+		offsetof(struct ipcfs_lease, token),
+		offsetof(struct ipcfs_lease, deliveries),
+		offsetof(struct ipcfs_lease, node),
+		offsetof(struct ipcfs_lease_holder, taker),
+		offsetof(struct ipcfs_lease_holder, uid),
+		offsetof(struct ipcfs_lease_holder, since),
+		offsetof(struct ipcfs_message_mark, size),
+		offsetof(struct ipcfs_message_mark, hash),
+		sizeof(struct pending_entry),
+		offsetof(struct pending_entry, size),
+		offsetof(struct pending_entry, refused),
+		offsetof(struct pending_entry, nonblock),
+		offsetof(struct ipcfs_caller, before),
+		offsetof(struct ipcfs_caller, loaded),
+		offsetof(struct ipcfs_caller, caps),
+		offsetof(struct ipcfs_caller, user_ns),
+		offsetof(struct ipcfs_caller, ngroups),
+		offsetof(struct ipcfs_id_map, ranges),
+		sizeof(struct ipcfs_id_range),
+		IPCFS_DONE_MAX,
+		offsetof(struct ipcfs_done, next),
+		offsetof(struct ipcfs_done, read),
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+}
 
 /* Returns whether the file has something that can't be made anew. */
 static bool is_bound(const struct ipcfs_file *file)

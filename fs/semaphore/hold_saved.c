@@ -6,10 +6,12 @@
  * matter which were: one hold is like the other.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 #include <utlist.h>
 
+#include "backends/contract/layout.h"
 #include "fs/base/unanswered.h"
 #include "fs/semaphore/hold.h"
 #include "fs/semaphore/hold_inside.h"
@@ -23,6 +25,29 @@ static struct {
 int ipcfs_holds_init(struct ipcfs_filesystem *fs)
 {
 	return ipcfs_table_init(&fs->holds, sizeof(struct ipcfs_hold));
+}
+
+uint64_t ipcfs_hold_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct ipcfs_hold_entry),
+		offsetof(struct ipcfs_hold_entry, file),
+		offsetof(struct ipcfs_hold_entry, request),
+		offsetof(struct ipcfs_hold_entry, object),
+		offsetof(struct ipcfs_hold_entry, state),
+		offsetof(struct ipcfs_hold_entry, dead),
+		offsetof(struct ipcfs_hold_entry, opener_died),
+		offsetof(struct ipcfs_hold_entry, unseen),
+		offsetof(struct ipcfs_holder, pid),
+		offsetof(struct ipcfs_holder, taker),
+		offsetof(struct ipcfs_holder, uid),
+		offsetof(struct ipcfs_holder, gid),
+		offsetof(struct ipcfs_holder, since),
+		offsetof(struct ipcfs_holder, generation),
+		IPCFS_HOLD_DROPPING,
+	};
+
+	return ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 struct ipcfs_hold *ipcfs_hold_new(struct ipcfs_filesystem *fs, const struct ipcfs_file *file)

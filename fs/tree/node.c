@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/contract/layout.h"
 #include "fs/access/quota.h"
 #include "fs/base/clock.h"
 
@@ -23,6 +24,34 @@ struct node_entry {
 	uid_t uid;
 	atomic_bool shared, current;
 };
+
+uint64_t ipcfs_node_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct node_entry),
+		offsetof(struct node_entry, key),
+		offsetof(struct node_entry, id),
+		offsetof(struct node_entry, lookups),
+		offsetof(struct node_entry, generation),
+		offsetof(struct node_entry, uid),
+		offsetof(struct node_entry, shared),
+		offsetof(struct node_entry, current),
+		offsetof(struct ipcfs_node_key, view),
+		offsetof(struct ipcfs_node_key, object),
+		offsetof(struct ipcfs_node_key, class),
+		offsetof(struct ipcfs_node_key, selected),
+		offsetof(struct ipcfs_node_key, selector),
+		offsetof(struct ipcfs_node_key, detail),
+		offsetof(struct ipcfs_node_key, within),
+		IPCFS_NODE_KINDS,
+	};
+
+	hash = ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+	for (size_t i = 0; i < IPCFS_NODE_KINDS; i++)
+		hash = ipcfs_layout_name(hash,
+					 ipcfs_file_kinds[i].name ? ipcfs_file_kinds[i].name : "");
+	return hash;
+}
 
 /* Drops the references of a key. */
 static void put_key(const struct ipcfs_nodes *nodes, const struct ipcfs_node_key *key)

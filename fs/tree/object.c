@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "backends/contract/fault.h"
+#include "backends/contract/layout.h"
 #include "fs/access/quota.h"
 #include "fs/namespaces/registry.h"
 
@@ -23,6 +24,30 @@ struct object_entry {
 	int32_t last_dead;
 	bool removed;
 };
+
+uint64_t ipcfs_object_layout(uint64_t hash)
+{
+	const uint64_t numbers[] = {
+		sizeof(struct object_entry),
+		offsetof(struct object_entry, key),
+		offsetof(struct object_entry, serial),
+		offsetof(struct object_entry, generation),
+		offsetof(struct object_entry, returned),
+		offsetof(struct object_entry, leases_returned),
+		offsetof(struct object_entry, deaths),
+		offsetof(struct object_entry, counted),
+		offsetof(struct object_entry, last_death),
+		offsetof(struct object_entry, last_dead),
+		offsetof(struct object_entry, removed),
+	};
+
+	hash = ipcfs_layout_numbers(hash, numbers, sizeof(numbers) / sizeof(*numbers));
+	for (size_t i = 0; ipcfs_classes[i]; i++) {
+		hash = ipcfs_layout_name(hash, ipcfs_classes[i]->family);
+		hash = ipcfs_layout_name(hash, ipcfs_classes[i]->name);
+	}
+	return hash;
+}
 
 uint32_t ipcfs_class_number(const struct ipcfs_class *class)
 {

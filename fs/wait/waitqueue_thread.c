@@ -93,7 +93,7 @@ static bool wait_for_arrival(struct ipcfs_waits *waits, struct ipcfs_waitqueue *
 	struct timespec until;
 
 	ipcfs_clear_stack();
-	while (!wq->head && !waits->stopping) {
+	while (!wq->head && !waits->stopping && !waits->resting) {
 		if (wq->sleepers && wq->stale) {
 			check_sleepers(waits, wq);
 			continue;
@@ -208,10 +208,11 @@ static void *waitqueue_main(void *arg)
 
 	pthread_mutex_lock(&waits->lock);
 	wq->tid = gettid();
-	while (wq->head || (!wq->unordered && wait_for_arrival(waits, wq))) {
+	while (!waits->resting && (wq->head || (!wq->unordered && wait_for_arrival(waits, wq)))) {
 		if (serve_head(waits, wq))
 			continue;
-		if (wq->direction == IPCFS_RECEIVE && wq->head && !wq->head->end_reason)
+		if (wq->direction == IPCFS_RECEIVE && wq->head && !wq->head->end_reason &&
+		    !waits->resting)
 			wait_for_message(waits, wq);
 	}
 	wq->threaded = false;

@@ -81,6 +81,23 @@ void ipcfs_waits_stop(struct ipcfs_waits *waits)
 	waits->started = false;
 }
 
+void ipcfs_waits_rest(struct ipcfs_waits *waits)
+{
+	struct ipcfs_waitqueue *wq;
+
+	pthread_mutex_lock(&waits->lock);
+	waits->resting = true;
+	DL_FOREACH (waits->queues, wq) {
+		ipcfs_waitqueue_kick(waits, wq);
+		pthread_cond_signal(&wq->arrival);
+	}
+	pthread_mutex_unlock(&waits->lock);
+	ipcfs_waits_wake(waits);
+	if (waits->started)
+		pthread_join(waits->loop, NULL);
+	waits->started = false;
+}
+
 /*
  * Notes that the kernel sent INTERRUPT for a parked request. libfuse calls this with the request's
  * lock held, so that the request can't be answered here.
@@ -255,7 +272,8 @@ static struct ipcfs_waiter *claim(struct ipcfs_waits *waits, int handle)
 
 	pthread_mutex_lock(&waits->lock);
 	DL_FOREACH (waits->queues, wq)
-		if (!head && wq->handle == handle && ipcfs_waitqueue_has_descriptor(wq))
+		if (!head && !waits->resting && wq->handle == handle &&
+		    ipcfs_waitqueue_has_descriptor(wq))
 			head = ipcfs_waiter_claim(wq);
 	pthread_mutex_unlock(&waits->lock);
 	return head;

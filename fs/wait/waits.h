@@ -43,6 +43,12 @@ int ipcfs_waits_start(struct ipcfs_waits *waits);
  */
 void ipcfs_waits_stop(struct ipcfs_waits *waits);
 
+/*
+ * Waits until all threads have ended, each after what it does now. Waiters stay parked, for the next
+ * worker. Call after the session threads have ended, and nothing but ipcfs_waits_stop after it.
+ */
+void ipcfs_waits_rest(struct ipcfs_waits *waits);
+
 /* Frees a wait room that was stopped, or never started. NULL is fine. */
 void ipcfs_waits_destroy(struct ipcfs_waits *waits);
 

@@ -20,6 +20,7 @@ struct ipcfs_waits {
 
 	pthread_mutex_t lock; /* guards everything below */
 	bool stopping;
+	bool resting;			  /* nothing is served any more */
 	bool unarmed;			  /* epoll does not wait for some waitqueue */
 	struct ipcfs_waitqueue *queues;	  /* all of them */
 	struct ipcfs_waitqueue *dirty;	  /* those that the loop thread is to serve */

@@ -137,7 +137,8 @@ static int loop_timeout(struct ipcfs_waits *waits)
 
 	pthread_mutex_lock(&waits->lock);
 	wanted = waits->unarmed || waits->kicked || waits->interrupts_ignored || waits->polled ||
-		 waits->sending || (waits->stopping && (waits->threads || waits->queues));
+		 waits->sending || waits->resting ||
+		 (waits->stopping && (waits->threads || waits->queues));
 	timeout = waits->dirty ? 0 : ipcfs_timer_next(&waits->timers);
 	pthread_mutex_unlock(&waits->lock);
 	if (wanted && (timeout < 0 || timeout > CHECK_INTERVAL))
@@ -235,6 +236,18 @@ void ipcfs_waits_space_ended(struct ipcfs_waits *waits, const struct ipcfs_space
 	ipcfs_waits_wake(waits);
 }
 
+/* Returns whether the wait room rests. *over: no thread of a waitqueue is left. */
+static bool is_resting(struct ipcfs_waits *waits, bool *over)
+{
+	bool resting;
+
+	pthread_mutex_lock(&waits->lock);
+	resting = waits->resting;
+	*over = !waits->threads;
+	pthread_mutex_unlock(&waits->lock);
+	return resting;
+}
+
 /* Returns whether the wait room stops and neither a waiter nor a thread is left. */
 static bool is_over(struct ipcfs_waits *waits)
 {
@@ -254,7 +267,7 @@ static void *loop_main(void *arg)
 	struct ipcfs_waits *waits = arg;
 	struct epoll_event events[EVENTS_MAX];
 	int64_t last_check = 0;
-	bool stopping, check_due;
+	bool stopping, check_due, over;
 
 	for (;;) {
 		int count = epoll_wait(waits->epoll, events, EVENTS_MAX, loop_timeout(waits));
@@ -281,6 +294,11 @@ static void *loop_main(void *arg)
 			last_check = ipcfs_waits_now();
 			if (!ipcfs_fault("waits.check"))
 				check_now(waits);
+		}
+		if (is_resting(waits, &over)) {
+			if (over)
+				return NULL;
+			continue;
 		}
 		ipcfs_interrupts_handle(waits, check_due);
 		end_timed(waits);

@@ -334,7 +334,7 @@ int main(int argc, char **argv)
 	}
 	session = fuse_session_new(&args, &operations, sizeof(operations), &count);
 	if (session != NULL && fuse_session_mount(session, mountpoint) == 0 &&
-	    ipcfs_session_run(session, mountpoint, foreground, NULL, &hooks) == 0)
+	    ipcfs_session_run(session, mountpoint, foreground, NULL, NULL, &hooks) == 0)
 		status = 0;
 	if (session != NULL)
 		fuse_session_destroy(session);

@@ -67,7 +67,7 @@ flags_of_help() {
 }
 
 @test "every flag of --help follows a hyphen" {
-	equals "$(flags_of_help)" "$(printf '%s\n' --help --version -V -d -f -h -o -s | sort | paste -s -d ' ')"
+	equals "$(flags_of_help)" "$(printf '%s\n' --help --upgrade --version -V -d -f -h -o -s | sort | paste -s -d ' ')"
 	follow 'ipcfs -' "$(flags_of_help)"
 }
 

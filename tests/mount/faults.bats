@@ -1031,3 +1031,23 @@ put_back() {
 	each_kind put_back lines read.answer
 	each_kind put_back lease lease.answer
 }
+
+@test "what workers of another program die of is held against no request and no open file" {
+	stop_mount
+	start_mount -o supervise
+	new_queue posix
+	exec 8<"$Q/status"
+	background_output cat "$Q/msg"
+	wait_parked 1
+	at upgrade.replay kill
+	for _ in 1 2; do
+		fails 'have failed; the program before serves the mount again' ipcfs --upgrade "$MNT"
+		wait_parked 1
+	done
+	rm "$IPCFS_FAULTS/upgrade.replay"
+	grep -q mode <&8
+	exec 8<&-
+	ipcfs --upgrade "$MNT"
+	echo one >"$Q/lines"
+	wait_until '[ "$(cat "$OUT")" = one ]'
+}

@@ -69,3 +69,11 @@ start_told() {
 	wait_until 'grep -q NOTIFY_SOCKET "$LOG"'
 	stop_mount
 }
+
+@test "an upgrade is a reload of the same process" {
+	start_told -o supervise
+	: >"$TOLD"
+	ipcfs --upgrade "$MNT"
+	wait_until '[ "$(tr -d "\n" <"$TOLD" | sed "s/MONOTONIC_USEC=[0-9]*//")" = RELOADING=1READY=1 ]'
+	stop_mount # of the same process id
+}

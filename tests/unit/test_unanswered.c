@@ -62,8 +62,11 @@ static void check(bool true_, int line)
 
 static int start(void **state)
 {
+	int file;
+
 	(void)state;
-	legacy = ipcfs_legacy_create(true);
+	legacy = ipcfs_legacy_create(true, 0, &file);
+	close(file);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (!legacy || shared == MAP_FAILED)
