@@ -239,8 +239,8 @@ static void supervisor_ends(void *arg)
 }
 
 /*
- * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has ended
- * instead.
+ * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has
+ * ended instead.
  */
 static void obey(struct session *session)
 {
