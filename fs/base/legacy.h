@@ -59,7 +59,7 @@ struct ipcfs_legacy *ipcfs_legacy_create(bool keeps, uint64_t layout, int *file)
  */
 struct ipcfs_legacy *ipcfs_legacy_map(int file, uint64_t layout);
 
-/* Adds the layout of the legacy, of slots and of the ledger to a hash: see backends/contract/layout.h. */
+/* Adds the layout of the legacy, of slots and of the ledger to a hash: see layout.h. */
 uint64_t ipcfs_legacy_layout(uint64_t hash);
 
 /*

@@ -24,8 +24,9 @@ void ipcfs_amqp_config_free(struct ipcfs_amqp_config *config);
 
 /*
  * Adds the classes of the connections of a file. The file must be root's or the daemon's, and nobody
- * else's to read. A file with one bad line is refused as a whole. A negative errno was logged. *text,
- * which the caller has to free, is set to what was read; if it is not NULL, it is used instead.
+ * else's to read. A file with one bad line is refused as a whole. A negative errno was logged.
+ * *text, which the caller has to free, is set to what was read; if it is not NULL, it is used
+ * instead.
  */
 int ipcfs_amqp_config_load(const char *path, char **text);
 

@@ -2,7 +2,8 @@
 /*
  * What a supervisor hands over to the program that takes its place (upgrade.h): descriptors, and
  * what it knows from its start. It is a file in memory, of entries NAME=VALUE that each end with a
- * NUL. What has its default is left out, so a program need not know what the other one does not use.
+ * NUL. What has its default is left out, so a program need not know what the other one does not
+ * use.
  */
 #ifndef IPCFS_HANDOVER_H
 #define IPCFS_HANDOVER_H

@@ -259,8 +259,8 @@ static void keep(void *arg, char word, const int *descriptors)
 }
 
 /*
- * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has ended
- * instead.
+ * Does what the supervisor asks: the worker stops, and is ended. Returns if the supervisor has
+ * ended instead.
  */
 static void obey(struct session *session)
 {

@@ -425,7 +425,7 @@ static bool take_over(struct supervisor *self)
 	return !self->ending && self->status != 0;
 }
 
-/* Counts a worker that was not ready in the trial. Goes back after some. False: there is no trial. */
+/* Counts a worker that was not ready in the trial, and goes back after some. False: no trial. */
 static bool try_again(struct supervisor *self)
 {
 	if (!self->upgrade->trial)

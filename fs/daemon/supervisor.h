@@ -57,9 +57,9 @@ struct ipcfs_worker {
 };
 
 /*
- * Keeps a worker running; goes on with that of another program if `upgrade` has taken its state over
- * (upgrade.h). Call while there is one thread, with `signals` blocked: those that end
- * the mount, SIGHUP and SIGCHLD.
+ * Keeps a worker running; begins with that of another program if `upgrade` has taken its state
+ * over (upgrade.h). Call while there is one thread, with `signals` blocked: those that end the
+ * mount, SIGHUP and SIGCHLD.
  *
  * In each worker returns 1. Without `keeps`, `device`, the connection, is then the worker's own
  * descriptor of it.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `ipcfs --upgrade`, in the supervisor: puts the installed program in the place of the one that runs.
+ * `ipcfs --upgrade`, in the supervisor: puts the installed program in the place of the one that
+ * runs.
  *
  * The supervisor listens on a socket in the state directory (upgrade_socket.h). When root, or the
  * user who mounted, connects, it runs the program file with --check-state: does it know this state,

@@ -39,7 +39,7 @@ static void explain(const char *path, int err)
 	}
 }
 
-/* Waits for the answer. Returns 0 if the mount is upgraded, or a negative errno, which was logged. */
+/* Waits for the answer. 0: the mount is upgraded. A negative errno was logged. */
 static int wait_for_answer(int fd, const char *path)
 {
 	struct pollfd event = { .fd = fd, .events = POLLIN };

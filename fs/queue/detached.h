@@ -24,7 +24,7 @@ struct ipcfs_detached {
 	struct ipcfs_effects effects; /* of sending it */
 };
 
-/* Adds the layout of the entry to a hash: see backends/contract/layout.h. */
+/* Adds the layout of the entry to a hash: see layout.h. */
 uint64_t ipcfs_detached_layout(uint64_t hash);
 
 /*

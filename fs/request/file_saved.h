@@ -44,7 +44,7 @@ struct ipcfs_file *ipcfs_file_of_request(struct ipcfs_filesystem *fs, uint64_t n
 void ipcfs_files_restore(struct ipcfs_filesystem *fs,
 			 int (*reopen)(struct ipcfs_filesystem *fs, struct ipcfs_file *file));
 
-/* Adds the layout of an open file in the ledger to a hash: see backends/contract/layout.h. */
+/* Adds the layout of an open file in the ledger to a hash: see layout.h. */
 uint64_t ipcfs_file_layout(uint64_t hash);
 
 #endif

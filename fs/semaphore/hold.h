@@ -87,7 +87,7 @@ int ipcfs_hold_count(struct ipcfs_objects *objects, struct ipcfs_object *object)
 /* Returns how many holds there are, with those that are void. */
 size_t ipcfs_hold_number(struct ipcfs_object *object);
 
-/* Adds the layout of a hold in the ledger to a hash: see backends/contract/layout.h. */
+/* Adds the layout of a hold in the ledger to a hash: see layout.h. */
 uint64_t ipcfs_hold_layout(uint64_t hash);
 
 /* Makes the table of holds. -ENOMEM. */

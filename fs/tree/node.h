@@ -82,7 +82,7 @@ void ipcfs_nodes_destroy(struct ipcfs_nodes *nodes);
  */
 void ipcfs_nodes_restore(struct ipcfs_nodes *nodes);
 
-/* Adds the layout of a node in the ledger, and the kinds of files, to a hash: see backends/contract/layout.h. */
+/* Adds the layout of a node in the ledger, and the kinds of files, to a hash: see layout.h. */
 uint64_t ipcfs_node_layout(uint64_t hash);
 
 /* Drops the nodes that the kernel does not know, and that have no open file. */

@@ -130,7 +130,7 @@ struct ipcfs_view;
  */
 void ipcfs_objects_restore(struct ipcfs_objects *objects, const struct ipcfs_view *view);
 
-/* Adds the layout of an object in the ledger to a hash: see backends/contract/layout.h. */
+/* Adds the layout of an object in the ledger to a hash: see layout.h. */
 uint64_t ipcfs_object_layout(uint64_t hash);
 
 /* Drops the references of ipcfs_objects_restore. */

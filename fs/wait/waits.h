@@ -44,8 +44,8 @@ int ipcfs_waits_start(struct ipcfs_waits *waits);
 void ipcfs_waits_stop(struct ipcfs_waits *waits);
 
 /*
- * Waits until all threads have ended, each after what it does now. Waiters stay parked, for the next
- * worker. Call after the session threads have ended, and nothing but ipcfs_waits_stop after it.
+ * Waits until all threads have ended, each after what it does now. Waiters stay parked, for the
+ * next worker. Call after the session threads have ended, and nothing but ipcfs_waits_stop after it.
  */
 void ipcfs_waits_rest(struct ipcfs_waits *waits);
 

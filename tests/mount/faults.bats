@@ -923,7 +923,8 @@ leased_and_daemon() {
 	equals "$(cat "$Q/msg")" one
 }
 
-# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on.
+# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on,
+# and prints the job.
 worker_dies_at() {
 	local point=$1
 	shift
@@ -934,6 +935,7 @@ worker_dies_at() {
 	go_on "$point"
 	wait_until 'ended "$JOB"'
 	wait "$JOB"
+	equals "$(cat "$OUT")" job
 }
 
 # in_the_end MESSAGE...: these are in the queue, which nobody has leased any, and no other one comes
@@ -954,7 +956,6 @@ job_done() {
 		echo "$point"
 		echo job >"$Q/lines"
 		worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; env echo "done" >&9'
-		equals "$(cat "$OUT")" job
 		in_the_end
 	done
 }
@@ -972,7 +973,6 @@ job_back() {
 			echo "$point $verdict"
 			echo job >"$Q/lines"
 			worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; '"$verdict"
-			equals "$(cat "$OUT")" job
 			in_the_end job
 		done
 	done
@@ -1036,6 +1036,11 @@ put_back() {
 	stop_mount
 	start_mount -o supervise
 	new_queue posix
+	echo leased >"$Q/lines"
+	lease 5 leased
+	mkdir "$MNT/posix/sem/one"
+	echo 1 >"$MNT/posix/sem/one/value"
+	exec 7>"$MNT/posix/sem/one/hold"
 	exec 8<"$Q/status"
 	background_output cat "$Q/msg"
 	wait_parked 1
@@ -1045,6 +1050,11 @@ put_back() {
 		wait_parked 1
 	done
 	rm "$IPCFS_FAULTS/upgrade.replay"
+	echo "done" >&5
+	exec 5>&-
+	equals "$(cat "$MNT/posix/sem/one/value")" 0
+	exec 7>&-
+	wait_until '[ "$(cat "$MNT/posix/sem/one/value")" = 1 ]'
 	grep -q mode <&8
 	exec 8<&-
 	ipcfs --upgrade "$MNT"

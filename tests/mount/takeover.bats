@@ -29,11 +29,6 @@ deaths() {
 	wait "$JOB" || { cat "$2"; return 1; }
 }
 
-# text_is FILE TEXT
-text_is() {
-	[ "$(cat "$1")" = "$2" ]
-}
-
 readers() {
 	local i outs=()
 	for i in 0 1 2; do
@@ -130,26 +125,6 @@ put() {
 		kill "$JOB"
 		wait_until 'text_is "$sem/value" 2'
 	done
-}
-
-# each_sem FUNCTION: calls it with a new semaphore of each family: $O its directory, $S that of its files.
-each_sem() {
-	for O in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"; do
-		mkdir "$O"
-		S=$O
-		[ ! -d "$O/0" ] || S=$O/0
-		"$@"
-		rmdir "$O"
-	done
-}
-
-# state FIELD: of the semaphore's status.
-state() {
-	sed -n "s/^$1=//p" "$O/status"
-}
-
-value_is() {
-	wait_until 'text_is "$S/value" '"$1" || { echo "$(cat "$S/value") is not $1"; return 1; }
 }
 
 holds() {
@@ -531,17 +506,6 @@ for turn in range(3):
 	done
 }
 
-# lease DESCRIPTOR MESSAGE: takes one, and asserts that it is this one.
-lease() {
-	eval "exec $1<>'$Q/lease'"
-	equals "$(cat <&"$1")" "$2"
-}
-
-# leased NUMBER MESSAGES: so many are leased, and so many in the queue.
-leased() {
-	equals "$(sed -n 's/^leased=//p' "$Q/status") $(messages)" "$1 $2"
-}
-
 verdicts() {
 	printf '%s\n' one two three four >"$Q/lines"
 	lease 5 one
@@ -574,11 +538,6 @@ verdicts() {
 
 @test "leases go on" {
 	each_kind verdicts
-}
-
-# helper: prints the process that sends leased messages at the end.
-helper() {
-	pgrep -x ipcfs-leases
 }
 
 # other_helper PID: there is one, and it is another one.

@@ -141,6 +141,115 @@ print(text.decode(), end="")' "${out[1]}/lines"
 second" ]'
 }
 
+holds() {
+	local before keeper
+	echo 3 >"$S/value"
+	exec 7>"$S/hold" 8>"$S/tryhold" 9>"$S/hold"
+	before=$(grep '^holder_\|^generation' "$O/status")
+	keeper=$(pgrep -x ipcfs-holds)
+	for _ in 1 2; do
+		upgrades 1
+		equals "$(cat "$S/value")" 0
+		equals "$(grep '^holder_\|^generation' "$O/status")" "$before"
+		equals "$(pgrep -x ipcfs-holds)" "$keeper"
+		fails 'temporarily unavailable' sh -c 'exec 6>"$1/tryhold"' sh "$S"
+	done
+	exec 8>&-
+	value_is 1
+	upgrades 1
+	exec 8>"$S/hold"
+	kill_worker
+	equals "$(state holders) $(cat "$S/value")" '3 0'
+	exec 7>&- 8>&- 9>&-
+	value_is 3
+	equals "$(state holders)" 0
+}
+
+@test "holds go on, and their closes give them back" {
+	start_mount -o supervise
+	version 1
+	each_sem holds
+}
+
+keeper_dies() {
+	local keeper
+	echo 2 >"$S/value"
+	exec 8>"$S/hold"
+	keeper=$(pgrep -x ipcfs-holds)
+	upgrades 1
+	kill -KILL "$keeper"
+	wait_until 'pgrep -x ipcfs-holds | grep -qvx '"$keeper"
+	exec 9>"$S/hold"
+	upgrades 1
+	equals "$(cat "$S/value")" 0
+	exec 8>&- 9>&-
+	value_is 2
+}
+
+@test "holds go on when the process that keeps them was killed, too" {
+	start_mount -o supervise
+	version 1
+	each_sem keeper_dies
+	equals "$(pgrep -cx ipcfs-holds)" 1
+}
+
+leases() {
+	local pid
+	printf '%s\n' one two three four >"$Q/lines"
+	lease 5 one
+	lease 6 two
+	lease 7 three
+	exec 8<>"$Q/lease"
+	equals "$(dd bs=2 count=1 status=none <&8)" fo
+	pid=$(helper)
+	upgrades 1
+	leased 4 0
+	equals "$(helper)" "$pid"
+	equals "$(dd bs=9 count=1 status=none <&8)" ur
+	echo "done" >&5
+	upgrades 1
+	echo again >&6
+	leased 2 1
+	kill -KILL "$pid"
+	wait_until 'helper | grep -qvx '"$pid"
+	upgrades 1
+	exec 8>&-
+	leased 1 2
+	equals "$(cat "$Q/drain")" $'two\nfour'
+	echo again >&7
+	equals "$(cat "$Q/drain")" three
+	leased 0 0
+	exec 5>&- 6>&- 7>&-
+}
+
+@test "leases go on" {
+	start_mount -o supervise
+	version 1
+	each_kind leases
+}
+
+@test "what is held and leased goes back at the end that comes after an upgrade" {
+	local end
+	for end in kill_both stop_mount; do
+		start_mount -o supervise
+		new_queue posix
+		mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
+		echo 1 | tee "$MNT/posix/sem/one/value" >"$MNT/sysv/sem/0x00005156/0/value"
+		exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
+		echo job >"$Q/lines"
+		lease 5 job
+		upgrades 0
+		"$end"
+		exec 5>&- 8>&- 9>&-
+		wait_until '! pgrep "^ipcfs-"'
+		equals "$(mqtool posix "$NAME" receive)" job
+		start_mount -o supervise
+		equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
+		rmdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156" "$Q"
+		stop_mount
+	done
+}
+
 @test "a program that is broken changes nothing" {
 	local old
 	start_mount -o supervise
@@ -316,7 +425,7 @@ second" ]'
 }
 
 @test "descriptors and processes do not add up" {
-	local count info
+	local count info processes=$'ipcfs-holds\nipcfs-leases\nipcfs-worker'
 	start_mount -o supervise
 	upgrades 0
 	wait_until 'set -- /proc/$DAEMON/fd/*; [ "$(readlink "$@" | grep -c inotify)" = 1 ]'
@@ -325,7 +434,7 @@ second" ]'
 	for _ in 1 2 3; do
 		upgrades 0
 		wait_until "set -- /proc/\$DAEMON/fd/*; [ \$# -le $count ]"
-		equals "$(pgrep -P "$DAEMON" | wc -l)" 1
+		equals "$(ps -o comm= --ppid "$DAEMON" | sort)" "$processes"
 	done
 	# None of them is inherited by what the process executes.
 	for info in "/proc/$DAEMON/fdinfo/"*; do
