@@ -228,6 +228,7 @@ keeper_dies() {
 	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
 	kill_worker
 	worker=$(worker)
+	kill -STOP "$worker" # it would unmount
 	kill -KILL "$DAEMON" "$worker"
 	DAEMON=''
 	wait_until "ended $worker"
