@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # -o supervise: requests and open files go on with the next worker.
-# shellcheck shell=bash disable=SC2086,SC2153,SC2154,SC2016
+# shellcheck shell=bash disable=SC2086,SC2153,SC2154,SC2016,SC2030,SC2031
 load common
 load supervise
 
