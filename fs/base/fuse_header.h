@@ -82,8 +82,8 @@ uint64_t ipcfs_fuse_header_closed(const void *request, size_t size);
 void ipcfs_fuse_header_wake(int fd, uint64_t pollers);
 
 /*
- * Answers request `unique` with a negative errno on `fd`, the connection. Returns whether the kernel
- * has waited for it.
+ * Answers request `unique` with a negative errno on `fd`, the connection. Returns whether the
+ * kernel has waited for it.
  */
 bool ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err);
 

@@ -61,8 +61,8 @@ int ipcfs_supervise(int device, bool keeps, const sigset_t *signals,
 void ipcfs_worker_ready(const struct ipcfs_worker *worker);
 
 /*
- * Gives the supervisor a copy of a descriptor that the workers after this one are to have. `word` says
- * to it which; lower-case words are the supervisor's own.
+ * Gives the supervisor a copy of a descriptor that the workers after this one are to have. `word`
+ * tells it which; lower-case words are the supervisor's own.
  */
 void ipcfs_worker_hand_over(const struct ipcfs_worker *worker, char word, int descriptor);
 
