@@ -171,7 +171,7 @@ static char receive_word(int line, int *descriptor)
 	struct msghdr message = { .msg_iov = &iov,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+				  .msg_controllen = CMSG_LEN(sizeof(int)) }; /* no other one */
 	const struct cmsghdr *header;
 
 	*descriptor = -1;

@@ -223,7 +223,7 @@ void ipcfs_hold_flush(struct ipcfs_filesystem *fs, struct ipcfs_file *file, pid_
 
 	pthread_mutex_lock(&file->lock);
 	hold = file->semaphore.hold;
-	if (hold && !hold->is.opener_died) {
+	if (hold && !hold->is.opener_died && !hold->given) {
 		hold->is.dead = killed ? tid : 0;
 		hold->is.opener_died = opener;
 		hold->is.unseen = tid <= 0;

@@ -162,6 +162,7 @@ holds() {
 		equals "$(cat "$S/value")" 0
 		equals "$(grep '^holder_\|^generation' "$O/status")" "$before"
 		fails 'temporarily unavailable' sh -c 'exec 6>"$1/tryhold"' sh "$S"
+		[ ! -e "$O/users" ] || not grep ipcfs "$O/users" # the process that keeps holds is not told of
 		env echo >&8
 	done
 	exec 8>&-
