@@ -171,7 +171,7 @@ static char receive_word(int line, int descriptors[IPCFS_HANDED_MAX])
 	struct msghdr message = { .msg_iov = &iov,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+				  .msg_controllen = CMSG_LEN(sizeof(int)) }; /* no other one */
 	const struct cmsghdr *header;
 
 	for (unsigned i = 0; i < IPCFS_HANDED_MAX; i++)
