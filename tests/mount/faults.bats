@@ -923,7 +923,8 @@ leased_and_daemon() {
 	equals "$(cat "$Q/msg")" one
 }
 
-# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on.
+# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on and
+# prints the job.
 worker_dies_at() {
 	local point=$1
 	shift
@@ -934,6 +935,7 @@ worker_dies_at() {
 	go_on "$point"
 	wait_until 'ended "$JOB"'
 	wait "$JOB"
+	equals "$(cat "$OUT")" job
 }
 
 # in_the_end MESSAGE...: these are in the queue, which nobody has leased any, and no other one comes
@@ -954,7 +956,6 @@ job_done() {
 		echo "$point"
 		echo job >"$Q/lines"
 		worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; env echo "done" >&9'
-		equals "$(cat "$OUT")" job
 		in_the_end
 	done
 }
@@ -972,7 +973,6 @@ job_back() {
 			echo "$point $verdict"
 			echo job >"$Q/lines"
 			worker_dies_at "$point" bash -c 'exec 9<>"$Q/lease"; cat <&9; '"$verdict"
-			equals "$(cat "$OUT")" job
 			in_the_end job
 		done
 	done

@@ -654,6 +654,28 @@ os._exit(0)' "$Q/msg"
 	each_kind exiting
 }
 
+stopped() {
+	local all=$BATS_TEST_TMPDIR/all
+	fill
+	background sh -c 'echo late >"$1"' sh "$Q/lines"
+	wait_parked 1
+	kill -STOP "$JOB"
+	wait_until 'in_state "$JOB" T'
+	kill_worker
+	kill_worker
+	: >"$all"
+	wait_until 'cat "$Q/drain" >>"$all"; grep -q late "$all"'
+	kill_worker
+	kill -CONT "$JOB"
+	wait "$JOB"
+	cat "$Q/drain" >>"$all"
+	equals "$(grep -c late "$all")" 1
+}
+
+@test "a message of a writer that was stopped goes on waiting for room" {
+	each_kind stopped
+}
+
 back_later() {
 	local all=$BATS_TEST_TMPDIR/all
 	echo job >"$Q/lines"
