@@ -42,7 +42,9 @@ void ipcfs_message_place_free(struct ipcfs_message_places *places, uint32_t plac
 /* Returns whether a message has this number. */
 bool ipcfs_message_place_has(const struct ipcfs_message_places *places, uint64_t number);
 
-/* Finds a message that was left by its owner. IPCFS_MESSAGE_NO_PLACE: there is none, or no owner. */
+/*
+ * Finds a message that was left by its owner. IPCFS_MESSAGE_NO_PLACE: there is none, or no owner.
+ */
 uint32_t ipcfs_message_place_find(const struct ipcfs_message_places *places, uint64_t owner);
 
 /* Forgets all. */

@@ -986,7 +986,7 @@ job_back() {
 
 job_dead() {
 	local point
-	mkdir "$MNT/posix/mq/dead"
+	made_by 0 "$MNT/posix/mq/dead"
 	for point in lease.dead lease.done lease.forgotten; do
 		echo "$point"
 		echo job >"$Q/lines"

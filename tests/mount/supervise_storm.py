@@ -670,12 +670,24 @@ def ended(clients, what):
             hangs(next(iter(left.values())))
 
 
+def make(path):
+    """There may be no space for a queue as long as another suite has too many."""
+    deadline = time.monotonic() + HANG
+    while True:
+        try:
+            return os.mkdir(path)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def main():
     first = MOUNTS[0][0]
     for path in QUEUES + DRAINED + LEASED + (DEAD, 'posix/sem/' + NAME, 'sysv/sem/0x%08x' % KEY):
-        os.mkdir(first + '/' + path)
+        make(first + '/' + path)
     for path in HELD + MONITORS:
-        os.mkdir(first + '/' + '/'.join(path.split('/')[:3]))
+        make(first + '/' + '/'.join(path.split('/')[:3]))
         with open(first + '/' + path + 'value', 'w', encoding='ascii') as file:
             file.write(str(HOLDERS if path in HELD else 1))
     receivers, senders, drains, others = {queue: [] for queue in QUEUES + LEASED}, [], [], []

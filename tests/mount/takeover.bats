@@ -579,7 +579,7 @@ verdicts() {
 	leased 3 0
 	echo again >&6
 	leased 2 1
-	mkdir "$MNT/posix/mq/dead"
+	made_by 0 "$MNT/posix/mq/dead"
 	echo "dead posix/mq/dead" >&7
 	exec 8>&-
 	leased 0 2
