@@ -36,6 +36,7 @@ uint64_t ipcfs_file_layout(uint64_t hash)
 	const uint64_t numbers[] = {
 		sizeof(struct file_entry),
 		offsetof(struct file_entry, node),
+		offsetof(struct file_entry, request),
 		offsetof(struct file_entry, since),
 		offsetof(struct file_entry, opener),
 		offsetof(struct file_entry, map),
