@@ -1042,7 +1042,7 @@ put_back() {
 	echo 1 >"$MNT/posix/sem/one/value"
 	exec 7>"$MNT/posix/sem/one/hold"
 	exec 8<"$Q/status"
-	background_output cat "$Q/msg"
+	background_output cat "$Q/msg" 5>&- 7>&-
 	wait_parked 1
 	at upgrade.replay kill
 	for _ in 1 2; do

@@ -29,6 +29,11 @@ deaths() {
 	wait "$JOB" || { cat "$2"; return 1; }
 }
 
+# text_is FILE TEXT
+text_is() {
+	[ "$(cat "$1")" = "$2" ]
+}
+
 readers() {
 	local i outs=()
 	for i in 0 1 2; do
@@ -125,6 +130,26 @@ put() {
 		kill "$JOB"
 		wait_until 'text_is "$sem/value" 2'
 	done
+}
+
+# each_sem FUNCTION: calls it with a new semaphore of each family: $O its directory, $S that of its files.
+each_sem() {
+	for O in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"; do
+		mkdir "$O"
+		S=$O
+		[ ! -d "$O/0" ] || S=$O/0
+		"$@"
+		rmdir "$O"
+	done
+}
+
+# state FIELD: of the semaphore's status.
+state() {
+	sed -n "s/^$1=//p" "$O/status"
+}
+
+value_is() {
+	wait_until 'text_is "$S/value" '"$1" || { echo "$(cat "$S/value") is not $1"; return 1; }
 }
 
 holds() {
