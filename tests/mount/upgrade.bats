@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # ipcfs --upgrade: the mount goes on with another program, and nobody gets an error.
-# shellcheck shell=bash disable=SC2154,SC2016
+# shellcheck shell=bash disable=SC2154,SC2016,SC2030,SC2031
 load common
 load semaphore
 load supervise
