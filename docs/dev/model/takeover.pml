@@ -67,7 +67,8 @@ bool gap;		   /* a worker died there */
 bool unnoted;		   /* a call that waited has sent, and is not counted */
 bool twice;		   /* a worker died there */
 byte got[CHUNKS];	   /* how often a reader got it */
-bool replaced;		   /* what a read got was no longer noted when it was handled again */
+bool replaced;		   /* what a read got is noted no longer, and it has no answer yet */
+bool bad;		   /* two workers have died of a request */
 
 /* A step of the worker that began with the request; a dead one does none. */
 #define WORKER(step) if :: atomic { worker == mine -> step } :: atomic { worker != mine -> goto killed } fi
@@ -126,7 +127,7 @@ inline begin(r)
 	:: else
 	fi;
 	if /* replay */
-	:: left && tries[r] -> goto failure
+	:: left && tries[r] -> bad = true; goto failure
 	:: left && !tries[r] -> WORKER(tries[r]++)
 	:: else
 	fi
@@ -372,11 +373,13 @@ init
 		for (m : MESSAGE .. PEER) {
 			/* a message in the hand of a request of which two workers died is lost */
 			assert(received[m] == sent[m] ||
-			       (m == hand && received[m] < sent[m] && answer[RECEIVE] == eio))
+			       (bad && m == hand && received[m] < sent[m] && answer[RECEIVE] == eio))
 		}
 		for (r : 0 .. CHUNKS - 1) {
-			assert(got[r] == (r < at) || (got[r] == 0 && replaced) ||
-			       (got[r] == 0 && tries[REST] + tries[REST_TOO]))
+			/* a reader that lost its part is told so */
+			assert(got[r] == (r < at) ||
+			       (got[r] == 0 && (replaced || bad) &&
+				(answer[REST] == eio || answer[REST_TOO] == eio)))
 		}
 	}
 }
