@@ -269,14 +269,14 @@ int ipcfs_holds_check(void);
 int ipcfs_leases_start(int (*confine)(void));
 
 /*
- * For a worker that has a successor (fs/daemon/supervisor.h): the descriptors by which the successor
- * goes on with the process for the daemon's own namespace and with the messages.
+ * For a worker that has a successor (fs/daemon/supervisor.h): the descriptors by which the
+ * successor goes on with the process for the daemon's own namespace and with the messages.
  */
 #define IPCFS_LEASES_DESCRIPTORS 3
 
 /*
- * Has the process send nothing before the supervisor has ended, too. `entrust` gives the descriptors
- * to the supervisor, in place of those before. Call before ipcfs_leases_start.
+ * Has the process send nothing before the supervisor has ended, too. `entrust` gives the
+ * descriptors to the supervisor, in place of those before. Call before ipcfs_leases_start.
  */
 void ipcfs_leases_entrust(int (*entrust)(void *arg,
 					 const int descriptors[IPCFS_LEASES_DESCRIPTORS]),
@@ -290,8 +290,8 @@ void ipcfs_leases_entrust(int (*entrust)(void *arg,
 int ipcfs_leases_inherit(const int descriptors[IPCFS_LEASES_DESCRIPTORS]);
 
 /*
- * Forgets what a worker before has entrusted: its process sends all messages when the supervisor has
- * got other descriptors.
+ * Forgets what a worker before has entrusted: its process sends all messages when the supervisor
+ * has got other descriptors.
  */
 void ipcfs_leases_abandon(void);
 

@@ -173,8 +173,8 @@ struct ipcfs_queue_ops {
 		    uint64_t *number);
 
 	/*
-	 * Returns whether the message that a worker before has kept for this queue is still kept. If
-	 * so it is to be forgotten. `handle`: as of keep; -1: the queue is gone.
+	 * Returns whether the message that a worker before has kept for this queue is still kept.
+	 * If so it is to be forgotten. `handle`: as of keep; -1: the queue is gone.
 	 */
 	bool (*kept)(int handle, uint64_t number);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphores with holds, each in a slot: its record is in memory that the daemon shares with the
- * keeper (posix_sem_keeper.h), and with -o supervise with the next workers. What a worker has left
- * is found by the semaphore's file. Every function is called with the lock of posix_sem_keeper.c
+ * The semaphores with holds, each in a slot: its record is in memory that the daemon shares with
+ * the keeper (posix_sem_keeper.h), and with -o supervise with the next workers. What a worker has
+ * left is found by the semaphore's file. Every function is called with the lock of posix_sem_keeper.c
  * held, but for those that run in the keeper.
  */
 #ifndef IPCFS_POSIX_SEM_SLOTS_H
@@ -51,7 +51,7 @@ uint32_t ipcfs_posix_sem_slot_take(void);
 void ipcfs_posix_sem_slot_drop(uint32_t index, bool reusable);
 
 /*
- * Where the semaphore of a slot is mapped in this process. NULL: there is none, or no worker but one
+ * Where the semaphore of a slot is mapped in this process. NULL: there is none, or only a worker
  * before has used it.
  */
 extern volatile _Atomic uint64_t *ipcfs_posix_sem_words[IPCFS_POSIX_SEM_SLOTS];

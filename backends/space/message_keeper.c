@@ -13,15 +13,10 @@
 #include "backends/contract/fault.h"
 #include "backends/contract/layout.h"
 #include "backends/space/message_numbers.h"
+#include "backends/space/message_places.h"
 #include "backends/space/message_process.h"
 #include "backends/space/message_store.h"
 #include "backends/space/thread_ns.h"
-
-#define NONE UINT32_MAX
-
-/* A message's number has its place, and above that its sequence: none comes again soon. */
-#define PLACE_BITS 24
-#define PLACE_MASK ((1U << PLACE_BITS) - 1)
 
 /* The sender of the messages of one namespace. */
 struct sender {
@@ -31,16 +26,6 @@ struct sender {
 	uint64_t kept; /* its messages */
 	bool orphan;   /* its space is freed: nothing more is kept, and no process started */
 	struct sender *next, *prev;
-};
-
-/* A place of the file, as the daemon knows it. */
-struct place {
-	uint64_t number; /* of its message; 0: it is free */
-	uint64_t owner;
-	uint32_t sender; /* its number */
-	int queue;	 /* the number of the POSIX queue; 0: none */
-	uint32_t next;	 /* behind a place of the free list */
-	bool left;	 /* a worker before has left it, and nobody has asked for it */
 };
 
 /* Guarded by the lock. */
@@ -53,61 +38,13 @@ static struct {
 	bool joined; /* home is not the namespace that the process was started in */
 	int file;    /* see message_store.h; -1: no message was kept yet */
 	uint64_t sequence;
-	struct place *places;
-	uint32_t used, size, free; /* places ever used; allocated; the first one of the free list */
-	size_t left;		   /* places that a worker before has left */
+	struct ipcfs_message_places places;
 	struct ipcfs_message_numbers numbers;
 	struct sender *senders;
 	uint32_t last_number;
-} keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .file = -1, .free = NONE };
+} keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .file = -1, .places = IPCFS_MESSAGE_PLACES_NONE };
 
 /* All static functions below are called with the lock held. */
-
-static uint32_t place_of(uint64_t number)
-{
-	return (uint32_t)(number & PLACE_MASK);
-}
-
-static uint64_t number_of(uint32_t place, uint64_t sequence)
-{
-	return sequence << PLACE_BITS | place;
-}
-
-/* Makes room for one more place. -ENOMEM. */
-static int grow_places(void)
-{
-	uint32_t size = keeper.size ? 2 * keeper.size : 64;
-	struct place *places;
-
-	if (keeper.used < keeper.size)
-		return 0;
-	places = keeper.used > PLACE_MASK ? NULL
-					  : reallocarray(keeper.places, size, sizeof(*places));
-	if (!places)
-		return -ENOMEM;
-	keeper.places = places;
-	keeper.size = size;
-	return 0;
-}
-
-static int allocate_place(uint32_t *place)
-{
-	if (keeper.free != NONE) {
-		*place = keeper.free;
-		keeper.free = keeper.places[*place].next;
-		return 0;
-	}
-	if (grow_places())
-		return -ENOMEM;
-	*place = keeper.used++;
-	return 0;
-}
-
-static void free_place(uint32_t place)
-{
-	keeper.places[place] = (struct place){ .next = keeper.free };
-	keeper.free = place;
-}
 
 /* Returns the sender of a namespace, of which nothing need run yet. NULL: no memory. */
 static struct sender *sender_for(const struct ipcfs_space *space)
@@ -281,8 +218,8 @@ static int mark_place(struct sender *sender, uint32_t place,
 		return error;
 	if (target->descriptor)
 		ipcfs_message_number_at(&keeper.numbers, entry.handle)->users++;
-	keeper.places[place] = (struct place){
-		.number = number_of(place, entry.sequence),
+	keeper.places.all[place] = (struct ipcfs_message_place){
+		.number = ipcfs_message_place_number(place, entry.sequence),
 		.sender = sender->number,
 		.queue = target->descriptor ? entry.handle : 0,
 	};
@@ -333,8 +270,8 @@ static int take_left(uint32_t place, const struct ipcfs_kept *entry)
 		return -ENOMEM;
 	if (number)
 		ipcfs_message_number_at(&keeper.numbers, number)->users++;
-	keeper.places[place] = (struct place){
-		.number = number_of(place, entry->sequence),
+	keeper.places.all[place] = (struct ipcfs_message_place){
+		.number = ipcfs_message_place_number(place, entry->sequence),
 		.owner = entry->owner,
 		.sender = entry->sender,
 		.queue = number,
@@ -342,54 +279,50 @@ static int take_left(uint32_t place, const struct ipcfs_kept *entry)
 	};
 	if (entry->sequence > keeper.sequence)
 		keeper.sequence = entry->sequence;
-	keeper.left++;
+	keeper.places.left++;
 	return 0;
 }
 
-/* Takes over the messages of a worker before. Its bytes of others are cleared. -ENOMEM. */
+/* Takes over the place that comes next; with_bytes: the first one that has bytes. -ENOMEM. */
+static int take_next(struct sender *home, uint32_t with_bytes)
+{
+	struct ipcfs_kept entry;
+	uint32_t place;
+	int error = ipcfs_message_place_new(&keeper.places, true, &place);
+
+	if (error)
+		return error;
+	if (place == with_bytes && ipcfs_message_store_entry(keeper.file, place, &entry)) {
+		home->kept++;
+		return take_left(place, &entry);
+	}
+	if (place == with_bytes) /* a message that does not count */
+		ipcfs_message_store_erase(keeper.file, place);
+	ipcfs_message_place_free(&keeper.places, place);
+	return 0;
+}
+
+/* Takes over the messages of a worker before. -ENOMEM. */
 static int take_all_left(struct sender *home)
 {
-	uint32_t with_bytes = ipcfs_message_store_next(keeper.file, 0);
-	struct ipcfs_kept entry;
+	uint32_t with_bytes = 0;
+	int error = 0;
 
-	while (with_bytes != UINT32_MAX) {
-		uint32_t place = keeper.used;
-
-		if (grow_places())
-			return -ENOMEM;
-		keeper.used++;
-		if (place < with_bytes) {
-			free_place(place);
-			continue;
-		}
-		if (!ipcfs_message_store_entry(keeper.file, place, &entry)) {
-			ipcfs_message_store_erase(keeper.file, place);
-			free_place(place);
-		} else if (take_left(place, &entry)) {
-			return -ENOMEM;
-		} else {
-			home->kept++;
-		}
-		with_bytes = ipcfs_message_store_next(keeper.file, place + 1);
+	while (!error && (with_bytes = ipcfs_message_store_next(keeper.file, with_bytes)) !=
+				 IPCFS_MESSAGE_NO_PLACE) {
+		while (!error && keeper.places.used <= with_bytes)
+			error = take_next(home, with_bytes);
+		with_bytes++;
 	}
-	return 0;
-}
-
-/* Finds a message by its owner among those that a worker before has left. NONE: there is none. */
-static uint32_t find_left(uint64_t owner)
-{
-	for (uint32_t place = 0; keeper.left && owner && place < keeper.used; place++)
-		if (keeper.places[place].left && keeper.places[place].owner == owner)
-			return place;
-	return NONE;
+	return error;
 }
 
 /* Notes that a message that was left has a user. A failure costs the descriptor's other number. */
 static void claim(uint32_t place, const struct ipcfs_message_target *target)
 {
-	struct place *claimed = &keeper.places[place];
+	struct ipcfs_message_place *claimed = &keeper.places.all[place];
 
-	keeper.left -= claimed->left;
+	keeper.places.left -= claimed->left;
 	claimed->left = false;
 	if (target->descriptor && target->handle >= 0 && claimed->queue)
 		(void)ipcfs_message_number_attach(&keeper.numbers, claimed->queue, target->handle);
@@ -431,7 +364,7 @@ static int take_place(uint32_t *place)
 	pthread_mutex_lock(&keeper.lock);
 	error = open_file();
 	if (!error)
-		error = allocate_place(place);
+		error = ipcfs_message_place_new(&keeper.places, false, place);
 	pthread_mutex_unlock(&keeper.lock);
 	return error;
 }
@@ -451,9 +384,9 @@ static int keep_new(const struct ipcfs_message_target *target, const struct ipcf
 		error = keep_place(place, target, size, owner);
 	if (error) {
 		ipcfs_message_store_erase(keeper.file, place);
-		free_place(place);
+		ipcfs_message_place_free(&keeper.places, place);
 	} else {
-		*number = keeper.places[place].number;
+		*number = keeper.places.all[place].number;
 	}
 	pthread_mutex_unlock(&keeper.lock);
 	return error;
@@ -466,22 +399,22 @@ int ipcfs_message_keep(const struct ipcfs_message_target *target,
 	uint32_t place;
 
 	pthread_mutex_lock(&keeper.lock);
-	place = find_left(owner);
-	if (place != NONE) {
+	place = ipcfs_message_place_find(&keeper.places, owner);
+	if (place != IPCFS_MESSAGE_NO_PLACE) {
 		claim(place, target);
-		*number = keeper.places[place].number;
+		*number = keeper.places.all[place].number;
 	}
 	pthread_mutex_unlock(&keeper.lock);
-	return place != NONE ? 0 : keep_new(target, message, size, owner, number);
+	return place != IPCFS_MESSAGE_NO_PLACE ? 0 : keep_new(target, message, size, owner, number);
 }
 
 bool ipcfs_message_kept(const struct ipcfs_message_target *target, uint64_t number)
 {
-	uint32_t place = place_of(number);
+	uint32_t place = ipcfs_message_place_of(number);
 	bool kept;
 
 	pthread_mutex_lock(&keeper.lock);
-	kept = place < keeper.used && keeper.places[place].number == number;
+	kept = ipcfs_message_place_has(&keeper.places, number);
 	if (kept)
 		claim(place, target);
 	pthread_mutex_unlock(&keeper.lock);
@@ -490,17 +423,17 @@ bool ipcfs_message_kept(const struct ipcfs_message_target *target, uint64_t numb
 
 void ipcfs_message_forget(uint64_t number)
 {
-	uint32_t place = place_of(number);
+	uint32_t place = ipcfs_message_place_of(number);
 	struct sender *sender;
 
 	ipcfs_message_store_erase(keeper.file, place);
 	pthread_mutex_lock(&keeper.lock);
-	DL_SEARCH_SCALAR(keeper.senders, sender, number, keeper.places[place].sender);
+	DL_SEARCH_SCALAR(keeper.senders, sender, number, keeper.places.all[place].sender);
 	if (sender) /* else its namespace has ended */
 		sender->kept--;
-	if (keeper.places[place].queue)
-		release_number(keeper.places[place].queue);
-	free_place(place);
+	if (keeper.places.all[place].queue)
+		release_number(keeper.places.all[place].queue);
+	ipcfs_message_place_free(&keeper.places, place);
 	pthread_mutex_unlock(&keeper.lock);
 }
 
@@ -575,7 +508,7 @@ uint64_t ipcfs_leases_layout(uint64_t hash)
 		offsetof(struct ipcfs_kept, handle),
 		offsetof(struct ipcfs_kept, descriptor),
 		sizeof(struct ipcfs_message),
-		PLACE_BITS,
+		ipcfs_message_place_number(0, 1),
 		sizeof(struct ipcfs_message_sender_order),
 		offsetof(struct ipcfs_message_sender_order, descriptor),
 		offsetof(struct ipcfs_message_sender_order, last),
@@ -626,11 +559,7 @@ void ipcfs_leases_abandon(void)
 	}
 	ipcfs_descriptor_close(&keeper.file);
 	ipcfs_message_numbers_free(&keeper.numbers);
-	free(keeper.places);
-	keeper.places = NULL;
-	keeper.used = keeper.size = 0;
-	keeper.free = NONE;
-	keeper.left = 0;
+	ipcfs_message_places_free(&keeper.places);
 	pthread_mutex_unlock(&keeper.lock);
 }
 
@@ -643,8 +572,8 @@ size_t ipcfs_leases_settle(void)
 	DL_SEARCH_SCALAR(keeper.senders, home, space, NULL);
 	if (home && home->process.socket >= 0)
 		close_others(home);
-	left = keeper.left;
-	keeper.left = 0;
+	left = keeper.places.left;
+	keeper.places.left = 0;
 	pthread_mutex_unlock(&keeper.lock);
 	return left;
 }

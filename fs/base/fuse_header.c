@@ -181,6 +181,18 @@ bool ipcfs_fuse_header_poll(const void *request, size_t size, uint64_t *file, ui
 	return poll.flags & FUSE_POLL_SCHEDULE_NOTIFY;
 }
 
+uint64_t ipcfs_fuse_header_closed(const void *request, size_t size)
+{
+	struct fuse_in_header in;
+	struct fuse_release_in release;
+
+	if (size < sizeof(in) + sizeof(release))
+		return 0;
+	memcpy(&in, request, sizeof(in));
+	memcpy(&release, (const char *)request + sizeof(in), sizeof(release));
+	return in.opcode == FUSE_RELEASE ? release.fh : 0;
+}
+
 void ipcfs_fuse_header_wake(int fd, uint64_t pollers)
 {
 	const struct {
@@ -193,16 +205,19 @@ void ipcfs_fuse_header_wake(int fd, uint64_t pollers)
 		;
 }
 
-void ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err)
+bool ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err)
 {
 	const struct fuse_out_header out = { .len = sizeof(out), .error = err, .unique = unique };
+	ssize_t put;
 
 	ipcfs_count_error(err);
 	/*
 	 * Any other error means that nobody waits: the caller was interrupted or the mount is gone.
 	 */
-	while (write(fd, &out, sizeof(out)) < 0 && errno == EINTR)
-		;
+	do {
+		put = write(fd, &out, sizeof(out));
+	} while (put < 0 && errno == EINTR);
+	return put > 0;
 }
 
 int ipcfs_fuse_header_error(const void *answer)

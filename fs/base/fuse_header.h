@@ -75,10 +75,16 @@ int ipcfs_fuse_header_error(const void *answer);
  */
 bool ipcfs_fuse_header_poll(const void *request, size_t size, uint64_t *file, uint64_t *pollers);
 
+/* Returns the file that a RELEASE is for. 0: another request. */
+uint64_t ipcfs_fuse_header_closed(const void *request, size_t size);
+
 /* Tells the kernel on `fd`, the connection, to wake those who poll a file. */
 void ipcfs_fuse_header_wake(int fd, uint64_t pollers);
 
-/* Answers request `unique` with a negative errno on `fd`, the connection. */
-void ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err);
+/*
+ * Answers request `unique` with a negative errno on `fd`, the connection. Returns whether the
+ * kernel has waited for it.
+ */
+bool ipcfs_fuse_header_refuse(int fd, uint64_t unique, int err);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The notes of a worker for its successor (daemon/supervisor.h): an entry for each object,
- * node, open file, hold and parked request, in memory that both share. An entry is made, changed and
- * dropped by one store, so a worker can be killed at any moment, and its successor finds either
+ * node, open file, hold and parked request, in memory that both share. An entry is made, changed
+ * and dropped by one store, so a worker can be killed at any moment, and its successor finds either
  * what was there before or what is there now.
  *
  * The memory has the entries only. Which blocks are free is known to the worker alone, and its

@@ -282,10 +282,12 @@ void ipcfs_unanswered_begin(uint64_t unique)
 	pthread_mutex_unlock(&all.lock);
 }
 
-void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err)
+bool ipcfs_unanswered_refuse(int fd, uint64_t unique, int err)
 {
-	ipcfs_fuse_header_refuse(fd, unique, err);
+	bool waited = ipcfs_fuse_header_refuse(fd, unique, err);
+
 	ipcfs_unanswered_answered(unique);
+	return waited;
 }
 
 void ipcfs_unanswered_end(void)

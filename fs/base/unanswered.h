@@ -46,7 +46,7 @@ void ipcfs_unanswered_end(void);
 void ipcfs_unanswered_answered(uint64_t unique);
 
 /* Answers a request with a negative errno, as ipcfs_fuse_header_refuse, and notes that. */
-void ipcfs_unanswered_refuse(int fd, uint64_t unique, int err);
+bool ipcfs_unanswered_refuse(int fd, uint64_t unique, int err);
 
 /*
  * Keeps the request of this thread in the ledger, since another thread will answer it. Returns its

@@ -146,6 +146,11 @@ static void finish_request(void *arg)
 	ipcfs_filesystem_done(((struct ipcfs_service *)arg)->fs);
 }
 
+static void abandon_request(void *arg, const void *request, size_t size, bool waited)
+{
+	ipcfs_filesystem_abandon(((struct ipcfs_service *)arg)->fs, request, size, waited);
+}
+
 static void leave_requests(void *arg)
 {
 	ipcfs_filesystem_leave(((struct ipcfs_service *)arg)->fs);
@@ -307,6 +312,7 @@ struct ipcfs_session_hooks ipcfs_service_hooks(struct ipcfs_service *service)
 		.stop = stop_service,
 		.admit = admit_request,
 		.done = finish_request,
+		.abandon = abandon_request,
 		.leave = leave_requests,
 		.reload = reload_settings,
 		.remember = remember_settings,

@@ -68,6 +68,11 @@ struct ipcfs_session_hooks {
 	 * SIGUSR1 came instead.
 	 */
 	void (*done)(void *arg);
+	/*
+	 * Closes the open file that a request of a worker before was to open or to close: it is not
+	 * handled again. `waited`: the kernel was told that it has failed, and nothing else before.
+	 */
+	void (*abandon)(void *arg, const void *request, size_t size, bool waited);
 	/* Called by a session thread that ends. */
 	void (*leave)(void *arg);
 	/* Reads the settings again. Called by the main thread at SIGHUP. */

@@ -409,8 +409,11 @@ static void replay(void *arg, const struct ipcfs_unanswered *left)
 
 	begin_turn(self, left->bytes, left->size, true);
 	if (left->bad || (left->lost && !self->head.uses)) {
-		ipcfs_unanswered_refuse(fuse_session_fd(self->threads->fuse), self->head.unique,
-					-EIO);
+		bool waited = ipcfs_unanswered_refuse(fuse_session_fd(self->threads->fuse),
+						      self->head.unique, -EIO);
+
+		self->threads->hooks->abandon(self->threads->hooks->arg, left->bytes, left->size,
+					      waited);
 	} else {
 		if (left->interrupted)
 			interrupt(self, self->head.unique);

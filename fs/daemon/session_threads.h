@@ -25,8 +25,8 @@ struct ipcfs_session_hooks;
 struct ipcfs_session_threads;
 
 /*
- * Makes the state of the threads. The thread of the number `main` gets SIGUSR1 when the session ends
- * by itself. Free it with ipcfs_session_threads_destroy. NULL: there is no memory.
+ * Makes the state of the threads. The thread of the number `main` gets SIGUSR1 when the session
+ * ends by itself. Free it with ipcfs_session_threads_destroy. NULL: there is no memory.
  */
 struct ipcfs_session_threads *ipcfs_session_threads_create(struct fuse_session *fuse,
 							   const struct ipcfs_session_hooks *hooks,

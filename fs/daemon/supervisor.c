@@ -191,7 +191,8 @@ static char receive_word(int line, int descriptors[IPCFS_HANDED_MAX])
 	struct msghdr message = { .msg_iov = &iov,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+				  .msg_controllen =
+					  CMSG_LEN(IPCFS_HANDED_MAX * sizeof(int)) }; /* not more */
 	const struct cmsghdr *header;
 
 	for (unsigned i = 0; i < IPCFS_HANDED_MAX; i++)

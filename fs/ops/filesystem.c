@@ -399,6 +399,22 @@ void ipcfs_filesystem_done(void *arg)
 	ipcfs_quota_tell(fs->quota);
 }
 
+void ipcfs_filesystem_abandon(void *arg, const void *request, size_t size, bool waited)
+{
+	struct ipcfs_filesystem *fs = arg;
+	uint64_t closed = ipcfs_fuse_header_closed(request, size);
+	struct ipcfs_fuse_header head;
+	struct ipcfs_file *file = NULL;
+
+	ipcfs_fuse_header_read(request, &head);
+	if (closed)
+		file = ipcfs_file_at(fs, closed, head.node, false);
+	else if (waited)
+		file = ipcfs_file_of_request(fs, head.node);
+	if (file)
+		ipcfs_file_close(fs, file);
+}
+
 void ipcfs_filesystem_leave(void *arg)
 {
 	(void)arg;

@@ -65,6 +65,7 @@ void ipcfs_filesystem_rest(void *fs);
 void ipcfs_filesystem_stop(void *fs);
 bool ipcfs_filesystem_admit(void *fs, const void *request, size_t size);
 void ipcfs_filesystem_done(void *fs);
+void ipcfs_filesystem_abandon(void *fs, const void *request, size_t size, bool waited);
 void ipcfs_filesystem_leave(void *fs);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Detached waiters in the ledger (base/ledger.h): the messages that the daemon sends by itself, as a
- * worker writes them down for its successor. An entry is there from the moment on at which nobody
+ * Detached waiters in the ledger (base/ledger.h): the messages that the daemon sends by itself, as
+ * a worker writes them down for its successor. An entry is there from the moment on at which nobody
  * else has the message: the request that had it has handed it over, or the open file its lease.
  */
 #ifndef IPCFS_DETACHED_H

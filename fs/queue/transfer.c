@@ -487,6 +487,14 @@ static struct ipcfs_queue_waiter *detach_next(struct ipcfs_queue_waiter *waiter,
 	return copy;
 }
 
+/* Frees a copy whose message a worker before has sent or handed over. */
+static void free_copy(struct ipcfs_queue_waiter *copy)
+{
+	ipcfs_object_close(&copy->base.fs->objects, copy->base.object, IPCFS_SEND);
+	ipcfs_text_free(&copy->data);
+	free(copy);
+}
+
 ssize_t ipcfs_transfer_detach(struct ipcfs_waiter *base, struct ipcfs_waiter **detached)
 {
 	struct ipcfs_queue_waiter *waiter = ipcfs_queue_waiter(base), *copy;
@@ -499,9 +507,10 @@ ssize_t ipcfs_transfer_detach(struct ipcfs_waiter *base, struct ipcfs_waiter **d
 	copy = underway ? detach_underway(waiter) : detach_next(waiter, &frame);
 	if (!copy)
 		return -ENOMEM;
-	/* true: a call that was made would not be one that the waiter waits to make */
-	(void)ipcfs_detached_hand_over(copy);
-	*detached = &copy->base;
+	if (underway || ipcfs_detached_hand_over(copy))
+		*detached = &copy->base;
+	else
+		free_copy(copy);
 	if (waiter->framing == IPCFS_FRAMING_NONE)
 		return 0;
 	return next_frame(waiter, &frame) ? -EINTR : 0;

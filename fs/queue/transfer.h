@@ -110,8 +110,8 @@ void ipcfs_transfer_put_back_all(struct ipcfs_queue_waiter *waiter);
 void ipcfs_transfer_unclaimed(struct ipcfs_filesystem *fs, struct ipcfs_object *object, long type);
 
 /*
- * Sends a message of this thread's request to another queue, without waiting for room. Notes it as a
- * call of the request. Errors as send in struct ipcfs_queue_ops.
+ * Sends a message of this thread's request to another queue, without waiting for room. Notes it as
+ * a call of the request. Errors as send in struct ipcfs_queue_ops.
  * -EIO: a worker has died in the call, and nobody knows.
  */
 int ipcfs_transfer_send_elsewhere(struct ipcfs_object *object, int handle,

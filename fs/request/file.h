@@ -91,7 +91,7 @@ struct ipcfs_file {
 		bool counted;		   /* drain: left is set */
 		uint64_t left;		   /* drain: number of messages that it still gives */
 		struct ipcfs_lease *lease; /* lease: the message is in text; NULL: none is leased */
-		/* lease: number, of `keep`, of a message that is done, until that is forgotten; or 0 */
+		/* lease: the number, of `keep`, of a message that is done but not forgotten; or 0 */
 		uint64_t ended;
 		size_t end; /* lease: where reads of text come to an end of file */
 	} queue;

@@ -130,8 +130,8 @@ static struct file_entry entry_of(const struct ipcfs_filesystem *fs, const struc
 		.counted = file->queue.counted,
 	};
 
-	if (file->queue.lease)
-		entry.lease = *file->queue.lease;
+	if (file->queue.lease) /* its links have another lock */
+		memcpy(&entry.lease, file->queue.lease, offsetof(struct ipcfs_lease, next));
 	for (const struct ipcfs_pending *pending = file->pending; pending; pending = pending->next)
 		entry.pending++;
 	return entry;

@@ -105,7 +105,11 @@ ssize_t ipcfs_hold_attempt(struct ipcfs_waiter *base, bool wait)
 {
 	int err = begin_to_take(ipcfs_semaphore_waiter(base));
 
-	return err == -EAGAIN ? ipcfs_operation_attempt(base, wait) : err;
+	ssize_t result = err == -EAGAIN ? ipcfs_operation_attempt(base, wait) : err;
+
+	if (!result)
+		(void)ipcfs_fault("hold.called");
+	return result;
 }
 
 /* Adds a hold to the object's list, as its newest one. */
@@ -219,7 +223,7 @@ void ipcfs_hold_flush(struct ipcfs_filesystem *fs, struct ipcfs_file *file, pid_
 
 	pthread_mutex_lock(&file->lock);
 	hold = file->semaphore.hold;
-	if (hold && !hold->is.opener_died) {
+	if (hold && !hold->is.opener_died && !hold->given) {
 		hold->is.dead = killed ? tid : 0;
 		hold->is.opener_died = opener;
 		hold->is.unseen = tid <= 0;

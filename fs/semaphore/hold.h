@@ -48,14 +48,14 @@ void ipcfs_hold_attach(struct ipcfs_file *file, struct ipcfs_hold *hold);
 bool ipcfs_hold_is_attached(struct ipcfs_file *file);
 
 /*
- * Returns whether a worker before has taken the file's hold for the request of this thread, which it
- * has left.
+ * Returns whether a worker before has taken the file's hold for the request of this thread, which
+ * it has left.
  */
 bool ipcfs_hold_was_taken(struct ipcfs_file *file);
 
 /*
- * Gives a detached hold back, and frees it. The handle is the object's. `comes_again`: if the worker
- * dies of it, the request finds the hold in the file once more.
+ * Gives a detached hold back, and frees it. The handle is the object's. `comes_again`: if the
+ * worker dies of it, the request finds the hold in the file once more.
  */
 void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
 			  struct ipcfs_hold *hold, bool comes_again);

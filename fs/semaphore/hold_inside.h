@@ -40,9 +40,9 @@ struct ipcfs_hold_entry {
 struct ipcfs_hold {
 	struct ipcfs_hold_entry is;
 	uint32_t index; /* in ipcfs_filesystem.holds, and in the ledger */
+	bool given;	/* a worker before has given it back, and was killed before it said so */
 	/* Guarded by the lock of object->semaphore. */
 	bool listed; /* in the object's list */
-	bool given;  /* a worker before has given it back, and was killed before it said so */
 	struct ipcfs_hold *next, *prev;
 	struct ipcfs_hold *next_orphan;
 };

@@ -169,6 +169,27 @@ static void settle_given(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
 	hold->given = true;
 }
 
+/* Has a hold that was being taken be one that is held. */
+static void settle_held(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
+{
+	struct ipcfs_object *object = object_of(fs, hold);
+
+	hold->is.holder.since = time(NULL);
+	hold->is.holder.generation = ++object->semaphore.generation;
+	list_hold(object, hold);
+	ipcfs_objects_note_generation(&fs->objects, object);
+	(void)ipcfs_hold_save(fs, hold, IPCFS_HOLD_HELD);
+}
+
+/* The same for one that an open has taken: the file is saved when it was taken, and not before. */
+static void settle_opened(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
+{
+	const struct ipcfs_file *file = ipcfs_table_find(&fs->files, hold->is.file);
+
+	if (file && file->request == hold->is.request)
+		settle_held(fs, hold);
+}
+
 /* Finds out whether a hold was taken. */
 static void settle_taken(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
 {
@@ -177,15 +198,10 @@ static void settle_taken(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
 	unsigned all = count(object, number, IPCFS_HOLD_NEW);
 	int held = ipcfs_hold_count_held(object, handle_of(fs, hold), number, all + 1);
 
-	if (held < 0 || (unsigned)held <= all) {
+	if (held >= 0 && (unsigned)held > all)
+		settle_held(fs, hold);
+	else
 		hold->given = true; /* there is none */
-		return;
-	}
-	hold->is.holder.since = time(NULL);
-	hold->is.holder.generation = ++object->semaphore.generation;
-	list_hold(object, hold);
-	ipcfs_objects_note_generation(&fs->objects, object);
-	(void)ipcfs_hold_save(fs, hold, IPCFS_HOLD_HELD);
 }
 
 /* Gives a hold to its file. False: the file has none of it. */
@@ -264,6 +280,12 @@ static void hand_out(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold, bool 
 	let_go(fs, object);
 }
 
+static void hand_out_new(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
+{
+	settle_taken(fs, hold);
+	hand_out(fs, hold, true);
+}
+
 /* Calls `settle` for each hold in `state`. */
 static void settle_all(struct ipcfs_filesystem *fs, enum ipcfs_hold_state state,
 		       void (*settle)(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold))
@@ -274,12 +296,6 @@ static void settle_all(struct ipcfs_filesystem *fs, enum ipcfs_hold_state state,
 		if (hold->is.state == state)
 			settle(fs, hold);
 	}
-}
-
-static void hand_out_new(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
-{
-	settle_taken(fs, hold);
-	hand_out(fs, hold, true);
 }
 
 static void hand_out_old(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold)
@@ -297,6 +313,7 @@ void ipcfs_holds_restore(struct ipcfs_filesystem *fs)
 		if (!restore(fs, i, entry, size))
 			ipcfs_ledger_drop(fs->ledger, IPCFS_LEDGER_HOLDS, i);
 	}
+	settle_all(fs, IPCFS_HOLD_TAKING, settle_opened); /* first, as it is certain */
 	settle_all(fs, IPCFS_HOLD_GIVING, settle_given);
 	settle_all(fs, IPCFS_HOLD_DROPPING, settle_given);
 	settle_all(fs, IPCFS_HOLD_HELD, hand_out_old);

@@ -923,8 +923,8 @@ leased_and_daemon() {
 	equals "$(cat "$Q/msg")" one
 }
 
-# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on,
-# and prints the job.
+# worker_dies_at POINT COMMAND...: the worker is killed there while the command runs, which goes on and
+# prints the job.
 worker_dies_at() {
 	local point=$1
 	shift
@@ -986,7 +986,7 @@ job_back() {
 
 job_dead() {
 	local point
-	mkdir "$MNT/posix/mq/dead"
+	made_by 0 "$MNT/posix/mq/dead"
 	for point in lease.dead lease.done lease.forgotten; do
 		echo "$point"
 		echo job >"$Q/lines"
@@ -1042,7 +1042,7 @@ put_back() {
 	echo 1 >"$MNT/posix/sem/one/value"
 	exec 7>"$MNT/posix/sem/one/hold"
 	exec 8<"$Q/status"
-	background_output cat "$Q/msg"
+	background_output cat "$Q/msg" 5>&- 7>&-
 	wait_parked 1
 	at upgrade.replay kill
 	for _ in 1 2; do
@@ -1060,4 +1060,161 @@ put_back() {
 	ipcfs --upgrade "$MNT"
 	echo one >"$Q/lines"
 	wait_until '[ "$(cat "$OUT")" = one ]'
+}
+
+# with_worker_killed POINT COMMAND...: the worker is killed there while the command runs in the background.
+with_worker_killed() {
+	local point=$1 old
+	shift
+	at "$point" hold
+	background "$@"
+	reached "$point"
+	old=$(worker)
+	kill -KILL "$old"
+	rm "$IPCFS_FAULTS/$point" "$IPCFS_FAULTS/$point.reached"
+	wait_until "[ -n \"\$(worker)\" ] && [ \"\$(worker)\" != $old ]"
+	is_ready
+}
+
+# is_held: by one, and its death gives the semaphore back.
+is_held() {
+	value_is "$1"
+	wait_until '[ "$(state holders)" = 1 ]'
+	kill -KILL "$JOB"
+	value_is $(($1 + 1))
+	wait_until '[ "$(state holders)" = 0 ]'
+}
+
+hold_and_worker() {
+	local point points=(hold.called hold.taken hold.reply)
+	[ "$KIND" = sysv ] || points+=(record.taking)
+	echo 2 >"$S/value"
+	for point in "${points[@]}"; do
+		with_worker_killed "$point" bash -c 'exec 9>"$S/hold"; exec sleep 60'
+		is_held 1
+		with_worker_killed "$point" bash -c 'exec 9>"$S/monitor"; exec sleep 60'
+		is_held 1
+		# others hold one meanwhile
+		exec 8>"$S/hold"
+		with_worker_killed "$point" bash -c 'exec 8>&-; exec 9>"$S/hold"; exec sleep 60'
+		value_is 0
+		equals "$(state holders)" 2
+		exec 8>&-
+		is_held 1
+	done
+}
+
+waiting_hold_and_worker() {
+	local point
+	for point in hold.called hold.taken hold.reply; do
+		echo 0 >"$S/value"
+		background bash -c 'exec 9>"$S/hold"; exec sleep 60'
+		wait_parked 1
+		with_worker_killed "$point" bash -c 'echo 2 >"$S/post"'
+		wait "$JOB"
+		JOB=${JOBS[-2]}
+		is_held 1
+	done
+}
+
+release_and_worker() {
+	local point points=(hold.given)
+	[ "$KIND" = sysv ] || points+=(record.giving)
+	for point in "${points[@]}"; do
+		echo 2 >"$S/value"
+		exec 8>"$S/hold"
+		with_worker_killed "$point" bash -c 'exec 8>&-; exec 9>"$S/hold"; exec 9>&-'
+		value_is 1
+		equals "$(state holders)" 1
+		exec 8>&-
+		value_is 2
+		with_worker_killed "$point" bash -c 'exec 9>"$S/monitor"; echo leave >&9; echo $? >"$1"; exec sleep 60' - "$BATS_TEST_TMPDIR/left"
+		wait_until '[ -s "$BATS_TEST_TMPDIR/left" ]'
+		equals "$(cat "$BATS_TEST_TMPDIR/left") $(state holders)" '0 0'
+		rm "$BATS_TEST_TMPDIR/left"
+		value_is 2
+		kill -KILL "$JOB"
+	done
+}
+
+dead_holder_and_worker() {
+	local holder
+	echo 1 >"$S/value"
+	background bash -c 'exec 9>"$S/monitor"; exec sleep 60'
+	holder=$JOB
+	value_is 0
+	with_worker_killed hold.given kill -KILL "$holder"
+	value_is 1
+	wait_until '[ "$(state released_by_death) $(state last_dead_pid)" = "1 '"$holder"'" ]'
+}
+
+monitor_and_worker() {
+	local point waiter
+	for point in monitor.parked hold.given; do
+		echo 1 >"$S/value"
+		with_worker_killed "$point" bash -c 'exec 9>"$S/monitor"; echo wait one >&9; exec sleep 60'
+		waiter=$JOB
+		value_is 1
+		wait_until 'grep -qx waiter_1_condition=one "$O/status"'
+		{ echo notify one >&9; } 9>"$S/monitor"
+		JOB=$waiter
+		is_held 0
+	done
+	for point in hold.called hold.taken monitor.answer; do
+		background bash -c 'exec 9>"$S/monitor"; echo wait one >&9; exec sleep 60'
+		waiter=$JOB
+		wait_until 'grep -qx waiter_1_condition=one "$O/status"'
+		# The notifier has left: what is called, taken and answered is the waiter's.
+		exec 9>"$S/monitor"
+		echo notify one >&9
+		with_worker_killed "$point" bash -c 'echo leave >&9'
+		exec 9>&-
+		JOB=$waiter
+		is_held 0
+	done
+}
+
+@test "with -o supervise a hold that is taken while the worker is killed is held once" {
+	stop_mount
+	start_mount -o supervise
+	each_semaphore hold_and_worker
+	each_semaphore waiting_hold_and_worker
+}
+
+@test "with -o supervise a hold that is given back while the worker is killed is given back once" {
+	stop_mount
+	start_mount -o supervise
+	each_semaphore release_and_worker
+	each_semaphore dead_holder_and_worker
+}
+
+@test "with -o supervise a wait in a monitor goes on from where it was when the worker was killed" {
+	stop_mount
+	start_mount -o supervise
+	each_semaphore monitor_and_worker
+}
+
+stale_holds() {
+	echo 2 >"$S/value"
+	exec 8>"$S/hold" 9>"$S/monitor"
+	at supervise.take_over kill
+	kill -KILL "$(worker)"
+	wait_until 'grep -q "what was open is dropped" "$LOG"'
+	rm "$IPCFS_FAULTS/supervise.take_over"
+	value_is 2
+	equals "$(state holders)" 0
+	fails 'Stale file handle' sh -c 'env echo leave >&9'
+	exec 8>&- 9>&-
+	: >"$LOG"
+	exec 8>"$S/hold"
+	kill -KILL "$(worker)"
+	value_is 1
+	exec 8>&-
+	value_is 2
+}
+
+@test "with -o supervise holds are given back when what was open is dropped" {
+	stop_mount
+	start_mount -o supervise
+	each_semaphore stale_holds
 }

@@ -349,6 +349,7 @@ told() {
 }
 
 @test "a flood of refusals fills neither the log nor the daemon" {
+	local lines
 	/usr/bin/python3 - >"$BATS_TEST_TMPDIR/out" <<-'END'
 		import os
 		create = os.open(os.environ["MNT"] + "/create", os.O_RDWR)
@@ -363,6 +364,10 @@ told() {
 	[ "$(grep -c nonsense "$LOG")" -lt 1000 ]
 	# The next line says how many are missing.
 	wait_until 'told nonsense && grep -q "refused requests to make objects were not logged" "$LOG"'
+	# And the one behind it does not say so again.
+	lines=$(grep -c 'nonsense' "$LOG")
+	wait_until 'told nonsense && [ "$(grep -c nonsense "$LOG")" -gt $lines ]'
+	[ "$(sed -n 's/.* \([0-9]*\) refused requests to make .*/\1/p' "$LOG" | awk '{ sum += $1 } END { print sum }')" -lt 7000 ]
 }
 
 @test "value=N is values=N of one semaphore" {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What supervise.bats, takeover.bats, upgrade.bats and faults.bats share.
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash disable=SC2154
 
 # Prints the process that serves the mount.
 worker() {
@@ -28,26 +28,6 @@ kill_both() {
 	wait_until '! pgrep -x ipcfs-leases'
 }
 
-# each_sem FUNCTION: calls it with a new semaphore of each family: $O its directory, $S that of its files.
-each_sem() {
-	for O in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"; do
-		mkdir "$O"
-		S=$O
-		[ ! -d "$O/0" ] || S=$O/0
-		"$@"
-		rmdir "$O"
-	done
-}
-
-# state FIELD: of the semaphore's status.
-state() {
-	sed -n "s/^$1=//p" "$O/status"
-}
-
-value_is() {
-	wait_until 'text_is "$S/value" '"$1" || { echo "$(cat "$S/value") is not $1"; return 1; }
-}
-
 # lease DESCRIPTOR MESSAGE: takes one, and asserts that it is this one.
 lease() {
 	eval "exec $1<>'$Q/lease'"
@@ -62,9 +42,4 @@ leased() {
 # helper: prints the process that sends leased messages at the end.
 helper() {
 	pgrep -x ipcfs-leases
-}
-
-# text_is FILE TEXT
-text_is() {
-	[ "$(cat "$1")" = "$2" ]
 }

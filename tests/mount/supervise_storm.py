@@ -8,13 +8,15 @@ seconds without a pause. Asserts:
 
 - Nothing hangs: every call ends in time, and so does every wait once there is what it waits for.
 - No call of a client gives another error than EIO, but for EAGAIN where it asked not to wait, and ESTALE
-  of a hold or a list.
+  of a list.
 - A message whose sender was told of no error arrives once at most, whole, and behind the earlier messages
   of its sender. No more of them are missing than receivers were told EIO. In each queue one for 50 kills
   may be lost or doubled: docs/security.md says when.
 - Of the messages that are leased each is done once, or sent once to the queue of the dead ones, whatever
   workers of jobs give back.
 - The value of a semaphore is what was posted, less what was taken, but for the calls that got EIO.
+- No more clients have a hold of a semaphore than its value allows, and at the end all are given back. No
+  two are inside a monitor, and none waits in it for what was notified.
 
 With UPGRADE=PROGRAM in the environment PROGRAM --upgrade is run in place of kills. Then no call gets EIO,
 and no message is lost or doubled.
@@ -52,14 +54,16 @@ DRAINED = ('posix/mq/drained', 'sysv/msg/0x%08x' % (KEY + 1))
 LEASED = ('posix/mq/leased', 'sysv/msg/0x%08x' % (KEY + 2))
 DEAD = 'posix/mq/dead'
 SEMAPHORES = ('posix/sem/' + NAME + '/', 'sysv/sem/0x%08x/0/' % KEY)
-LOCK = 'posix/sem/lock/hold'
+HELD = ('posix/sem/held/', 'sysv/sem/0x%08x/0/' % (KEY + 1))
+HOLDERS = 2  # the value of these
+MONITORS = ('posix/sem/monitor/', 'sysv/sem/0x%08x/0/' % (KEY + 2))
 
 
 class Shared:
     """What processes share: whether the storm goes on, and when each client began its call."""
 
     def __init__(self):
-        self.memory = mmap.mmap(-1, 4096)
+        self.memory = mmap.mmap(-1, 3 * 4096)
 
     def end(self, part=0):
         self.memory[part] = 1
@@ -67,6 +71,21 @@ class Shared:
     def goes_on(self, part=0):
         """Whether clients go on; or, of part 1, those that drain what the others send."""
         return not self.memory[part]
+
+    def inside(self, place, index, inside):
+        """Notes that a client has a hold, or not. Returns how many have one of this place."""
+        start = 4096 * (1 + place // 16) + place % 16 * 256
+        self.memory[start + index] = inside
+        return sum(self.memory[start:start + 256])
+
+    def add(self, place, amount):
+        """Adds to a number that a monitor guards: slowly, so that two who do it at once are seen."""
+        start = 4096 * 3 - 8 * (place + 1)
+        value = struct.unpack_from('q', self.memory, start)[0]
+        if amount:
+            time.sleep(0.0005)
+            struct.pack_into('q', self.memory, start, value + amount)
+        return value + amount
 
     def note(self, index, when):
         struct.pack_into('d', self.memory, 8 + 8 * index, when)
@@ -379,6 +398,24 @@ class Direct:
         return buffer.raw[start:start + got]
 
 
+def direct_semaphore(path):
+    """Returns two functions that take the semaphore of this path, and give it back, by system calls."""
+    if path.startswith('posix'):
+        LIBC.sem_open.restype = ctypes.c_void_p
+        semaphore = ctypes.c_void_p(LIBC.sem_open(b'/' + path.split('/')[2].encode(), 0))
+        calls = [lambda: LIBC.sem_wait(semaphore), lambda: LIBC.sem_post(semaphore)]
+    else:
+        semaphore = LIBC.semget(int(path.split('/')[2], 16), 0, 0)
+        calls = [lambda delta=delta: LIBC.semop(semaphore, struct.pack('Hhh', 0, delta, 0o10000),
+                                                ctypes.c_size_t(1)) for delta in (-1, 1)]
+
+    def checked(call):
+        def run():
+            assert call() == 0, os.strerror(ctypes.get_errno())
+        return run
+    return [checked(call) for call in calls]
+
+
 def send_directly(client, queue):
     direct = Direct(queue)
 
@@ -416,21 +453,91 @@ def wait(client, path):
         client.sums['wait EIO' if client.error else 'wait'] += 1
 
 
-def hold(client, path):
-    """Holds, and looks that nobody else does while the hold goes on."""
+def hold(client, mount, path, name):
+    """Holds, and looks that no more do so at once than the value allows."""
+    place = HELD.index(path)
     while SHARED.goes_on():
         with client.call(waits=True):
-            file = os.open(path, os.O_WRONLY)
+            file = os.open(mount + path + name, os.O_WRONLY)
         if client.error:
             continue
         client.sums['holds'] += 1
-        with client.call(errno.ESTALE):
+        holders = SHARED.inside(place, client.index, 1)
+        assert holders <= HOLDERS, holders
+        with client.call():
             os.fstat(file)
-        with client.call(errno.ESTALE):
-            os.write(file, b'x')
-        with contextlib.suppress(OSError):
-            os.close(file)
+        if client.random.random() < 0.3:
+            time.sleep(client.random.random() * 0.05)
+        SHARED.inside(place, client.index, 0)
+        os.close(file)
         time.sleep(client.random.random() * 0.01)
+
+
+def hold_directly(client, path):
+    place, take, give = HELD.index(path), *direct_semaphore(path)
+    while SHARED.goes_on():
+        take()
+        holders = SHARED.inside(place, client.index, 1)
+        assert holders <= HOLDERS, holders
+        time.sleep(client.random.random() * 0.003)
+        SHARED.inside(place, client.index, 0)
+        give()
+        time.sleep(client.random.random() * 0.02)
+
+
+def verb(client, file, text):
+    """Writes a verb. After EIO nobody knows whether the client is inside, so the file is closed."""
+    with client.call(waits=True):
+        os.write(file, text)
+    return not client.error
+
+
+def produce(client, path, place):
+    """Makes something in a monitor, and tells one who waits for it."""
+    while SHARED.goes_on():
+        with client.call(waits=True):
+            file = os.open(path + 'monitor', os.O_WRONLY)
+        if client.error:
+            continue
+        assert SHARED.inside(2 + place, client.index, 1) == 1
+        SHARED.add(place, 1)
+        client.sums['produced'] += 1
+        # A notification that may be lost is given again.
+        while not verb(client, file, b'notify made\n'):
+            pass
+        SHARED.inside(2 + place, client.index, 0)
+        os.close(file)
+        time.sleep(client.random.random() * 0.03)
+
+
+def consume(client, path, place):
+    """Waits in a monitor, and takes what is made. The file stays open for long: it enters and leaves."""
+    file = None
+    while SHARED.goes_on(1) or SHARED.add(place, 0) > 0:
+        if file is None:
+            with client.call(waits=True):
+                file = os.open(path + 'monitor', os.O_WRONLY)
+            if client.error:
+                file = None
+                continue
+        elif not verb(client, file, b'enter\n'):
+            os.close(file)
+            file = None
+            continue
+        inside = True
+        while inside and not SHARED.add(place, 0) and SHARED.goes_on(1):
+            inside = verb(client, file, b'wait made\n')
+        if inside:
+            assert SHARED.inside(2 + place, client.index, 1) == 1
+            if SHARED.add(place, 0) > 0:
+                SHARED.add(place, -1)
+                client.sums['consumed'] += 1
+            SHARED.inside(2 + place, client.index, 0)
+        if not inside or not verb(client, file, b'leave\n'):
+            os.close(file)
+            file = None
+    if file is not None:
+        os.close(file)
 
 
 ACL_HEAD = struct.pack('<I', 2)
@@ -575,10 +682,26 @@ def ended(clients, what):
             hangs(next(iter(left.values())))
 
 
+def make(path):
+    """There may be no space for a queue as long as another suite has too many."""
+    deadline = time.monotonic() + HANG
+    while True:
+        try:
+            return os.mkdir(path)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def main():
     first = MOUNTS[0][0]
-    for path in QUEUES + DRAINED + LEASED + (DEAD, 'posix/sem/' + NAME, 'sysv/sem/0x%08x' % KEY, 'posix/sem/lock'):
-        os.mkdir(first + '/' + path)
+    for path in QUEUES + DRAINED + LEASED + (DEAD, 'posix/sem/' + NAME, 'sysv/sem/0x%08x' % KEY):
+        make(first + '/' + path)
+    for path in HELD + MONITORS:
+        make(first + '/' + '/'.join(path.split('/')[:3]))
+        with open(first + '/' + path + 'value', 'w', encoding='ascii') as file:
+            file.write(str(HOLDERS if path in HELD else 1))
     receivers, senders, drains, others = {queue: [] for queue in QUEUES + LEASED}, [], [], []
 
     def any_mount():
@@ -613,8 +736,15 @@ def main():
     for path in SEMAPHORES:
         for do in (post, wait) * 2:
             others.append(Client(do.__name__ + ' ' + path, do, any_mount() + path))
-    for _ in range(2):
-        others.append(Client('hold', hold, any_mount() + LOCK))
+    for path in HELD:
+        for name in ('hold', 'hold', 'hold', 'monitor'):
+            others.append(Client('%s %s' % (name, path), hold, any_mount(), path, name))
+        others.append(Client('hold directly ' + path, hold_directly, path))
+    for place, (path, (mount, _)) in enumerate(zip(MONITORS, MOUNTS)):
+        for _ in range(2):
+            others.append(Client('produce ' + path, produce, mount + '/' + path, place))
+        for _ in range(3):
+            drains.append(Client('consume ' + path, consume, mount + '/' + path, place))
     for mount, _ in MOUNTS[:2]:
         others.append(Client('look ' + mount, look, mount))
     killers = [Client('kill ' + mount, upgrade if UPGRADE else kill, mount, supervisor) for mount, supervisor in MOUNTS]
@@ -638,8 +768,16 @@ def main():
             direct.send(END)
         ended(clients, 'receivers of ' + queue)
     SHARED.end(1)
+    wake_consumers()
     ended(drains + [dead], 'drains')
     judge(kills, senders, receivers, drains, dead, others, spare)
+
+
+def wake_consumers():
+    """Tells all who wait in monitors that nothing more is made."""
+    for path, (mount, _) in zip(MONITORS, MOUNTS):
+        with open(mount + '/' + path + 'monitor', 'w', encoding='ascii') as file:
+            file.write('broadcast made\n')
 
 
 def check_order(client, again, problems):
@@ -708,7 +846,26 @@ def drain_rest(queue, client):
         client.got += [id_of(line) for line in file if line.strip() != END]
 
 
+def check_holds(clients, problems):
+    """What was held is given back, and what was made was taken."""
+    deadline = time.monotonic() + HANG
+    for path in HELD + MONITORS:
+        right = HOLDERS if path in HELD else 1
+        while value_of(path) != right and time.monotonic() < deadline:
+            time.sleep(0.1)
+        sums = collections.Counter()
+        for one in clients:
+            if one.name.endswith(path):
+                sums.update(one.sums)
+        print('%s: %s, value %d' % (path, dict(sums), value_of(path)))
+        if value_of(path) != right:
+            problems.append('%s: %d is not %d' % (path, value_of(path), right))
+        if sums['produced'] != sums['consumed']:
+            problems.append('%s: not all was consumed' % path)
+
+
 def judge(kills, senders, receivers, drains, dead, others, spare):
+    consumers = [one for one in drains if one.name.startswith('consume')]
     problems, spared = [], 0 if UPGRADE else kills // 50
     drain_rest(DEAD, dead)
     for queue in LEASED:
@@ -727,18 +884,14 @@ def judge(kills, senders, receivers, drains, dead, others, spare):
             continue
         check_messages([one for one in senders if queue in one.name], clients,
                        sum(one.sums.get('lost', 0) for one in clients), queue, problems, spared)
-    for queue, one in zip(DRAINED, drains):
+    for queue, one in zip(DRAINED, [one for one in drains if one not in consumers]):
         with open(MOUNTS[0][0] + '/' + queue + '/drain', 'rb') as file:
             one.got += [id_of(line) for line in file]
         check_messages([one for one in senders if one.name.endswith(queue)], [one],
                        1000 * one.sums.get('drains lost', 0), queue, problems, spared)
     for path in SEMAPHORES:
         check_semaphore(path, [one for one in others if one.name.endswith(path)], spare, problems)
-    deadline = time.monotonic() + HANG
-    while value_of('posix/sem/lock/') != 1 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if value_of('posix/sem/lock/') != 1:
-        problems.append('the lock was not given back')
+    check_holds(others + consumers, problems)
     errors, slowest = collections.Counter(), max(Client.all, key=lambda one: one.slowest)
     for one in Client.all:
         errors.update(one.errors)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # -o supervise: requests and open files go on with the next worker.
-# shellcheck shell=bash disable=SC2086,SC2153,SC2154,SC2016
+# shellcheck shell=bash disable=SC2086,SC2153,SC2154,SC2016,SC2030,SC2031
 load common
 load supervise
 
@@ -27,6 +27,11 @@ deaths() {
 		kill -USR1 "$JOB"
 	done
 	wait "$JOB" || { cat "$2"; return 1; }
+}
+
+# text_is FILE TEXT
+text_is() {
+	[ "$(cat "$1")" = "$2" ]
 }
 
 readers() {
@@ -127,6 +132,26 @@ put() {
 	done
 }
 
+# each_sem FUNCTION: calls it with a new semaphore of each family: $O its directory, $S that of its files.
+each_sem() {
+	for O in "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"; do
+		mkdir "$O"
+		S=$O
+		[ ! -d "$O/0" ] || S=$O/0
+		"$@"
+		rmdir "$O"
+	done
+}
+
+# state FIELD: of the semaphore's status.
+state() {
+	sed -n "s/^$1=//p" "$O/status"
+}
+
+value_is() {
+	wait_until 'text_is "$S/value" '"$1" || { echo "$(cat "$S/value") is not $1"; return 1; }
+}
+
 holds() {
 	local before
 	echo 3 >"$S/value"
@@ -137,6 +162,7 @@ holds() {
 		equals "$(cat "$S/value")" 0
 		equals "$(grep '^holder_\|^generation' "$O/status")" "$before"
 		fails 'temporarily unavailable' sh -c 'exec 6>"$1/tryhold"' sh "$S"
+		[ ! -e "$O/users" ] || not grep ipcfs "$O/users" # the process that keeps holds is not told of
 		env echo >&8
 	done
 	exec 8>&-
@@ -255,6 +281,25 @@ monitors() {
 
 @test "a monitor goes on: who is inside, who waits, who was notified, who died" {
 	each_sem monitors
+}
+
+@test "with target= holds of POSIX semaphores go on, those of System V are given back" {
+	stop_mount
+	background unshare --ipc sh -c 'ipcmk -S 1 -p 600 >/dev/null; exec sleep 1000'
+	wait_until '[ "$(cat /proc/'"$JOB"'/comm)" = sleep ]'
+	start_mount -o supervise,target="$JOB"
+	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
+	echo 1 >"$MNT/posix/sem/one/value"
+	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
+	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/monitor"
+	kill_worker
+	wait_until 'text_is "$MNT/sysv/sem/0x00005156/0/value" 1'
+	fails 'Stale file handle' sh -c 'env echo leave >&9'
+	equals "$(cat "$MNT/posix/sem/one/value")" 0
+	exec 8>&- 9>&-
+	wait_until 'text_is "$MNT/posix/sem/one/value" 1'
+	equals "$(cat "$MNT/sysv/sem/0x00005156/0/value")" 1
+	rmdir "$MNT/posix/sem/one"
 }
 
 orders() {
@@ -523,7 +568,7 @@ verdicts() {
 	leased 3 0
 	echo again >&6
 	leased 2 1
-	mkdir "$MNT/posix/mq/dead"
+	made_by 0 "$MNT/posix/mq/dead"
 	echo "dead posix/mq/dead" >&7
 	exec 8>&-
 	leased 0 2
@@ -591,6 +636,28 @@ os._exit(0)' "$Q/msg"
 
 @test "a message that a program has left as it ended goes on waiting for room" {
 	each_kind exiting
+}
+
+stopped() {
+	local all=$BATS_TEST_TMPDIR/all
+	fill
+	background sh -c 'echo late >"$1"' sh "$Q/lines"
+	wait_parked 1
+	kill -STOP "$JOB"
+	wait_until 'in_state "$JOB" T'
+	kill_worker
+	kill_worker
+	: >"$all"
+	wait_until 'cat "$Q/drain" >>"$all"; grep -q late "$all"'
+	kill_worker
+	kill -CONT "$JOB"
+	wait "$JOB"
+	cat "$Q/drain" >>"$all"
+	equals "$(grep -c late "$all")" 1
+}
+
+@test "a message of a writer that was stopped goes on waiting for room" {
+	each_kind stopped
 }
 
 back_later() {

@@ -2,6 +2,7 @@
 # ipcfs --upgrade: the mount goes on with another program, and nobody gets an error.
 # shellcheck shell=bash disable=SC2154,SC2016
 load common
+load semaphore
 load supervise
 
 setup() {
@@ -10,6 +11,7 @@ setup() {
 	ASK=$BATS_TEST_TMPDIR/bin/ask # the command, while PROGRAM is something else
 	ln "$BATS_FILE_TMPDIR/bin/ipcfs" "$ASK"
 	cp --remove-destination "$ASK" "$PROGRAM" # the file has other names
+	cp "$PEERS/semtool" "$BATS_TEST_TMPDIR/bin/"
 }
 
 # another FROM TO: installs, by rename(2), a program in which this text is another one of the same length.
@@ -168,7 +170,7 @@ holds() {
 @test "holds go on, and their closes give them back" {
 	start_mount -o supervise
 	version 1
-	each_sem holds
+	each_semaphore holds
 }
 
 keeper_dies() {
@@ -189,7 +191,7 @@ keeper_dies() {
 @test "holds go on when the process that keeps them was killed, too" {
 	start_mount -o supervise
 	version 1
-	each_sem keeper_dies
+	each_semaphore keeper_dies
 	equals "$(pgrep -cx ipcfs-holds)" 1
 }
 

@@ -2,6 +2,7 @@
 /* The memory of segments through the backends' contract, and files of /dev/shm. Needs root. */
 #include <linux/falloc.h>
 #include <linux/limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include "backends/contract/long_work.h"
+#include "backends/sysv/sysv_shm.h"
 #include "ipc.h"
 
 struct segment {
@@ -335,6 +337,33 @@ static void freeing_a_large_system_v_segment_is_long_work(void **state)
 }
 
 /* Devices cannot be made in a user namespace, but mounted. */
+/* Asks for the memory of a segment that is not there, so that each call reads the table anew. */
+static void *ask_for_memory(void *arg)
+{
+	struct ipcfs_sysv_shm_memory memory;
+	uintptr_t wrong = 0;
+
+	for (int i = 0; i < 500; i++)
+		wrong += ipcfs_sysv_shm_memory(arg, -1, &memory) != -ENOENT;
+	return (void *)wrong;
+}
+
+static void many_threads_read_the_table_of_segments(void **state)
+{
+	struct segment segment = open_new(&ipcfs_sysv_shm, name_for(&ipcfs_sysv_shm, 4711), 100);
+	pthread_t threads[8];
+	void *wrong;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_for_memory, space), 0);
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	end_segment(&segment);
+}
+
 static void put_device(void)
 {
 	int fd;
@@ -438,6 +467,7 @@ int main(void)
 		cmocka_unit_test(many_handles),
 		cmocka_unit_test(freeing_much_memory_is_long_work),
 		cmocka_unit_test(freeing_a_large_system_v_segment_is_long_work),
+		cmocka_unit_test(many_threads_read_the_table_of_segments),
 		cmocka_unit_test(only_regular_files_are_objects),
 		cmocka_unit_test(names_of_one_file_are_two_objects),
 	};

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects of several IPC namespaces in one table. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +15,8 @@
 
 #include "backends/contract/classes.h"
 #include "backends/space/reference.h"
+#include "children.h"
+#include "fs/namespaces/process_scan.h"
 #include "fs/namespaces/registry_inside.h"
 #include "fs/tree/object.h"
 
@@ -86,6 +90,36 @@ static void a_namespace_is_removed_but_not_another_one_with_its_number(void **st
 	ipcfs_registry_destroy(registry);
 }
 
+static bool be_elsewhere(void)
+{
+	return !unshare(CLONE_NEWIPC);
+}
+
+static int fail_at_first(void *arg, uint64_t inode, pid_t pid)
+{
+	int *calls = arg;
+
+	(void)inode, (void)pid;
+	return (*calls)++ == 0 ? -EIO : 0;
+}
+
+static void an_error_ends_the_list_of_namespaces(void **state)
+{
+	struct ipcfs_process_scan *scan = ipcfs_process_scan_new();
+	pid_t elsewhere = child_start(be_elsewhere);
+	int calls = 1;
+
+	(void)state;
+	assert_true(scan && elsewhere > 0);
+	assert_int_equal(ipcfs_process_scan_list(scan, fail_at_first, &calls), 0);
+	assert_true(calls > 2); /* there are two namespaces */
+	calls = 0;
+	assert_int_equal(ipcfs_process_scan_list(scan, fail_at_first, &calls), -EIO);
+	assert_int_equal(calls, 1);
+	child_end(elsewhere);
+	ipcfs_process_scan_free(scan);
+}
+
 #define THREADS 8
 #define TURNS 200
 
@@ -137,6 +171,7 @@ static void the_worker_of_a_namespace_does_all_that_threads_want_at_the_same_tim
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_error_ends_the_list_of_namespaces),
 		cmocka_unit_test(a_namespace_is_removed_but_not_another_one_with_its_number),
 		cmocka_unit_test(the_same_reference_is_another_object_in_another_space),
 		cmocka_unit_test(a_space_is_open_for_as_long_as_an_object_is_in_use),
