@@ -14,8 +14,8 @@
  * descriptor until the next worker is ready. The kernel takes several ms to close the last one, and
  * that would be before the end of the dead worker is known.
  *
- * A worker may hand descriptors over to the supervisor, for the workers that follow: those by which
- * they go on with holds and with leased messages.
+ * A worker may hand descriptors over to the supervisor, for the workers that follow, those of
+ * another program (upgrade.h) with them: they go on with holds and with leased messages by these.
  */
 #ifndef IPCFS_SUPERVISOR_H
 #define IPCFS_SUPERVISOR_H
