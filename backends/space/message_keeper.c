@@ -508,7 +508,7 @@ uint64_t ipcfs_leases_layout(uint64_t hash)
 		offsetof(struct ipcfs_kept, handle),
 		offsetof(struct ipcfs_kept, descriptor),
 		sizeof(struct ipcfs_message),
-		IPCFS_MESSAGE_PLACE_BITS,
+		ipcfs_message_place_number(0, 1),
 		sizeof(struct ipcfs_message_sender_order),
 		offsetof(struct ipcfs_message_sender_order, descriptor),
 		offsetof(struct ipcfs_message_sender_order, last),

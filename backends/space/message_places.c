@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PLACE_MASK ((1U << IPCFS_MESSAGE_PLACE_BITS) - 1)
+/* A message's number has its place, and above that its sequence. */
+#define PLACE_BITS 24
+#define PLACE_MASK ((1U << PLACE_BITS) - 1)
 
 uint64_t ipcfs_message_place_number(uint32_t place, uint64_t sequence)
 {
-	return sequence << IPCFS_MESSAGE_PLACE_BITS | place;
+	return sequence << PLACE_BITS | place;
 }
 
 uint32_t ipcfs_message_place_of(uint64_t number)

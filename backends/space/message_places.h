@@ -9,9 +9,6 @@
 
 #define IPCFS_MESSAGE_NO_PLACE UINT32_MAX
 
-/* A message's number has its place in so many bits, and above that its sequence. */
-#define IPCFS_MESSAGE_PLACE_BITS 24
-
 struct ipcfs_message_place {
 	uint64_t number; /* of its message; 0: it is free */
 	uint64_t owner;	 /* of `keep` in struct ipcfs_queue_ops, if a worker before has left it */

@@ -56,7 +56,9 @@ static void share_holds(void *arg)
 	if (err)
 		ipcfs_log(LOG_WARNING, "holds end with the process that serves the mount: %s",
 			  strerror(-err));
-	if (state->keeper >= 0)
+	if (err) /* the keeper of the program before gives back what it has */
+		ipcfs_descriptor_close(&state->keeper);
+	else if (state->keeper >= 0)
 		ipcfs_holds_keep(state->keeper);
 }
 

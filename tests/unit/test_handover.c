@@ -29,6 +29,7 @@ static void fill(struct ipcfs_handover *handover)
 	handover->mount_id = 5;
 	handover->device = 7;
 	handover->legacy = 0;
+	handover->leases[IPCFS_LEASES_DESCRIPTORS - 1] = 12;
 	handover->worker = 1234;
 	handover->reloaded = true;
 	handover->program = strdup("/usr/bin/a program=1\nof two lines");
@@ -61,6 +62,8 @@ static void comes_back(void **state)
 	assert_true(read.mount_id == 5 && read.number == 0);
 	assert_int_equal(read.device, 7);
 	assert_int_equal(read.legacy, 0);
+	assert_int_equal(read.leases[IPCFS_LEASES_DESCRIPTORS - 1], 12);
+	assert_int_equal(read.leases[0], -1);
 	assert_int_equal(read.client, -1);
 	assert_int_equal(read.worker, 1234);
 	assert_true(read.reloaded && !read.back && !read.remembers);
