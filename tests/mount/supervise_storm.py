@@ -76,9 +76,11 @@ def kill(client, mount, supervisor):
 def upgrade(client, mount, _):
     while SHARED.goes_on():
         time.sleep(0.1 + client.random.random() * 0.6)
-        done = subprocess.run([UPGRADE, '--upgrade', mount], check=False, stdout=subprocess.DEVNULL)
-        assert done.returncode == 0
-        client.sums['kills'] += 1
+        done = subprocess.run([UPGRADE, '--upgrade', mount], check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, encoding='utf-8')
+        # on a busy machine the program may not come to run for five seconds
+        assert done.returncode == 0 or 'it did not answer in time' in done.stderr, done.stderr
+        client.sums['kills'] += done.returncode == 0
 
 
 def watch():
