@@ -251,6 +251,29 @@ struct parse {
 	int count; /* of arguments that are not options */
 };
 
+/* Takes an option with a value. As take; 1: it is none of these. */
+static int take_value(struct ipcfs_options *options, const char *arg, int key)
+{
+	switch (key) {
+	case KEY_SOURCE:
+		return set_string(&options->source, strchr(arg, '=') + 1);
+	case KEY_CONFIG:
+		return set_path(&options->config, strchr(arg, '=') + 1);
+	case KEY_AMQP:
+		return set_amqp(options, strchr(arg, '=') + 1);
+	case KEY_STATE:
+		return set_path(&options->state, strchr(arg, '=') + 1);
+	case KEY_AUDIT:
+		return set_audit(&options->audit, arg);
+	case KEY_AUDIT_LEVEL:
+		return set_audit_level(&options->audit_level, arg);
+	case KEY_TARGET:
+		return set_target(&options->target, arg);
+	default:
+		return 1;
+	}
+}
+
 /* Takes an argument. For fuse_opt_parse: -1: error; 0: remove it; 1: keep it for libfuse. */
 static int take(void *data, const char *arg, int key, struct fuse_args *args)
 {
@@ -283,20 +306,6 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 	case KEY_READ_WRITE:
 		options->given.read_only = key == KEY_READ_ONLY;
 		return 0;
-	case KEY_SOURCE:
-		return set_string(&options->source, strchr(arg, '=') + 1);
-	case KEY_CONFIG:
-		return set_path(&options->config, strchr(arg, '=') + 1);
-	case KEY_AMQP:
-		return set_amqp(options, strchr(arg, '=') + 1);
-	case KEY_STATE:
-		return set_path(&options->state, strchr(arg, '=') + 1);
-	case KEY_AUDIT:
-		return set_audit(&options->audit, arg);
-	case KEY_AUDIT_LEVEL:
-		return set_audit_level(&options->audit_level, arg);
-	case KEY_TARGET:
-		return set_target(&options->target, arg);
 	case KEY_NAMESPACES:
 		options->namespaces = true;
 		return 0;
@@ -322,8 +331,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *args)
 		return refuse_remount();
 	case KEY_IGNORED:
 		return 0;
+	default:
+		return take_value(options, arg, key);
 	}
-	return 1;
 }
 
 /* Adds the options that libfuse gets in addition to the user's. */
