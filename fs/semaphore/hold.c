@@ -187,8 +187,9 @@ bool ipcfs_hold_was_taken(struct ipcfs_file *file)
 	return taken;
 }
 
-void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
-			  struct ipcfs_hold *hold, bool comes_again)
+/* Gives a hold back, which is still to be freed. As ipcfs_hold_give_back. */
+static void give(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
+		 struct ipcfs_hold *hold, bool comes_again)
 {
 	struct ipcfs_hold_call call = {
 		.semaphore = object->class->semaphore,
@@ -212,7 +213,29 @@ void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *obje
 	(void)ipcfs_fault("hold.given");
 	tell(fs, object, hold->is.dead ? IPCFS_EVENT_RELEASED_BY_DEATH : IPCFS_EVENT_RELEASED,
 	     &hold->is.holder);
+}
+
+void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
+			  struct ipcfs_hold *hold, bool comes_again)
+{
+	give(fs, object, handle, hold, comes_again);
 	ipcfs_hold_free(fs, hold);
+}
+
+int ipcfs_hold_leave(struct ipcfs_filesystem *fs, struct ipcfs_file *file)
+{
+	bool left = ipcfs_effects_call() == IPCFS_CALL_DONE;
+	struct ipcfs_hold *hold = ipcfs_hold_detach(file);
+
+	if (!hold)
+		return left ? 0 : -EPERM;
+	give(fs, ipcfs_file_object(fs, file), file->handle[IPCFS_SEND], hold, true);
+	if (!left)
+		ipcfs_effects_called(true);
+	(void)ipcfs_fault("hold.left");
+	ipcfs_hold_free(fs, hold);
+	(void)ipcfs_fault("hold.freed");
+	return 0;
 }
 
 void ipcfs_hold_flush(struct ipcfs_filesystem *fs, struct ipcfs_file *file, pid_t tid)

@@ -60,6 +60,13 @@ bool ipcfs_hold_was_taken(struct ipcfs_file *file);
 void ipcfs_hold_give_back(struct ipcfs_filesystem *fs, struct ipcfs_object *object, int handle,
 			  struct ipcfs_hold *hold, bool comes_again);
 
+/*
+ * Gives the hold of a file back for a request, which counts that as a call (effects.h): when it comes
+ * again, it may not find the hold.
+ * -EPERM: the file has none.
+ */
+int ipcfs_hold_leave(struct ipcfs_filesystem *fs, struct ipcfs_file *file);
+
 /* Frees a hold that is in no list, and drops its entry. NULL is fine. */
 void ipcfs_hold_free(struct ipcfs_filesystem *fs, struct ipcfs_hold *hold);
 

@@ -192,16 +192,8 @@ static void wait_for(fuse_req_t req, struct ipcfs_file *file, const struct ipcfs
 static int act(struct ipcfs_filesystem *fs, struct ipcfs_file *file,
 	       const struct ipcfs_monitor_request *request)
 {
-	struct ipcfs_hold *hold;
-
-	if (request->verb == IPCFS_MONITOR_LEAVE) {
-		hold = ipcfs_hold_detach(file);
-		if (!hold)
-			return -EPERM;
-		ipcfs_hold_give_back(fs, ipcfs_file_object(fs, file), file->handle[IPCFS_SEND],
-				     hold, true);
-		return 0;
-	}
+	if (request->verb == IPCFS_MONITOR_LEAVE)
+		return ipcfs_hold_leave(fs, file);
 	if (!ipcfs_hold_is_attached(file))
 		return -EPERM;
 	if (ipcfs_effects_call() == IPCFS_CALL_DONE)

@@ -1120,6 +1120,14 @@ waiting_hold_and_worker() {
 release_and_worker() {
 	local point points=(hold.given)
 	[ "$KIND" = sysv ] || points+=(record.giving)
+	echo 2 >"$S/value"
+	for point in hold.left hold.freed; do
+		with_worker_killed "$point" bash -c 'exec 9>"$S/monitor"; echo leave >&9; echo $? >"$1"; exec sleep 60' - "$BATS_TEST_TMPDIR/left"
+		wait_until '[ -s "$BATS_TEST_TMPDIR/left" ]'
+		equals "$(cat "$BATS_TEST_TMPDIR/left") $(state holders)" '0 0'
+		rm "$BATS_TEST_TMPDIR/left"
+		kill -KILL "$JOB"
+	done
 	for point in "${points[@]}"; do
 		echo 2 >"$S/value"
 		exec 8>"$S/hold"
