@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the management API of a broker tells: the list of queues, and more of each. */
+/* The list of a broker's queues, and more of each, as its management API tells them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

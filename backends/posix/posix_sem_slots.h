@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The semaphores with holds, each in a slot: its record is in memory that the daemon shares with
- * the keeper (posix_sem_keeper.h), and with -o supervise with the next workers. What a worker has
- * left is found by the semaphore's file. Every function is called with the lock of posix_sem_keeper.c
+ * the keeper (posix_sem_keeper.h), and with -o supervise with the next workers. A worker finds
+ * the slots of the one before by the semaphore's file. Every function is called with the lock of posix_sem_keeper.c
  * held, but for those that run in the keeper.
  */
 #ifndef IPCFS_POSIX_SEM_SLOTS_H

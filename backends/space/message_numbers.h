@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a number stands for. */
+/* The queue of a number. */
 struct ipcfs_message_queue {
 	bool used;  /* the process has a descriptor of this number */
 	bool left;  /* its owner has left the handle to the keeper, which closes it at the end */

@@ -9,19 +9,16 @@ import base64
 import errno
 import json
 import os
-import signal
 import socket
 import ssl
 import struct
-import sys
 import tempfile
 import threading
 import time
-import traceback
 import warnings
 
 from certificates import Certificate
-from peers import WAIT, Daemon, own_network
+from peers import WAIT, Daemon, run_tests
 
 TESTS = []
 USER, PASSWORD = 'guest', 'open-sesame-7311'
@@ -436,25 +433,4 @@ def rights():
             assert PASSWORD.encode() not in variables.read()
 
 
-def main():
-    if not own_network():
-        print('1..0 # SKIP no network namespace of its own')
-        sys.exit(77)
-    os.setgroups([4242])
-    chosen = [one for one in TESTS if not sys.argv[1:] or sys.argv[1] in one.__name__]
-    failed = 0
-    print('1..%d' % len(chosen))
-    for number, function in enumerate(chosen, 1):
-        signal.alarm(int(9 * WAIT))
-        try:
-            function()
-            print('ok %d - %s' % (number, function.__name__), flush=True)
-        except Exception:
-            failed += 1
-            print('not ok %d - %s' % (number, function.__name__))
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()),
-                  flush=True)
-    sys.exit(failed > 0)
-
-
-main()
+run_tests(TESTS, 9 * WAIT)

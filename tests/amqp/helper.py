@@ -11,13 +11,11 @@ import signal
 import socket
 import ssl
 import struct
-import sys
 import tempfile
-import traceback
 import warnings
 
 from certificates import Certificate
-from peers import GOT, REDELIVERED, TELL, WAIT, Broker, Daemon, own_network, short, stored
+from peers import GOT, REDELIVERED, TELL, WAIT, Broker, Daemon, run_tests, short, stored
 
 TESTS = []
 PASSWORD = 'open-sesame-7311'
@@ -735,25 +733,4 @@ def brokers_that_are_not_trusted():
         is_not_trusted(old, host='localhost', ca=own.cert)
 
 
-def main():
-    if not own_network():
-        print('1..0 # SKIP no network namespace of its own')
-        sys.exit(77)
-    os.setgroups([4242])
-    chosen = [one for one in TESTS if not sys.argv[1:] or sys.argv[1] in one.__name__]
-    failed = 0
-    print('1..%d' % len(chosen))
-    for number, function in enumerate(chosen, 1):
-        signal.alarm(int(6 * WAIT))
-        try:
-            function()
-            print('ok %d - %s' % (number, function.__name__), flush=True)
-        except Exception:
-            failed += 1
-            print('not ok %d - %s' % (number, function.__name__))
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()),
-                  flush=True)
-    sys.exit(failed > 0)
-
-
-main()
+run_tests(TESTS, 6 * WAIT)

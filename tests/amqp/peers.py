@@ -6,10 +6,13 @@ Nothing is checked here but what comes next: a script says what it expects and w
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
+import traceback
 
 WAIT = 10 * float(os.environ.get('IPCFS_TEST_SLOW', '1'))
 LIMIT = 3 * WAIT  # seconds for what a node does
@@ -264,3 +267,28 @@ class Daemon:
         if self.helper.poll() is None:
             self.helper.kill()
             self.helper.wait()
+
+
+def run_tests(tests, seconds):
+    """Runs those that the command line chooses, in a network of their own, and prints TAP.
+
+    A test gets so many seconds.
+    """
+    if not own_network():
+        print('1..0 # SKIP no network namespace of its own')
+        sys.exit(77)
+    os.setgroups([4242])
+    chosen = [one for one in tests if not sys.argv[1:] or sys.argv[1] in one.__name__]
+    failed = 0
+    print('1..%d' % len(chosen))
+    for number, function in enumerate(chosen, 1):
+        signal.alarm(int(seconds))
+        try:
+            function()
+            print('ok %d - %s' % (number, function.__name__), flush=True)
+        except Exception:
+            failed += 1
+            print('not ok %d - %s' % (number, function.__name__))
+            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()),
+                  flush=True)
+    sys.exit(failed > 0)

@@ -221,30 +221,26 @@ keeper_dies() {
 	equals "$(pgrep -cx ipcfs-holds)" 1
 }
 
-@test "when supervisor and worker are killed, all holds are given back" {
+# holds_end COMMAND: holds outlive a worker, and are given back when this has ended the mount.
+holds_end() {
 	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
 	echo 1 >"$MNT/posix/sem/one/value"
 	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
 	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
 	kill_worker
-	kill_both
+	"$1"
 	exec 8>&- 9>&-
 	wait_until '! pgrep -x ipcfs-holds'
 	start_mount -o supervise
 	equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
 }
 
+@test "when supervisor and worker are killed, all holds are given back" {
+	holds_end kill_both
+}
+
 @test "the end of the mount gives holds back that had outlived a worker" {
-	mkdir "$MNT/posix/sem/one" "$MNT/sysv/sem/0x00005156"
-	echo 1 >"$MNT/posix/sem/one/value"
-	echo 1 >"$MNT/sysv/sem/0x00005156/0/value"
-	exec 8>"$MNT/posix/sem/one/hold" 9>"$MNT/sysv/sem/0x00005156/0/hold"
-	kill_worker
-	stop_mount
-	exec 8>&- 9>&-
-	wait_until '! pgrep -x ipcfs-holds'
-	start_mount -o supervise
-	equals "$(cat "$MNT/posix/sem/one/value" "$MNT/sysv/sem/0x00005156/0/value")" $'1\n1'
+	holds_end stop_mount
 }
 
 monitors() {

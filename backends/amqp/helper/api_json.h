@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the answers of a management API say. Pure. */
+/* Reads the answers of a management API. Pure. */
 #ifndef IPCFS_AMQP_API_JSON_H
 #define IPCFS_AMQP_API_JSON_H
 

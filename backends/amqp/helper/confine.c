@@ -77,7 +77,7 @@ static int add_option(scmp_filter_ctx filter, unsigned option)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, is);
 }
 
-/* What libcurl does to connect. On some architectures socketcall(2) would allow all sockets. */
+/* The calls by which libcurl connects. On some architectures socketcall(2) would allow all sockets. */
 static const char *const connecting[] = { "connect", "getpeername", "getsockname", "getsockopt" };
 
 /* Adds sockets of TCP. */
