@@ -43,3 +43,23 @@ leased() {
 helper() {
 	pgrep -x ipcfs-leases
 }
+
+# storm [VARIABLE=VALUE]: three mounts of the same objects outlive supervise_storm.py, which gets this
+# in its environment.
+storm() {
+	local i first=$MNT mounts=()
+	for i in 0 1 2; do
+		MNT=$first.$i
+		mkdir "$MNT" "$BATS_TEST_TMPDIR/state.$i"
+		start_mount -o supervise,state="$BATS_TEST_TMPDIR/state.$i"
+		mounts+=("$MNT=$DAEMON")
+	done
+	run timeout $((200 * SLOW)) env "$@" python3 "$BATS_TEST_DIRNAME/supervise_storm.py" \
+		"${IPCFS_TEST_SECONDS:-15}" "${IPCFS_TEST_SEED:-$RANDOM}" "${mounts[@]}"
+	echo "$output"
+	equals "$status" 0
+	for i in "${mounts[@]}"; do
+		MNT=${i%=*} DAEMON=${i##*=}
+		stop_mount
+	done
+}

@@ -215,27 +215,6 @@ has_descriptors() {
 	equals "$(grep -h switches "/proc/$DAEMON/status")" "$switches"
 }
 
-# supervised_mounts NUMBER: mounts of the same objects, in STORM as MOUNT=SUPERVISOR.
-supervised_mounts() {
-	local i first=$MNT
-	STORM=()
-	for ((i = 0; i < $1; i++)); do
-		MNT=$first.$i
-		mkdir "$MNT" "$BATS_TEST_TMPDIR/state.$i"
-		start_mount -o supervise,state="$BATS_TEST_TMPDIR/state.$i"
-		STORM+=("$MNT=$DAEMON")
-	done
-}
-
 @test "a storm: workers of three mounts are killed at random, and nothing is lost untold" {
-	local one
-	supervised_mounts 3
-	run timeout $((200 * SLOW)) python3 "$BATS_TEST_DIRNAME/supervise_storm.py" "${IPCFS_TEST_SECONDS:-15}" \
-		"${IPCFS_TEST_SEED:-$RANDOM}" "${STORM[@]}"
-	echo "$output"
-	equals "$status" 0
-	for one in "${STORM[@]}"; do
-		MNT=${one%=*} DAEMON=${one##*=}
-		stop_mount
-	done
+	storm
 }

@@ -522,21 +522,7 @@ while True:
 }
 
 @test "many upgrades under load: three mounts, clients of all sorts, and nobody gets an error" {
-	local i first=$MNT storm=()
-	for i in 0 1 2; do
-		MNT=$first.$i
-		mkdir "$MNT" "$BATS_TEST_TMPDIR/state.$i"
-		start_mount -o supervise,state="$BATS_TEST_TMPDIR/state.$i"
-		storm+=("$MNT=$DAEMON")
-	done
-	run timeout $((200 * SLOW)) env UPGRADE="$ASK" python3 "$BATS_TEST_DIRNAME/supervise_storm.py" \
-		"${IPCFS_TEST_SECONDS:-15}" "${IPCFS_TEST_SEED:-$RANDOM}" "${storm[@]}"
-	echo "$output"
-	equals "$status" 0
-	for i in "${storm[@]}"; do
-		MNT=${i%=*} DAEMON=${i##*=}
-		stop_mount
-	done
+	storm "UPGRADE=$ASK"
 }
 
 @test "callers see a pause" {
